@@ -1,0 +1,183 @@
+/** The vocabulary of the engine's boundary: what a request is, what comes out. Types only; imports nothing. */
+
+/** One part of a message. Text only until encoders for other media exist. */
+export interface TextPart {
+  readonly type: 'text';
+  readonly text: string;
+}
+
+export type Role = 'system' | 'developer' | 'user' | 'assistant' | 'tool';
+
+/** A message as a chat template sees it. */
+export interface ChatMessage {
+  readonly role: Role;
+  readonly content: string | readonly TextPart[];
+  /** The assistant's earlier thinking; templates decide whether to show it again. */
+  readonly reasoning?: string;
+  readonly name?: string;
+}
+
+export type ReasoningEffort = 'low' | 'medium' | 'high';
+
+/** A conversation to be rendered by the model's chat template. */
+export interface ChatPrompt {
+  readonly kind: 'chat';
+  readonly messages: readonly ChatMessage[];
+  /** Thinking on or off; absent: the template's own default. */
+  readonly enableThinking?: boolean;
+  readonly reasoningEffort?: ReasoningEffort;
+  /** Further variables for the template (`chat_template_kwargs`). */
+  readonly templateArguments?: Readonly<Record<string, unknown>>;
+  /** True: the last message is an assistant turn that the model continues. */
+  readonly continueFinalMessage: boolean;
+}
+
+/** Plain text, tokenized as it stands (with the model's BOS if it wants one). */
+export interface TextPrompt {
+  readonly kind: 'text';
+  readonly text: string;
+}
+
+/** Token ids, used as they are. */
+export interface TokensPrompt {
+  readonly kind: 'tokens';
+  readonly tokenIds: readonly number[];
+}
+
+export type Prompt = ChatPrompt | TextPrompt | TokensPrompt;
+
+/** How the next token is chosen. Every field is set; `DEFAULT_SAMPLING` in `sampling.ts` has the neutral values. */
+export interface SamplingParameters {
+  /** 0 = greedy. */
+  readonly temperature: number;
+  /** Keep the k most probable tokens; 0 = all. */
+  readonly topK: number;
+  /** Nucleus mass; 1 = all. */
+  readonly topP: number;
+  /** Drop tokens below this share of the best one's probability; 0 = none. */
+  readonly minP: number;
+  /** > 1 divides positive and multiplies negative logits of tokens seen in prompt or answer; 1 = off. */
+  readonly repetitionPenalty: number;
+  /** Subtracted once from every token already generated; 0 = off. */
+  readonly presencePenalty: number;
+  /** Subtracted once per occurrence in the answer; 0 = off. */
+  readonly frequencyPenalty: number;
+  /** Added to the logits of these tokens: pairs of token id and bias. */
+  readonly logitBias: readonly (readonly [tokenId: number, bias: number])[];
+  /** Seeds the sequence's own random numbers; absent: unpredictable. */
+  readonly seed?: number;
+  /** Report log-probabilities of the chosen token and of this many best ones (0 to 20); absent: none. */
+  readonly topLogprobs?: number;
+}
+
+/** One answer to make. A dialect that wants n answers submits n requests. */
+export interface GenerationRequest {
+  /** For logs and traces; unique per request. */
+  readonly id: string;
+  readonly prompt: Prompt;
+  /** Most tokens to generate; absent: up to the context's end. */
+  readonly maxTokens?: number;
+  /** Generation ends before the first of these strings; none of them is sent. */
+  readonly stop: readonly string[];
+  readonly sampling: SamplingParameters;
+}
+
+/** The log-probability (natural, from the unmodified distribution) of one token and its text. */
+export interface TokenLogprob {
+  readonly tokenId: number;
+  /** The token's own bytes; they need not be whole UTF-8. */
+  readonly bytes: Uint8Array;
+  readonly logprob: number;
+}
+
+/** The chosen token with the most probable alternatives, best first. */
+export interface ChosenLogprob extends TokenLogprob {
+  readonly top: readonly TokenLogprob[];
+}
+
+export interface Usage {
+  readonly promptTokens: number;
+  /** Prompt tokens whose KV came from the cache. */
+  readonly cachedTokens: number;
+  readonly completionTokens: number;
+  /** Completion tokens spent inside a reasoning block. */
+  readonly reasoningTokens: number;
+}
+
+/** stop: the model ended its turn. stop_sequence: a stop string was met. length: a limit was met. */
+export type FinishReason = 'stop' | 'stop_sequence' | 'length';
+
+/**
+ * What a generation says, in order: one `start`, then text and reasoning as the tokens are made, then one `finish`.
+ * Text is always whole UTF-8. A failure throws an `EngineError` out of the iteration instead of `finish`.
+ */
+export type GenerationEvent =
+  | { readonly type: 'start'; readonly promptTokens: number; readonly cachedTokens: number }
+  | { readonly type: 'text'; readonly text: string; readonly logprobs?: readonly ChosenLogprob[] }
+  | { readonly type: 'reasoning'; readonly text: string; readonly logprobs?: readonly ChosenLogprob[] }
+  | {
+      readonly type: 'finish';
+      readonly reason: FinishReason;
+      /** The stop string that was met (`stop_sequence`). */
+      readonly stopSequence?: string;
+      readonly usage: Usage;
+    };
+
+/** A request the engine has accepted. Iterate `events` once; leaving the loop early aborts the work. */
+export interface Generation {
+  readonly promptTokens: number;
+  readonly events: AsyncIterable<GenerationEvent>;
+}
+
+/** What the server needs to know of the loaded model. */
+export interface ModelDescription {
+  /** The name clients use. */
+  readonly id: string;
+  readonly architecture: string;
+  /** Most tokens of prompt and answer together. */
+  readonly contextLength: number;
+  readonly vocabularySize: number;
+  readonly hasTokenizer: boolean;
+  readonly hasChatTemplate: boolean;
+  /** The template knows a switch for thinking. */
+  readonly supportsThinking: boolean;
+  /** Hex digest of weights, tokenizer and sampler version: equal fingerprints keep `seed` promises. */
+  readonly fingerprint: string;
+  /** Unix seconds: the model file's modification time. */
+  readonly createdAt: number;
+}
+
+/** A snapshot of the engine's load. Counts, bytes and seconds. */
+export interface EngineStats {
+  readonly running: number;
+  readonly waiting: number;
+  readonly kvBlocksTotal: number;
+  /** Blocks that unfinished sequences reference; evictable cached blocks are not counted. */
+  readonly kvBlocksUsed: number;
+  readonly kvBlocksCached: number;
+  readonly promptTokens: number;
+  readonly cachedTokens: number;
+  readonly completionTokens: number;
+  readonly preemptions: number;
+  readonly steps: number;
+  readonly deviceLosses: number;
+  readonly gpuBytes: number;
+}
+
+/** The engine as the server and library users see it, whichever thread it runs in. */
+export interface Engine {
+  readonly model: ModelDescription;
+  /** The adapter's name, as printed at start-up. */
+  readonly adapter: string;
+  /**
+   * Renders, tokenizes and checks the request, and queues it. Resolves before any token is computed.
+   * Aborting `signal` stops the work within one step, also while queued or in prefill.
+   * @throws EngineError invalid_request, context_length_exceeded, overloaded, shutting_down, not_supported
+   */
+  generate(request: GenerationRequest, signal: AbortSignal): Promise<Generation>;
+  /** Tokens of the prompt as `generate` would feed it. @throws EngineError as `generate` */
+  countTokens(prompt: Prompt): Promise<number>;
+  stats(): EngineStats;
+  /** Ends the loop and frees the device. Requests in flight fail with `shutting_down`. */
+  close(): Promise<void>;
+}

@@ -1,0 +1,68 @@
+/** The contract between the engine's loop and whatever computes logits: the GPU, or a script. */
+import type { EngineError } from './errors.ts';
+
+/**
+ * One step's work, flattened over its sequences. Sequences with a single query token come first, then those in
+ * prefill. All arrays are the runner's to read until `forward` resolves.
+ */
+export interface Batch {
+  readonly numTokens: number;
+  readonly numSequences: number;
+  /** [numTokens] */
+  readonly tokenIds: Uint32Array;
+  /** [numTokens] position of each token in its sequence, from 0. */
+  readonly positions: Uint32Array;
+  /** [numTokens] where each token's K and V go: block * blockSize + offset. */
+  readonly slots: Uint32Array;
+  /** [numSequences] stable names of the sequences, for runners that keep state by sequence. */
+  readonly sequenceIds: readonly number[];
+  /** [numSequences + 1] sequence s owns the tokens queryStarts[s] … queryStarts[s + 1] − 1. */
+  readonly queryStarts: Uint32Array;
+  /** [numSequences] tokens in the KV cache after this step's tokens are written. */
+  readonly contextLengths: Uint32Array;
+  /** One block table a sequence: at least ceil(contextLength / blockSize) block indices. */
+  readonly blockTables: readonly Uint32Array[];
+  /** [numRows] batch token indices whose logits are wanted, ascending. Row r of the result belongs to logitTokens[r]. */
+  readonly logitTokens: Uint32Array;
+  /** Best candidates to report per row: 0 (argmax only) to `maxCandidates`. */
+  readonly numCandidates: number;
+}
+
+/** The result of one step. Valid until the next `forward`. */
+export interface StepLogits {
+  readonly numRows: number;
+  /** [numRows] the token with the greatest logit; the lowest id wins a tie. */
+  readonly argmax: Uint32Array;
+  /** [numRows * numCandidates] the best tokens of each row, greatest logit first. */
+  readonly candidateIds: Uint32Array;
+  /** [numRows * numCandidates] their logits. */
+  readonly candidateLogits: Float32Array;
+  /** [numRows] log of the sum of exp over the whole row; with numCandidates = 0 it may be empty. */
+  readonly logSumExp: Float32Array;
+  /** Whole rows of logits, [rows.length * vocabularySize], in the order asked for. */
+  readLogits(rows: readonly number[]): Promise<Float32Array>;
+  /** Rows whose sequence failed in this step; the others are good. */
+  readonly failures?: ReadonlyMap<number, EngineError>;
+}
+
+export interface KvGeometry {
+  /** Tokens a block. */
+  readonly blockSize: number;
+  readonly numBlocks: number;
+  /** Bytes a block takes over all layers. */
+  readonly blockBytes: number;
+}
+
+/** Computes logits. Calls to `forward` never overlap. */
+export interface ModelRunner {
+  readonly kv: KvGeometry;
+  /** Most candidates a row that `forward` can report. */
+  readonly maxCandidates: number;
+  /** @throws EngineError device_lost, out_of_memory: the whole step failed */
+  forward(batch: Batch): Promise<StepLogits>;
+  /** Forgets what is kept for a finished sequence. */
+  release(sequenceId: number): void;
+  /** Bytes the runner holds on the device: weights, KV pool, activations, staging. */
+  readonly gpuBytes: number;
+  close(): Promise<void>;
+}

@@ -1,0 +1,12 @@
+import { defineConfig } from 'vitest/config';
+
+// Kernel and end-to-end tests share the machine's cores with a software GPU: two files at a time is the most that helps.
+export default defineConfig({
+  test: {
+    include: ['test/**/*.test.ts'],
+    pool: 'forks',
+    maxWorkers: 2,
+    testTimeout: 60_000,
+    hookTimeout: 120_000,
+  },
+});
