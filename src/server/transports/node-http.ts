@@ -1,0 +1,108 @@
+/** The transport over node:http: every Node version, and the reference for what the other adapter must do. */
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { type AddressInfo, Server as NetServer } from 'node:net';
+import { EngineError } from '../../runtime/errors.ts';
+import { BodyCollector } from '../body.ts';
+import type { HttpRequest, HttpResponse, RequestListener, Transport } from '../http.ts';
+import { listenError } from './listen-error.ts';
+
+const headerMap = (message: IncomingMessage): Map<string, string> => {
+  const headers = new Map<string, string>();
+  for (const [name, value] of Object.entries(message.headers)) {
+    if (value !== undefined) headers.set(name, Array.isArray(value) ? value.join(', ') : value);
+  }
+  return headers;
+};
+
+const adaptRequest = (message: IncomingMessage, signal: AbortSignal): HttpRequest => {
+  const url = message.url ?? '/';
+  const queryStart = url.indexOf('?');
+  const headers = headerMap(message);
+  return {
+    method: message.method ?? 'GET',
+    path: queryStart < 0 ? url : url.slice(0, queryStart),
+    query: new URLSearchParams(queryStart < 0 ? '' : url.slice(queryStart + 1)),
+    headers,
+    remoteAddress: message.socket.remoteAddress ?? '',
+    signal,
+    body: (maxBytes) => {
+      const collector = new BodyCollector(maxBytes, headers.get('content-length'), signal);
+      message.on('data', (chunk: Buffer) => collector.push(chunk));
+      message.on('end', () => collector.finish());
+      return collector.result;
+    },
+  };
+};
+
+class NodeHttpResponse implements HttpResponse {
+  readonly #response: ServerResponse;
+  readonly #signal: AbortSignal;
+  #streaming = false;
+
+  constructor(response: ServerResponse, signal: AbortSignal) {
+    this.#response = response;
+    this.#signal = signal;
+  }
+
+  head(status: number, headers: Readonly<Record<string, string>>): void {
+    if (this.#signal.aborted) return;
+    this.#response.statusCode = status;
+    for (const [name, value] of Object.entries(headers)) this.#response.setHeader(name, value);
+  }
+
+  write(text: string): boolean {
+    if (this.#signal.aborted) return true;
+    this.#streaming = true;
+    return this.#response.write(text);
+  }
+
+  drained(): Promise<void> {
+    if (this.#signal.aborted || !this.#response.writableNeedDrain) return Promise.resolve();
+    return new Promise((resolve) => {
+      const done = (): void => {
+        this.#response.off('drain', done);
+        this.#signal.removeEventListener('abort', done);
+        resolve();
+      };
+      this.#response.on('drain', done);
+      this.#signal.addEventListener('abort', done);
+    });
+  }
+
+  end(body = ''): void {
+    if (this.#signal.aborted) return;
+    if (!this.#streaming && this.#response.statusCode !== 204) {
+      this.#response.setHeader('content-length', Buffer.byteLength(body));
+    }
+    this.#response.end(body);
+  }
+}
+
+export const createNodeHttpTransport = (listener: RequestListener): Transport => {
+  const server = createServer({ noDelay: true, keepAlive: true }, (message, serverResponse) => {
+    const gone = new AbortController();
+    serverResponse.on('close', () => {
+      if (!serverResponse.writableFinished) gone.abort(new EngineError('aborted', 'the client closed the connection'));
+    });
+    listener(adaptRequest(message, gone.signal), new NodeHttpResponse(serverResponse, gone.signal));
+  });
+  return {
+    name: 'node-http',
+    listen: (host, port) =>
+      new Promise((resolve, reject) => {
+        const failed = (error: Error): void => reject(listenError(host, port, error.message));
+        server.once('error', failed);
+        server.listen({ host, port }, () => {
+          server.off('error', failed);
+          resolve((server.address() as AddressInfo).port);
+        });
+      }),
+    // http.Server's own close also cuts idle kept-alive connections; a draining server still answers those.
+    stopAccepting: () => void NetServer.prototype.close.call(server),
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  };
+};
