@@ -53,9 +53,17 @@ export interface KvGeometry {
   readonly blockBytes: number;
 }
 
+/** Most tokens, sequences and rows of logits that one step may have. */
+export interface StepLimits {
+  readonly maxTokens: number;
+  readonly maxSequences: number;
+  readonly maxRows: number;
+}
+
 /** Computes logits. Calls to `forward` never overlap. */
 export interface ModelRunner {
   readonly kv: KvGeometry;
+  readonly limits: StepLimits;
   /** Most candidates a row that `forward` can report. */
   readonly maxCandidates: number;
   /** @throws EngineError device_lost, out_of_memory: the whole step failed */
