@@ -1,0 +1,26 @@
+import { halfToFloat, type QuantFormat } from './quant-format.ts';
+
+/**
+ * 32 nibbles after an F16 scale, weights i and i + 16 sharing a byte: weight = scale · (q − 8).
+ * Source: ggml's `block_q4_0`.
+ */
+export const q4_0: QuantFormat = {
+  name: 'q4_0',
+  ggmlType: 'Q4_0',
+  blockLength: 32,
+  blockBytes: 18,
+  streams: [
+    { name: 'quants', byteOffset: 2, bytesPerBlock: 16, rowAlignment: 16, nibbleDistance: 16 },
+    { name: 'scales', byteOffset: 0, bytesPerBlock: 2, rowAlignment: 4 },
+  ],
+  shader: 'quant/q4-0',
+  dequantize(bytes, out) {
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    for (let i = 0; i < out.length; i++) {
+      const block = Math.floor(i / 32) * 18;
+      const byte = view.getUint8(block + 2 + (i % 16));
+      const quant = i % 32 < 16 ? byte & 15 : byte >> 4;
+      out[i] = halfToFloat(view.getUint16(block, true)) * (quant - 8);
+    }
+  },
+};

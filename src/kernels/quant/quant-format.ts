@@ -1,0 +1,48 @@
+/** What a weight format is: its GGUF block, its reference decoding, and the streams that kernels read instead of blocks. */
+
+/**
+ * A part of every GGUF block, gathered per row into one buffer so that kernels read aligned words.
+ * A row's bytes are its blocks' parts in order, zero-padded to a multiple of `rowAlignment`.
+ */
+export interface WeightStream {
+  /** The binding in the format's WGSL file. */
+  readonly name: string;
+  /** Where the part begins in the GGUF block. */
+  readonly byteOffset: number;
+  readonly bytesPerBlock: number;
+  /** Bytes, a multiple of 4. */
+  readonly rowAlignment: number;
+  /**
+   * Set for 4-bit parts whose byte keeps weights i and i + nibbleDistance. The stream keeps weights 8n … 8n + 3 in the low
+   * and 8n + 4 … 8n + 7 in the high nibbles of word n instead, so that one word decodes to eight neighbours.
+   */
+  readonly nibbleDistance?: number;
+}
+
+/**
+ * A way to store a matrix row as blocks. Adding one takes this object and `shaders/quant/<shader>.wgsl`, which binds the
+ * streams at 0 to 3 and defines `loadQuants` (eight unscaled weights) and `loadScale`.
+ */
+export interface QuantFormat {
+  readonly name: string;
+  /** The type's name in GGUF files. */
+  readonly ggmlType: string;
+  /** Weights in a block; a row has whole blocks. */
+  readonly blockLength: number;
+  readonly blockBytes: number;
+  readonly streams: readonly WeightStream[];
+  /** File in shaders/, without ending. */
+  readonly shader: string;
+  /** Decodes whole GGUF blocks into `out`, exactly: the reference for every kernel. */
+  dequantize(bytes: Uint8Array, out: Float32Array): void;
+}
+
+/** Decodes one IEEE 754 half-precision bit pattern. */
+export const halfToFloat = (bits: number): number => {
+  const sign = bits & 0x8000 ? -1 : 1;
+  const exponent = (bits >> 10) & 31;
+  const fraction = bits & 1023;
+  if (exponent === 0) return sign * fraction * 2 ** -24;
+  if (exponent === 31) return fraction ? Number.NaN : sign * Number.POSITIVE_INFINITY;
+  return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
+};

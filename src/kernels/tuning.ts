@@ -1,0 +1,58 @@
+/** Which matmul variant runs on which device, and its tile sizes: the one place to change when a device is measured. */
+import type { GpuDevice } from './device.ts';
+
+export interface MatmulVariant {
+  readonly shader: 'gemv' | 'gemm' | 'matmul-thread';
+  readonly constants: Readonly<Record<string, number>>;
+  /** Library files that the variant joins. */
+  readonly uses: readonly string[];
+  /** Weight rows and token rows that one workgroup covers. */
+  readonly rowsPerWorkgroup: number;
+  readonly tokensPerWorkgroup: number;
+}
+
+export type MatmulKind = 'thread' | 'gpu';
+
+const GROUP_LANES = 32;
+const GEMM_TILE = 64;
+
+const threadTile = (rowTile: number, tokenTile: number, workgroupSize: number): MatmulVariant => ({
+  shader: 'matmul-thread',
+  constants: { ROW_TILE: rowTile, TOKEN_TILE: tokenTile, WORKGROUP_SIZE: workgroupSize },
+  uses: [],
+  rowsPerWorkgroup: rowTile * workgroupSize,
+  tokensPerWorkgroup: tokenTile,
+});
+
+/** Lanes exchange values within a subgroup where it surely has enough of them, else through workgroup memory. */
+const gemv = (device: GpuDevice, rowTile: number, tokenTile: number, workgroupSize: number): MatmulVariant => ({
+  shader: 'gemv',
+  constants: { ROW_TILE: rowTile, TOKEN_TILE: tokenTile, WORKGROUP_SIZE: workgroupSize, LANES: GROUP_LANES },
+  uses: [device.subgroupMinSize >= GROUP_LANES ? 'lib/sum-lanes-subgroup' : 'lib/sum-lanes-workgroup'],
+  rowsPerWorkgroup: rowTile * (workgroupSize / GROUP_LANES),
+  tokensPerWorkgroup: tokenTile,
+});
+
+const gemm: MatmulVariant = {
+  shader: 'gemm',
+  constants: {},
+  uses: [],
+  rowsPerWorkgroup: GEMM_TILE,
+  tokensPerWorkgroup: GEMM_TILE,
+};
+
+/** Variants with the largest number of token rows each is meant for, ascending; the last serves all numbers above. */
+export const matmulVariants = (
+  device: GpuDevice,
+  kind: MatmulKind = device.isSoftware ? 'thread' : 'gpu',
+): readonly { readonly maxTokens: number; readonly variant: MatmulVariant }[] =>
+  kind === 'thread'
+    ? [
+        { maxTokens: 1, variant: threadTile(2, 1, 16) },
+        { maxTokens: Number.POSITIVE_INFINITY, variant: threadTile(2, 4, 16) },
+      ]
+    : [
+        { maxTokens: 1, variant: gemv(device, 2, 1, 64) },
+        { maxTokens: 8, variant: gemv(device, 2, 4, 64) },
+        { maxTokens: Number.POSITIVE_INFINITY, variant: gemm },
+      ];

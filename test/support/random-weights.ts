@@ -1,0 +1,59 @@
+/** Seeded random numbers, F16 values and GGUF rows for kernel tests and benches. */
+import { halfToFloat, type QuantFormat } from '../../src/kernels/quant/quant-format.ts';
+import { rowBytes } from '../../src/kernels/weight-matrix.ts';
+
+/** Uniform numbers in [0, 1), the same for the same seed. Source: mulberry32. */
+export const seededRandom = (seed: number): (() => number) => {
+  let state = seed | 0;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let t = Math.imul(state ^ (state >>> 15), 1 | state);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
+  };
+};
+
+/** Uniform in [-1, 1). */
+export const randomFloats = (length: number, random: () => number): Float32Array =>
+  Float32Array.from({ length }, () => random() * 2 - 1);
+
+/** F16 bit patterns with magnitude below 1, and their values. */
+export const randomHalves = (length: number, random: () => number): { bits: Uint16Array; values: Float32Array } => {
+  const bits = Uint16Array.from({ length }, () => Math.floor(random() * 0x3c00) | (random() < 0.5 ? 0x8000 : 0));
+  return { bits, values: Float32Array.from(bits, halfToFloat) };
+};
+
+/** Random GGUF rows: every byte pattern of the quants occurs, scales are finite. */
+export const randomRows = (format: QuantFormat, rows: number, columns: number, random: () => number): Uint8Array => {
+  const bytes = Uint8Array.from({ length: rows * rowBytes(format, columns) }, () => Math.floor(random() * 256));
+  const view = new DataView(bytes.buffer);
+  if (format.name === 'f32') {
+    for (let i = 0; i < bytes.length; i += 4) view.setFloat32(i, random() * 2 - 1, true);
+    return bytes;
+  }
+  const isHalf = format.name === 'f16';
+  const scale = isHalf ? format.streams[0]! : format.streams.find(({ name }) => name === 'scales');
+  if (!scale) throw new Error(`${format.name} has no stream of scales: tell randomRows where its F16 values are`);
+  for (let block = 0; block < bytes.length; block += format.blockBytes) {
+    const at = block + scale.byteOffset;
+    // Exponents below 15: magnitudes below 1.
+    view.setUint16(
+      at,
+      (view.getUint16(at, true) & 0x83ff) | (((isHalf ? 9 : 4) + Math.floor(random() * 6)) << 10),
+      true,
+    );
+  }
+  return bytes;
+};
+
+/** Σ(a − e)² / Σe²; 0 when both are empty. */
+export const nmse = (actual: ArrayLike<number>, expected: ArrayLike<number>): number => {
+  if (actual.length !== expected.length) throw new Error(`${actual.length} values, expected ${expected.length}`);
+  let error = 0;
+  let power = 0;
+  for (let i = 0; i < expected.length; i++) {
+    error += (actual[i]! - expected[i]!) ** 2;
+    power += expected[i]! ** 2;
+  }
+  return power === 0 ? error : error / power;
+};
