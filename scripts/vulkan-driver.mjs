@@ -98,9 +98,12 @@ export const distributionSources = (sources, codename) => {
   return sources.filter((source) => source.uris[0] === uri || source.suites.some((suite) => suites.includes(suite)));
 };
 
+/** Waits for another apt to end, but not long for a source that does not answer. */
+const PATIENCE = ['DPkg::Lock::Timeout=300', 'Acquire::http::Timeout=20', 'Acquire::https::Timeout=20'];
+
 /** @param {readonly string[]} args */
 const aptGet = (args) =>
-  run('apt-get', ['-q', '-o', 'DPkg::Lock::Timeout=300', ...args], {
+  run('apt-get', ['-q', ...PATIENCE.flatMap((option) => ['-o', option]), ...args], {
     env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive', LC_ALL: 'C.UTF-8' },
   });
 
@@ -162,7 +165,7 @@ export const installVulkanDriver = async () => {
       `${problem}, and installing one needs root. Run these commands, then this one again:\n\n${commandsFor(plan)}\n`,
     );
   }
-  say(`${problem}. Installing Mesa's, which has a software one. This changes the system:`);
+  say(`${problem}. Installing Mesa's drivers, a software one among them. This changes the system:`);
   if (plan.sourceFile)
     say(`  writes ${plan.sourceFile.path}:\n${plan.sourceFile.text.replace(/^/gm, '      ').trimEnd()}`);
   say('  runs apt-get update');
