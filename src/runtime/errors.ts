@@ -31,6 +31,8 @@ export type ErrorCode = (typeof ERROR_CODES)[number];
 export interface ErrorDetails {
   /** The request field at fault, dotted: `messages.0.content`. */
   readonly param?: string;
+  /** A finer cause of `invalid_request` for programs, in OpenAI's words: `missing_required_parameter`, `invalid_type`, … */
+  readonly reason?: string;
   /** Seconds after which a retry may succeed. */
   readonly retryAfterSeconds?: number;
   /** Tokens of the prompt (`context_length_exceeded`). */

@@ -1,9 +1,12 @@
 /** A bare TCP client, for what HTTP clients hide: pipelining, pausing, half-sent requests. */
 import { connect, type Socket } from 'node:net';
 
+const TAIL_LENGTH = 64;
+
 export class RawClient {
   readonly socket: Socket;
-  received = '';
+  #chunks: string[] = [];
+  #tail = '';
   #closed = false;
   #changed: (() => void)[] = [];
 
@@ -11,7 +14,8 @@ export class RawClient {
     this.socket = socket;
     socket.setEncoding('latin1');
     socket.on('data', (text: string) => {
-      this.received += text;
+      this.#chunks.push(text);
+      this.#tail = (this.#tail + text).slice(-TAIL_LENGTH);
       this.#wake();
     });
     // A reset is one of the ways a server may close; tests ask `closed`.
@@ -33,6 +37,11 @@ export class RawClient {
     this.socket.write(text);
   }
 
+  get received(): string {
+    this.#chunks = [this.#chunks.join('')];
+    return this.#chunks[0] ?? '';
+  }
+
   /** Resolves once `pattern` matches what was received; fails when the connection closes first. */
   async until(pattern: RegExp): Promise<RegExpMatchArray> {
     for (;;) {
@@ -45,8 +54,8 @@ export class RawClient {
 
   /** `until` for long answers: looks at the end only. */
   async untilEnd(end: string): Promise<void> {
-    while (!this.received.endsWith(end)) {
-      if (this.#closed) throw new Error(`closed before the end: ${this.received.slice(-500)}`);
+    while (!this.#tail.endsWith(end)) {
+      if (this.#closed) throw new Error(`closed before the end: ${this.#tail}`);
       await new Promise<void>((resolve) => this.#changed.push(resolve));
     }
   }

@@ -1,0 +1,276 @@
+/** The server: checks who calls, finds the route, and lets the dialect, the engine and the transport do the rest. */
+import { randomUUID } from 'node:crypto';
+import { type Logger, pino } from 'pino';
+import type { Engine } from '../runtime/api.ts';
+import { EngineError } from '../runtime/errors.ts';
+import { Access, isLoopback } from './auth.ts';
+import { readBody } from './body.ts';
+import { isClaudeName } from './dialects/anthropic-messages.ts';
+import type { Dialect, DialectRoute } from './dialects/dialect.ts';
+import { DIALECTS, dialectOf, routeOf } from './dialects/index.ts';
+import { modelNotFound } from './dialects/openai.ts';
+import { generate } from './generate.ts';
+import { readHealth } from './health.ts';
+import type { HttpRequest, HttpResponse, Transport } from './http.ts';
+import { RequestLimits } from './limits.ts';
+import { Metrics } from './metrics.ts';
+import { modelBody, modelListBody } from './models-route.ts';
+import { DEFAULT_SERVER_OPTIONS, type ServerOptions } from './options.ts';
+import { Reply } from './reply.ts';
+import { createTransport, defaultTransport } from './transports/index.ts';
+
+const RETRY_AFTER_DRAIN_SECONDS = 5;
+
+/** A listening server. */
+export interface Server {
+  /** `http://host:port`, fit for a client on this machine. */
+  readonly url: string;
+  readonly port: number;
+  /** Takes no new requests, lets running ones end, then closes. Resolves when that is done. */
+  drain(): Promise<void>;
+  /** Cuts every connection now. The engine stays open: who made it closes it. */
+  close(): Promise<void>;
+}
+
+/**
+ * Serves an engine over HTTP in the OpenAI and the Anthropic dialect. Resolves once it listens.
+ * @throws EngineError config_invalid: the port is taken, or the address is open to others without a key
+ */
+export const createServer = async (engine: Engine, options: Partial<ServerOptions> = {}): Promise<Server> => {
+  const app = new App(engine, { ...DEFAULT_SERVER_OPTIONS, ...options });
+  return app.listen();
+};
+
+/** A route that belongs to no dialect. */
+type PlainRoute = (request: HttpRequest, reply: Reply) => void | Promise<void>;
+
+/** Routes that answer without a key to callers on this machine. */
+const isOperational = (path: string): boolean =>
+  path === '/metrics' || path === '/health' || path.startsWith('/health/');
+/** Routes that tell nothing and answer everyone. */
+const isGreeting = (path: string): boolean => path === '/' || path === '/api/hello';
+
+const MODELS_PREFIX = '/v1/models/';
+
+class App {
+  readonly #engine: Engine;
+  readonly #options: ServerOptions;
+  readonly #access: Access;
+  readonly #limits: RequestLimits;
+  readonly #metrics: Metrics;
+  readonly #log: Logger;
+  readonly #plainRoutes: ReadonlyMap<string, PlainRoute>;
+  #drained: Promise<void> | undefined;
+
+  constructor(engine: Engine, options: ServerOptions) {
+    this.#engine = engine;
+    this.#options = options;
+    this.#access = new Access(options);
+    this.#limits = new RequestLimits(options.maxConcurrentRequests);
+    this.#metrics = new Metrics(engine);
+    this.#log = options.logger ?? pino({ level: options.logLevel });
+    const hello: PlainRoute = (_request, reply) =>
+      reply.text(200, `Firstlight serves ${engine.model.id}\n`, { 'content-type': 'text/plain; charset=utf-8' });
+    this.#plainRoutes = new Map<string, PlainRoute>([
+      ['/', hello],
+      ['/api/hello', hello],
+      ['/health', (_request, reply) => this.#answerHealth(reply)],
+      ['/health/ready', (_request, reply) => this.#answerHealth(reply)],
+      ['/health/live', (_request, reply) => reply.json(200, { status: 'ok' })],
+      ['/metrics', (_request, reply) => this.#answerMetrics(reply)],
+      ['/v1/models', (_request, reply) => reply.json(200, modelListBody(engine.model))],
+    ]);
+  }
+
+  async listen(): Promise<Server> {
+    const { host, transport: name = defaultTransport() } = this.#options;
+    const transport = await createTransport(name, (request, response) => void this.#serve(request, response));
+    const port = await transport.listen(host, this.#options.port);
+    this.#log.debug({ transport: transport.name, host, port }, 'listening');
+    return {
+      url: `http://${urlHost(host)}:${port}`,
+      port,
+      drain: () => {
+        this.#drained ??= this.#drain(transport);
+        return this.#drained;
+      },
+      close: () => transport.close(),
+    };
+  }
+
+  async #drain(transport: Transport): Promise<void> {
+    this.#log.info('draining: running requests go on to their end');
+    transport.stopAccepting();
+    await this.#limits.idle();
+    await transport.close();
+  }
+
+  get #isDraining(): boolean {
+    return this.#drained !== undefined;
+  }
+
+  /** Never rejects: whatever happens becomes an answer and a log line. */
+  async #serve(request: HttpRequest, response: HttpResponse): Promise<void> {
+    const reply = new Reply(`req_${randomUUID().replaceAll('-', '')}`, request, response);
+    const dialect = dialectOf(request);
+    this.#limits.enter();
+    try {
+      await this.#answer(dialect, request, reply);
+    } catch (error) {
+      this.#answerError(dialect, this.#toEngineError(error, reply), reply);
+    } finally {
+      this.#limits.leave();
+      this.#record(request, reply);
+    }
+  }
+
+  async #answer(dialect: Dialect, request: HttpRequest, reply: Reply): Promise<void> {
+    this.#access.checkHostAndOrigin(request);
+    reply.addHeaders(this.#access.corsHeaders(request));
+    const route = routeOf(request.path);
+    const plainRoute = this.#plainRouteOf(request.path);
+    reply.route = this.#routeName(request.path);
+    if (request.method === 'OPTIONS') return reply.text(204, '', this.#access.preflightHeaders(request));
+    if (!this.#needsNoKey(request)) this.#access.checkKey(request);
+    if (route === undefined && plainRoute === undefined) throw notFound(request);
+    const methods = route === undefined ? ['GET', 'HEAD'] : ['POST'];
+    if (!methods.includes(request.method)) {
+      reply.addHeaders({ allow: [...methods, 'OPTIONS'].join(', ') });
+      throw new EngineError(
+        'method_not_allowed',
+        `${request.path} answers ${methods.join(', ')}, not ${request.method}`,
+      );
+    }
+    if (this.#isDraining && !isOperational(request.path)) throw draining();
+    if (plainRoute !== undefined) return plainRoute(request, reply);
+    if (route !== undefined) await this.#answerDialect(dialect, route, request, reply);
+  }
+
+  async #answerDialect(dialect: Dialect, route: DialectRoute, request: HttpRequest, reply: Reply): Promise<void> {
+    const giveBack = this.#limits.admit();
+    try {
+      const body = parseJson(await readBody(request, this.#options.bodyLimitBytes));
+      const createdAt = Math.floor(Date.now() / 1000);
+      const exchange = route.parse(body, { model: this.#engine.model, requestId: reply.requestId, createdAt });
+      reply.addHeaders(dialect.headers(reply.elapsedMs));
+      if (exchange.kind === 'count') {
+        reply.json(200, exchange.response(await this.#engine.countTokens(exchange.prompt)));
+        return;
+      }
+      const context = {
+        engine: this.#engine,
+        metrics: this.#metrics,
+        pingIntervalMs: this.#options.pingIntervalMs,
+        toEngineError: (error: unknown) => this.#toEngineError(error, reply),
+      };
+      await generate(context, exchange, request, reply);
+    } finally {
+      giveBack();
+    }
+  }
+
+  #answerError(dialect: Dialect, error: EngineError, reply: Reply): void {
+    if (reply.hasBegun) return;
+    const { status, headers, body } = dialect.error(error, reply.requestId);
+    reply.json(status, body, { ...dialect.headers(reply.elapsedMs), ...headers });
+  }
+
+  /** Errors without a code are ours: the client learns where to look, the log learns what happened. */
+  #toEngineError(error: unknown, reply: Reply): EngineError {
+    if (error instanceof EngineError) return error;
+    this.#log.error({ requestId: reply.requestId, err: error }, 'unexpected error');
+    return new EngineError('internal', `internal error: the server's log has the cause under ${reply.requestId}`);
+  }
+
+  #plainRouteOf(path: string): PlainRoute | undefined {
+    if (path.startsWith(MODELS_PREFIX)) return (request, reply) => this.#answerModel(request, reply);
+    return this.#plainRoutes.get(path);
+  }
+
+  #routeName(path: string): string {
+    if (path.startsWith(MODELS_PREFIX)) return `${MODELS_PREFIX}{id}`;
+    return this.#plainRoutes.has(path) || routeOf(path) !== undefined ? path : 'unmatched';
+  }
+
+  #needsNoKey({ path, remoteAddress }: HttpRequest): boolean {
+    return isGreeting(path) || (isOperational(path) && isLoopback(remoteAddress));
+  }
+
+  #answerModel(request: HttpRequest, reply: Reply): void {
+    const { model } = this.#engine;
+    const name = decodePath(request.path.slice(MODELS_PREFIX.length));
+    const isAlias = isClaudeName(name) && request.headers.has('anthropic-version');
+    if (name !== model.id && !isAlias) throw modelNotFound(name, model);
+    reply.json(200, modelBody(model));
+  }
+
+  #answerHealth(reply: Reply): void {
+    const health = readHealth(this.#engine, this.#isDraining);
+    reply.json(health.status === 'ok' ? 200 : 503, health);
+  }
+
+  async #answerMetrics(reply: Reply): Promise<void> {
+    reply.text(200, await this.#metrics.text(), { 'content-type': this.#metrics.contentType });
+  }
+
+  /** One line a request, without anything that a client wrote or a model said. */
+  #record(request: HttpRequest, reply: Reply): void {
+    const { usage } = reply;
+    this.#metrics.countRequest(reply.route, request.method, reply.status);
+    this.#log.info(
+      {
+        requestId: reply.requestId,
+        method: request.method,
+        route: reply.route,
+        status: reply.status,
+        ms: Math.round(reply.elapsedMs),
+        ...(usage === undefined
+          ? {}
+          : {
+              promptTokens: usage.promptTokens,
+              cachedTokens: usage.cachedTokens,
+              completionTokens: usage.completionTokens,
+            }),
+      },
+      'request',
+    );
+  }
+}
+
+const notFound = ({ method, path }: HttpRequest): EngineError =>
+  new EngineError(
+    'not_found',
+    `unknown URL (${method} ${path}): this server answers ${DIALECTS.flatMap((dialect) => dialect.routes.map((route) => route.path)).join(', ')}, /v1/models, /health and /metrics`,
+  );
+
+const draining = (): EngineError =>
+  new EngineError('shutting_down', 'the server is shutting down: send the request elsewhere, or retry later', {
+    retryAfterSeconds: RETRY_AFTER_DRAIN_SECONDS,
+  });
+
+const parseJson = (body: Uint8Array): unknown => {
+  try {
+    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(body));
+  } catch (error) {
+    // The parser's own message quotes the body.
+    const what = error instanceof SyntaxError ? 'valid JSON' : 'valid UTF-8';
+    throw new EngineError('invalid_request', `the request body (${body.byteLength} bytes) is not ${what}`, {
+      reason: 'invalid_json',
+    });
+  }
+};
+
+const decodePath = (path: string): string => {
+  try {
+    return decodeURIComponent(path);
+  } catch {
+    return path; // A broken escape names no model: the 404 quotes it as it came.
+  }
+};
+
+/** The host to put in a URL: "every address" is reached through this machine's own. */
+const urlHost = (host: string): string => {
+  if (host === '0.0.0.0') return '127.0.0.1';
+  if (host === '::') return '[::1]';
+  return host.includes(':') ? `[${host}]` : host;
+};

@@ -1,0 +1,125 @@
+/** Who may call: API keys, and the Host and Origin checks that keep web pages away from a local server. */
+import { createHash, timingSafeEqual } from 'node:crypto';
+import { BlockList, isIP } from 'node:net';
+import { EngineError } from '../runtime/errors.ts';
+import type { HttpRequest } from './http.ts';
+import type { ServerOptions } from './options.ts';
+
+type AccessOptions = Pick<ServerOptions, 'host' | 'apiKeys' | 'insecure' | 'corsOrigins'>;
+
+const LOOPBACK = new BlockList();
+LOOPBACK.addSubnet('127.0.0.0', 8, 'ipv4');
+LOOPBACK.addAddress('::1', 'ipv6');
+LOOPBACK.addSubnet('::ffff:127.0.0.0', 104, 'ipv6');
+
+/** Host names and addresses, with or without brackets, that only this machine can reach. */
+export const isLoopback = (host: string): boolean => {
+  const bare = host.replace(/^\[|\]$/g, '').toLowerCase();
+  const version = isIP(bare);
+  return version === 0 ? bare === 'localhost' : LOOPBACK.check(bare, version === 4 ? 'ipv4' : 'ipv6');
+};
+
+/** "example.org:8080" → "example.org"; "[::1]:80" → "[::1]". */
+const hostname = (hostHeader: string): string => hostHeader.replace(/:\d*$/, '').toLowerCase();
+
+const digest = (text: string): Buffer => createHash('sha256').update(text).digest();
+
+/** The server's access rules. */
+export class Access {
+  readonly #host: string;
+  readonly #isLoopbackBound: boolean;
+  readonly #keyDigests: readonly Buffer[];
+  readonly #corsOrigins: ReadonlySet<string>;
+
+  /** @throws EngineError config_invalid when the address is reachable by others and nothing protects it */
+  constructor({ host, apiKeys, insecure, corsOrigins }: AccessOptions) {
+    this.#host = host.toLowerCase();
+    this.#isLoopbackBound = isLoopback(host);
+    this.#keyDigests = apiKeys.map(digest);
+    this.#corsOrigins = new Set(corsOrigins);
+    if (this.#isLoopbackBound || apiKeys.length > 0 || insecure) return;
+    throw new EngineError(
+      'config_invalid',
+      `host ${host} can be reached by other machines, and no API key is set: set one with --api-key or ` +
+        'FIRSTLIGHT_API_KEYS, bind 127.0.0.1, or pass --insecure to serve everyone',
+      { param: 'host' },
+    );
+  }
+
+  /**
+   * A page can make a browser call this server under a name that the page's owner points at it (DNS rebinding), or
+   * across origins; the Host and Origin headers give both away.
+   * @throws EngineError forbidden
+   */
+  checkHostAndOrigin(request: HttpRequest): void {
+    const host = request.headers.get('host');
+    if (this.#isLoopbackBound && host !== undefined && !isLoopback(hostname(host)) && hostname(host) !== this.#host) {
+      throw new EngineError(
+        'forbidden',
+        `the Host header '${host}' does not name this machine: call the server as localhost or 127.0.0.1`,
+      );
+    }
+    const origin = request.headers.get('origin');
+    if (origin === undefined || this.#allowsOrigin(origin) || this.#isSameOrigin(origin, host)) return;
+    throw new EngineError(
+      'forbidden',
+      `pages from origin '${origin}' may not call this server: add the origin to the server's CORS list`,
+    );
+  }
+
+  /**
+   * Bearer and x-api-key are equal; x-api-key wins when both are sent.
+   * @throws EngineError unauthorized
+   */
+  checkKey(request: HttpRequest): void {
+    if (this.#keyDigests.length === 0) return;
+    const bearer = /^Bearer\s+(.*)$/i.exec(request.headers.get('authorization') ?? '')?.[1];
+    const key = request.headers.get('x-api-key') ?? bearer;
+    if (key === undefined || key === '') {
+      throw new EngineError(
+        'unauthorized',
+        'an API key is required: send Authorization: Bearer KEY, or x-api-key: KEY',
+      );
+    }
+    const keyDigest = digest(key);
+    // Every key is compared, and digests have one length, so the time taken tells nothing about the keys.
+    let matches = 0;
+    for (const known of this.#keyDigests) matches += timingSafeEqual(known, keyDigest) ? 1 : 0;
+    if (matches === 0) throw new EngineError('unauthorized', 'the API key is not one of this server’s keys');
+  }
+
+  /** The CORS headers for this request's origin; none when it sends none. */
+  corsHeaders(request: HttpRequest): Record<string, string> {
+    const origin = request.headers.get('origin');
+    if (origin === undefined || !this.#allowsOrigin(origin)) return {};
+    return {
+      'access-control-allow-origin': origin,
+      'access-control-expose-headers': 'x-request-id, request-id, retry-after',
+      vary: 'origin',
+    };
+  }
+
+  /** The answer to an OPTIONS preflight: whatever headers the page wants to send. */
+  preflightHeaders(request: HttpRequest): Record<string, string> {
+    const wanted = request.headers.get('access-control-request-headers') ?? '';
+    const headers = /^[\w\-, ]*$/.test(wanted) ? wanted : '';
+    return {
+      'access-control-allow-methods': 'GET, HEAD, POST, OPTIONS',
+      'access-control-max-age': '600',
+      ...(headers === '' ? {} : { 'access-control-allow-headers': headers }),
+      ...(request.headers.get('access-control-request-private-network') === 'true'
+        ? { 'access-control-allow-private-network': 'true' }
+        : {}),
+    };
+  }
+
+  #allowsOrigin(origin: string): boolean {
+    return this.#corsOrigins.has(origin) || this.#corsOrigins.has('*');
+  }
+
+  /** A page that this server itself served. Trusted only where the Host was checked, or a key is asked for as well. */
+  #isSameOrigin(origin: string, host: string | undefined): boolean {
+    if (!this.#isLoopbackBound && this.#keyDigests.length === 0) return false;
+    return host !== undefined && (origin === `http://${host}` || origin === `https://${host}`);
+  }
+}

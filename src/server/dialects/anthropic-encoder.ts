@@ -1,0 +1,138 @@
+/** Anthropic's message object and its stream of events. Blocks are contiguous, and one is open at a time. */
+import { createHash, type Hash } from 'node:crypto';
+import type { GenerationEvent, Usage } from '../../runtime/api.ts';
+import type { EngineError } from '../../runtime/errors.ts';
+import { anthropicError } from './anthropic-error.ts';
+import type { Answer, Encoder, FinishEvent } from './dialect.ts';
+import { eventFrame } from './sse.ts';
+
+/** What the answer's head repeats of the request. */
+export interface MessageHead {
+  readonly id: string;
+  /** As the client named it. */
+  readonly model: string;
+  readonly requestId: string;
+  readonly maxTokens: number;
+}
+
+export const messageBody = (head: MessageHead, { parts, finish }: Answer): object => ({
+  ...messageHead(head),
+  content: parts.map(({ type, text }) =>
+    type === 'text'
+      ? { type: 'text', text, citations: null }
+      : { type: 'thinking', thinking: text, signature: signatureOf(newSignature(head).update(text)) },
+  ),
+  ...stopOf(finish, head.maxTokens),
+  usage: wholeUsage(finish.usage),
+});
+
+const messageHead = ({ id, model }: MessageHead) => ({ id, type: 'message', role: 'assistant', model, content: [] });
+
+/** Clients insist on a non-empty signature and send it back; nothing reads it, so a digest of the thought will do. */
+const newSignature = ({ id }: MessageHead): Hash => createHash('sha256').update(id);
+const signatureOf = (hash: Hash): string => hash.digest('base64');
+
+const stopOf = ({ reason, stopSequence, usage }: FinishEvent, maxTokens: number) => ({
+  stop_reason: stopReason(reason, usage.completionTokens >= maxTokens),
+  stop_sequence: stopSequence ?? null,
+  stop_details: null,
+  container: null,
+});
+
+const stopReason = (reason: FinishEvent['reason'], isAtMaxTokens: boolean): string => {
+  if (reason === 'stop') return 'end_turn';
+  if (reason === 'stop_sequence') return 'stop_sequence';
+  return isAtMaxTokens ? 'max_tokens' : 'model_context_window_exceeded';
+};
+
+/** `input_tokens` excludes what came from the cache. */
+const usageCounts = (usage: Usage) => ({
+  input_tokens: usage.promptTokens - usage.cachedTokens,
+  output_tokens: usage.completionTokens,
+  cache_creation_input_tokens: 0,
+  cache_read_input_tokens: usage.cachedTokens,
+  server_tool_use: null,
+  output_tokens_details: { thinking_tokens: usage.reasoningTokens },
+});
+
+const wholeUsage = (usage: Usage) => ({
+  ...usageCounts(usage),
+  cache_creation: { ephemeral_5m_input_tokens: 0, ephemeral_1h_input_tokens: 0 },
+  service_tier: 'standard',
+  inference_geo: null,
+});
+
+type BlockType = 'text' | 'reasoning';
+
+export class MessageEncoder implements Encoder {
+  readonly #head: MessageHead;
+  #open: BlockType | undefined;
+  #index = -1;
+  #signature: Hash;
+
+  constructor(head: MessageHead) {
+    this.#head = head;
+    this.#signature = newSignature(head);
+  }
+
+  event(_choice: number, event: GenerationEvent): string {
+    if (event.type === 'start') return this.#start(event.promptTokens, event.cachedTokens);
+    if (event.type === 'finish') return this.#closeBlock() + this.#finish(event);
+    if (event.text === '') return '';
+    const opening = this.#open === event.type ? '' : this.#closeBlock() + this.#openBlock(event.type);
+    if (event.type === 'reasoning') this.#signature.update(event.text);
+    const delta =
+      event.type === 'text'
+        ? { type: 'text_delta', text: event.text }
+        : { type: 'thinking_delta', thinking: event.text };
+    return opening + this.#delta(delta);
+  }
+
+  end(): string {
+    return eventFrame({ type: 'message_stop' });
+  }
+
+  failure(error: EngineError): string {
+    return eventFrame(anthropicError(error, this.#head.requestId).body);
+  }
+
+  ping(): string {
+    return eventFrame({ type: 'ping' });
+  }
+
+  #start(promptTokens: number, cachedTokens: number): string {
+    const usage = wholeUsage({ promptTokens, cachedTokens, completionTokens: 0, reasoningTokens: 0 });
+    const unfinished = { stop_reason: null, stop_sequence: null, stop_details: null, container: null };
+    const message = { ...messageHead(this.#head), ...unfinished, usage };
+    return eventFrame({ type: 'message_start', message }) + this.ping();
+  }
+
+  #openBlock(type: BlockType): string {
+    this.#open = type;
+    this.#index++;
+    this.#signature = newSignature(this.#head);
+    const block =
+      type === 'text' ? { type: 'text', text: '', citations: null } : { type: 'thinking', thinking: '', signature: '' };
+    return eventFrame({ type: 'content_block_start', index: this.#index, content_block: block });
+  }
+
+  #delta(delta: object): string {
+    return eventFrame({ type: 'content_block_delta', index: this.#index, delta });
+  }
+
+  #closeBlock(): string {
+    if (this.#open === undefined) return '';
+    // Clients keep the last signature only: send one, at the end.
+    const signature =
+      this.#open === 'reasoning'
+        ? this.#delta({ type: 'signature_delta', signature: signatureOf(this.#signature) })
+        : '';
+    this.#open = undefined;
+    return signature + eventFrame({ type: 'content_block_stop', index: this.#index });
+  }
+
+  #finish(event: FinishEvent): string {
+    const delta = stopOf(event, this.#head.maxTokens);
+    return eventFrame({ type: 'message_delta', delta, usage: usageCounts(event.usage) });
+  }
+}

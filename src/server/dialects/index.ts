@@ -1,0 +1,19 @@
+/** The list of dialects, and the choice of one for paths that belong to none. */
+import type { HttpRequest } from '../http.ts';
+import { anthropicMessages } from './anthropic-messages.ts';
+import type { Dialect, DialectRoute } from './dialect.ts';
+import { openaiChat } from './openai-chat.ts';
+import { openaiCompletions } from './openai-completions.ts';
+
+export const DIALECTS: readonly Dialect[] = [openaiChat, openaiCompletions, anthropicMessages];
+
+/** The dialect whose errors a client of this path understands. */
+export const dialectOf = (request: HttpRequest): Dialect => {
+  const owner = DIALECTS.find((dialect) => dialect.routes.some((route) => route.path === request.path));
+  if (owner !== undefined) return owner;
+  const isAnthropic = request.path.startsWith('/v1/messages') || request.headers.has('anthropic-version');
+  return isAnthropic ? anthropicMessages : openaiChat;
+};
+
+export const routeOf = (path: string): DialectRoute | undefined =>
+  DIALECTS.flatMap((dialect) => dialect.routes).find((route) => route.path === path);

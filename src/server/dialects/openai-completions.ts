@@ -1,0 +1,148 @@
+/** OpenAI's legacy completions: `POST /v1/completions`. Text in, text out, no chat template. */
+import { z } from 'zod';
+import type { GenerationEvent, Usage } from '../../runtime/api.ts';
+import type { EngineError } from '../../runtime/errors.ts';
+import { textOf, totalUsage } from './answer.ts';
+import { optional, parseBody, unsupportedParam } from './body-schema.ts';
+import type { Dialect, Encoder, GenerateExchange, ParseContext } from './dialect.ts';
+import {
+  checkModel,
+  FINISH_REASONS,
+  fingerprintOf,
+  openaiError,
+  openaiHeaders,
+  samplingFields,
+  samplingOf,
+  seedOfChoice,
+  stopStrings,
+  usageBody,
+} from './openai.ts';
+import { commentFrame, dataFrame } from './sse.ts';
+
+/** OpenAI's default. */
+const DEFAULT_MAX_TOKENS = 16;
+
+const completionBody = z.object({
+  ...samplingFields,
+  prompt: z.union([z.string(), z.array(z.unknown())]),
+  max_tokens: optional(z.int().min(0)),
+  suffix: optional(z.string()),
+  echo: optional(z.boolean()),
+  best_of: optional(z.int().min(1).max(20)),
+  logprobs: optional(z.int().min(0).max(5)),
+});
+
+type CompletionBody = z.output<typeof completionBody>;
+
+const refuseUnsupported = (body: CompletionBody): void => {
+  if (body.suffix) throw unsupportedParam('suffix', 'text after the completion is');
+  if (body.echo) throw unsupportedParam('echo', 'echoing the prompt is');
+  if ((body.best_of ?? 1) > 1) throw unsupportedParam('best_of', 'choosing the best of several is');
+  if (typeof body.logprobs === 'number') throw unsupportedParam('logprobs', 'log-probabilities of completions are');
+};
+
+const promptText = (prompt: CompletionBody['prompt']): string => {
+  if (typeof prompt === 'string') return prompt;
+  throw unsupportedParam('prompt', 'a list of prompts or token ids instead of one string is');
+};
+
+const parse = (raw: unknown, context: ParseContext): GenerateExchange => {
+  const body = parseBody(completionBody, raw);
+  checkModel(body.model, context.model);
+  refuseUnsupported(body);
+  const prompt = { kind: 'text', text: promptText(body.prompt) } as const;
+  const sampling = samplingOf(body, context.model);
+  const id = `cmpl-${context.requestId.replace(/^req_/, '')}`;
+  return {
+    kind: 'generate',
+    requests: Array.from({ length: body.n ?? 1 }, (_, choice) => ({
+      id: `${context.requestId}-${choice}`,
+      prompt,
+      stop: stopStrings(body.stop),
+      maxTokens: body.max_tokens ?? DEFAULT_MAX_TOKENS,
+      sampling:
+        body.seed === undefined || body.seed === null
+          ? sampling
+          : { ...sampling, seed: seedOfChoice(body.seed, choice) },
+    })),
+    stream: body.stream ?? false,
+    encoder: () => new CompletionEncoder(id, context, { withUsage: body.stream_options?.include_usage ?? false }),
+    response: (answers) => ({
+      ...envelope(id, context),
+      choices: answers.map((answer, index) => ({
+        ...choiceBody(index, textOf(answer, 'text'), FINISH_REASONS[answer.finish.reason]),
+        ...reasoningFields(textOf(answer, 'reasoning')),
+      })),
+      usage: usageBody(totalUsage(answers.map((answer) => answer.finish.usage))),
+    }),
+  };
+};
+
+const envelope = (id: string, { createdAt, model }: ParseContext) => ({
+  id,
+  object: 'text_completion',
+  created: createdAt,
+  model: model.id,
+  system_fingerprint: fingerprintOf(model),
+});
+
+const choiceBody = (index: number, text: string, finishReason: string | null) => ({
+  text,
+  index,
+  logprobs: null,
+  finish_reason: finishReason,
+});
+
+/** A thinking model thinks without a template too; its thoughts never leave as text. */
+const reasoningFields = (text: string): object => (text === '' ? {} : { reasoning_content: text, reasoning: text });
+
+class CompletionEncoder implements Encoder {
+  readonly #envelope: object;
+  readonly #withUsage: boolean;
+  readonly #usages: Usage[] = [];
+
+  constructor(id: string, context: ParseContext, { withUsage }: { withUsage: boolean }) {
+    this.#envelope = envelope(id, context);
+    this.#withUsage = withUsage;
+  }
+
+  event(choice: number, event: GenerationEvent): string {
+    switch (event.type) {
+      case 'start':
+        return '';
+      case 'reasoning':
+        return event.text === ''
+          ? ''
+          : this.#chunk({ ...choiceBody(choice, '', null), ...reasoningFields(event.text) });
+      case 'text':
+        return event.text === '' ? '' : this.#chunk(choiceBody(choice, event.text, null));
+      case 'finish':
+        this.#usages[choice] = event.usage;
+        return this.#chunk(choiceBody(choice, '', FINISH_REASONS[event.reason]));
+    }
+  }
+
+  end(): string {
+    const usage = { ...this.#envelope, choices: [], usage: usageBody(totalUsage(this.#usages)) };
+    return `${this.#withUsage ? dataFrame(usage) : ''}data: [DONE]\n\n`;
+  }
+
+  failure(error: EngineError): string {
+    return dataFrame(openaiError(error, 'prompt').body);
+  }
+
+  ping(): string {
+    return commentFrame('ping');
+  }
+
+  #chunk(choice: object): string {
+    return dataFrame({ ...this.#envelope, choices: [choice], ...(this.#withUsage ? { usage: null } : {}) });
+  }
+}
+
+export const openaiCompletions: Dialect = {
+  name: 'openai-completions',
+  routes: [{ path: '/v1/completions', parse }],
+  headers: openaiHeaders,
+  error: (error) => openaiError(error, 'prompt'),
+};

@@ -1,0 +1,107 @@
+/** Runs a generate exchange: submits its requests to the engine, and streams or collects what they say. */
+import type { Engine, Generation, Usage } from '../runtime/api.ts';
+import { EngineError } from '../runtime/errors.ts';
+import { AnswerCollector, totalUsage } from './dialects/answer.ts';
+import type { Encoder, GenerateExchange } from './dialects/dialect.ts';
+import { SSE_HEADERS } from './dialects/sse.ts';
+import { type ChoiceEvent, EventQueue } from './event-queue.ts';
+import type { HttpRequest, HttpResponse } from './http.ts';
+import type { Metrics } from './metrics.ts';
+import type { Reply } from './reply.ts';
+
+export interface GenerateContext {
+  readonly engine: Engine;
+  readonly metrics: Metrics;
+  readonly pingIntervalMs: number;
+  /** Makes anything thrown an error that clients may see. */
+  toEngineError(error: unknown, reply: Reply): EngineError;
+}
+
+/**
+ * Answers the request. Everything that can be refused is refused before the first byte; a failure after that is told
+ * inside the stream.
+ * @throws EngineError while nothing has been sent
+ */
+export const generate = async (
+  context: GenerateContext,
+  exchange: GenerateExchange,
+  request: HttpRequest,
+  reply: Reply,
+): Promise<void> => {
+  const leaving = new AbortController();
+  const { signal } = leaving;
+  const gone = (): void => leaving.abort(request.signal.reason);
+  if (request.signal.aborted) gone();
+  request.signal.addEventListener('abort', gone, { once: true });
+  try {
+    const generations: Generation[] = [];
+    for (const each of exchange.requests) generations.push(await context.engine.generate(each, signal));
+    const timer = context.metrics.timeGeneration(reply.arrivedMs);
+    const usages: Usage[] = [];
+    const queue = new EventQueue(generations, signal, ({ choice, event }) => {
+      timer.event(choice, event);
+      if (event.type !== 'finish') return;
+      usages[choice] = event.usage;
+      reply.usage = totalUsage(usages.filter((usage) => usage !== undefined));
+    });
+    if (exchange.stream) await stream(context, exchange.encoder(), queue, reply);
+    else await collect(exchange, queue, reply);
+  } finally {
+    // One failed choice, or a client gone, ends the others too. After a whole answer this is a no-op.
+    leaving.abort(new EngineError('aborted', 'the request has ended'));
+  }
+};
+
+const collect = async (exchange: GenerateExchange, queue: EventQueue, reply: Reply): Promise<void> => {
+  const collectors = exchange.requests.map(() => new AnswerCollector());
+  for (let next = await queue.next(); next !== undefined; next = await queue.next()) {
+    collectors[next.choice]?.add(next.event);
+  }
+  reply.json(200, exchange.response(collectors.map((collector) => collector.answer())));
+};
+
+const stream = async (context: GenerateContext, encoder: Encoder, queue: EventQueue, reply: Reply): Promise<void> => {
+  const response = reply.stream(SSE_HEADERS);
+  const writer = new StreamWriter(response, queue);
+  const pings = setInterval(() => writer.ping(encoder), context.pingIntervalMs);
+  try {
+    for (let next = await queue.next(); next !== undefined; next = await queue.next()) {
+      await writer.write(encode(encoder, next));
+    }
+    await writer.write(encoder.end());
+  } catch (error) {
+    await writer.write(encoder.failure(context.toEngineError(error, reply)));
+  } finally {
+    clearInterval(pings);
+    response.end();
+  }
+};
+
+const encode = (encoder: Encoder, { choice, event }: ChoiceEvent): string => encoder.event(choice, event);
+
+/** Writes frames in order; while the client is behind, waits and lets the queue join what comes. */
+class StreamWriter {
+  readonly #response: HttpResponse;
+  readonly #queue: EventQueue;
+  #isSilent = true;
+
+  constructor(response: HttpResponse, queue: EventQueue) {
+    this.#response = response;
+    this.#queue = queue;
+  }
+
+  async write(frames: string): Promise<void> {
+    if (frames === '') return;
+    this.#isSilent = false;
+    if (this.#response.write(frames)) return;
+    this.#queue.isPaused = true;
+    await this.#response.drained();
+    this.#queue.isPaused = false;
+  }
+
+  /** Called once an interval: writes only if nothing was written since the last call, and the client reads. */
+  ping(encoder: Encoder): void {
+    if (this.#isSilent && !this.#queue.isPaused) void this.write(encoder.ping());
+    this.#isSilent = true;
+  }
+}

@@ -1,0 +1,40 @@
+/** What a server can be told. The command line and the configuration file fill the same fields. */
+import type { Logger } from 'pino';
+import type { TransportName } from './http.ts';
+
+export interface ServerOptions {
+  /** Address to bind. Beyond loopback an API key is required, unless `insecure`. */
+  readonly host: string;
+  /** 0 lets the system choose. */
+  readonly port: number;
+  /** Any of these opens the API; none: open to everyone who can connect. */
+  readonly apiKeys: readonly string[];
+  /** Allows an address beyond loopback without a key. */
+  readonly insecure: boolean;
+  /** Origins (`https://app.example`) whose pages may call the API; `*` allows all. */
+  readonly corsOrigins: readonly string[];
+  /** Most bytes of a request body, both as sent and decompressed. */
+  readonly bodyLimitBytes: number;
+  /** Most generations and token counts in flight, whether running or queued in the engine. */
+  readonly maxConcurrentRequests: number;
+  /** A stream that is silent for one to two of these sends a ping. */
+  readonly pingIntervalMs: number;
+  readonly logLevel: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent';
+  /** Takes the place of the server's own logger. */
+  readonly logger?: Logger;
+  /** Absent: µWebSockets where this Node has it, else node:http. */
+  readonly transport?: TransportName;
+}
+
+export const DEFAULT_SERVER_OPTIONS: ServerOptions = Object.freeze({
+  host: '127.0.0.1',
+  port: 8080,
+  apiKeys: [],
+  insecure: false,
+  corsOrigins: [],
+  bodyLimitBytes: 32 * 1024 * 1024,
+  maxConcurrentRequests: 512,
+  // Silence stays below the 15 s that some clients and proxies allow.
+  pingIntervalMs: 7_000,
+  logLevel: 'info',
+});
