@@ -1,0 +1,48 @@
+/** What decode and prefill attention share: queries, the paged cache, and the checks on their shapes. */
+import { EngineError } from '../runtime/errors.ts';
+import type { Tensor } from './tensor.ts';
+import type { ShaderSource } from './wgsl.ts';
+
+export interface PagedAttentionTensors {
+  /** [maxRows, stride] f32 or f16: query head h lies at qColumn + h * headDim. */
+  readonly q: Tensor;
+  readonly qColumn: number;
+  /** [numBlocks, numKvHeads, blockSize, headDim] f32 or f16 */
+  readonly kCache: Tensor;
+  readonly vCache: Tensor;
+  /** [maxSequences] u32: where each sequence's table starts in blockTables. */
+  readonly blockTableStarts: Tensor;
+  /** u32: block indices, in the order of the sequence's positions. */
+  readonly blockTables: Tensor;
+  /** [maxRows, numHeads * headDim] f32 or f16 */
+  readonly y: Tensor;
+  readonly numHeads: number;
+  readonly numKvHeads: number;
+  /** A multiple of 4; so are qColumn and the strides. */
+  readonly headDim: number;
+  readonly blockSize: number;
+  /** Factor of q · k, as a rule 1 / sqrt(headDim). */
+  readonly scale: number;
+}
+
+/** Constants and types that the attention shaders bake in. */
+export const pagedAttentionSource = (tensors: PagedAttentionTensors) => {
+  const { q, qColumn, kCache, y, numHeads, numKvHeads, headDim, blockSize, scale } = tensors;
+  if (headDim % 4 !== 0 || qColumn % 4 !== 0 || q.shape[1]! % 4 !== 0) {
+    throw new EngineError(
+      'internal',
+      `attention: headDim ${headDim}, qColumn ${qColumn} and stride ${q.shape[1]} must be multiples of 4`,
+    );
+  }
+  return {
+    constants: {
+      NUM_HEADS: numHeads,
+      NUM_KV_HEADS: numKvHeads,
+      HEADS_PER_KV: numHeads / numKvHeads,
+      HEAD_DIM: headDim,
+      BLOCK_SIZE: blockSize,
+      SCALE: scale,
+    },
+    aliases: { Act: q.type, Kv: kCache.type, Out: y.type },
+  } satisfies ShaderSource;
+};

@@ -1,0 +1,92 @@
+/** Plain float64 loops: the readable definition of every kernel's numerics, for self-tests and tests. */
+
+type Numbers = ArrayLike<number>;
+
+/** y = x / sqrt(mean(x²) + eps) * weight, per row of `weight.length` elements. */
+export const rmsNorm = (x: Numbers, weight: Numbers, eps: number): Float64Array => {
+  const dim = weight.length;
+  const y = new Float64Array(x.length);
+  for (let start = 0; start < x.length; start += dim) {
+    let squares = 0;
+    for (let i = 0; i < dim; i++) squares += x[start + i]! ** 2;
+    const factor = 1 / Math.sqrt(squares / dim + eps);
+    for (let i = 0; i < dim; i++) y[start + i] = x[start + i]! * factor * weight[i]!;
+  }
+  return y;
+};
+
+/** Rotates one head by the angles position / base^(2 i / rotaryDim); elements from rotaryDim on stay. */
+export const rotateHead = (
+  head: Numbers,
+  position: number,
+  rotaryDim: number,
+  base: number,
+  layout: 'interleaved' | 'half',
+): Float64Array => {
+  const y = Float64Array.from(head);
+  for (let pair = 0; pair < rotaryDim / 2; pair++) {
+    const angle = position / base ** ((2 * pair) / rotaryDim);
+    const [a, b] = layout === 'interleaved' ? [2 * pair, 2 * pair + 1] : [pair, pair + rotaryDim / 2];
+    y[a] = head[a]! * Math.cos(angle) - head[b]! * Math.sin(angle);
+    y[b] = head[b]! * Math.cos(angle) + head[a]! * Math.sin(angle);
+  }
+  return y;
+};
+
+/** softmax(scale * q Kᵀ) V of one query head. q: [headDim]; keys, values: one [headDim] a key that is seen. */
+export const attend = (
+  q: Numbers,
+  keys: readonly Numbers[],
+  values: readonly Numbers[],
+  scale: number,
+): Float64Array => {
+  const scores = keys.map((key) => {
+    let product = 0;
+    for (let i = 0; i < q.length; i++) product += q[i]! * key[i]!;
+    return product * scale;
+  });
+  const maximum = Math.max(...scores);
+  const weights = scores.map((score) => Math.exp(score - maximum));
+  const sum = weights.reduce((total, weight) => total + weight, 0);
+  const y = new Float64Array(q.length);
+  for (const [key, weight] of weights.entries()) {
+    for (let i = 0; i < y.length; i++) y[i]! += (weight / sum) * values[key]![i]!;
+  }
+  return y;
+};
+
+/** silu(gate) * up, per row of gate then up, `dim` elements each. */
+export const swiglu = (gateUp: Numbers, dim: number): Float64Array =>
+  Float64Array.from({ length: gateUp.length / 2 }, (_, i) => {
+    const at = Math.floor(i / dim) * 2 * dim + (i % dim);
+    const gate = gateUp[at]!;
+    return (gate / (1 + Math.exp(-gate))) * gateUp[at + dim]!;
+  });
+
+/** Ids of the k greatest logits, greatest first; of equal logits the lower id first. NaN comes last. */
+export const topK = (logits: Numbers, k: number): number[] => {
+  const key = (id: number) => (Number.isNaN(logits[id]) ? Number.NEGATIVE_INFINITY : logits[id]!);
+  return Array.from({ length: logits.length }, (_, id) => id)
+    .sort((a, b) => (key(a) === key(b) ? a - b : key(b) - key(a)))
+    .slice(0, k);
+};
+
+/** log Σ exp(logit) */
+export const logSumExp = (logits: Numbers): number => {
+  let maximum = Number.NEGATIVE_INFINITY;
+  for (let i = 0; i < logits.length; i++) maximum = Math.max(maximum, logits[i]!);
+  let sum = 0;
+  for (let i = 0; i < logits.length; i++) sum += Math.exp(logits[i]! - maximum);
+  return maximum + Math.log(sum);
+};
+
+/** Σ(actual − expected)² / Σ expected²; 0 when both are empty, NaN when a value is. */
+export const nmse = (actual: Numbers, expected: Numbers): number => {
+  let error = 0;
+  let power = 0;
+  for (let i = 0; i < expected.length; i++) {
+    error += (actual[i]! - expected[i]!) ** 2;
+    power += expected[i]! ** 2;
+  }
+  return power === 0 ? error : error / power;
+};
