@@ -13,6 +13,7 @@ export interface MessageHead {
   readonly model: string;
   readonly requestId: string;
   readonly maxTokens: number;
+  readonly contextLength: number;
 }
 
 export const messageBody = (head: MessageHead, { parts, finish }: Answer): object => ({
@@ -22,7 +23,7 @@ export const messageBody = (head: MessageHead, { parts, finish }: Answer): objec
       ? { type: 'text', text, citations: null }
       : { type: 'thinking', thinking: text, signature: signatureOf(newSignature(head).update(text)) },
   ),
-  ...stopOf(finish, head.maxTokens),
+  ...stopOf(finish, head),
   usage: wholeUsage(finish.usage),
 });
 
@@ -32,17 +33,18 @@ const messageHead = ({ id, model }: MessageHead) => ({ id, type: 'message', role
 const newSignature = ({ id }: MessageHead): Hash => createHash('sha256').update(id);
 const signatureOf = (hash: Hash): string => hash.digest('base64');
 
-const stopOf = ({ reason, stopSequence, usage }: FinishEvent, maxTokens: number) => ({
-  stop_reason: stopReason(reason, usage.completionTokens >= maxTokens),
-  stop_sequence: stopSequence ?? null,
+const stopOf = (finish: FinishEvent, head: MessageHead) => ({
+  stop_reason: stopReason(finish, head),
+  stop_sequence: finish.stopSequence ?? null,
   stop_details: null,
   container: null,
 });
 
-const stopReason = (reason: FinishEvent['reason'], isAtMaxTokens: boolean): string => {
+const stopReason = ({ reason, usage }: FinishEvent, { maxTokens, contextLength }: MessageHead): string => {
   if (reason === 'stop') return 'end_turn';
   if (reason === 'stop_sequence') return 'stop_sequence';
-  return isAtMaxTokens ? 'max_tokens' : 'model_context_window_exceeded';
+  const isContextFull = usage.promptTokens + usage.completionTokens >= contextLength;
+  return isContextFull && usage.completionTokens < maxTokens ? 'model_context_window_exceeded' : 'max_tokens';
 };
 
 /** `input_tokens` excludes what came from the cache. */
@@ -132,7 +134,7 @@ export class MessageEncoder implements Encoder {
   }
 
   #finish(event: FinishEvent): string {
-    const delta = stopOf(event, this.#head.maxTokens);
+    const delta = stopOf(event, this.#head);
     return eventFrame({ type: 'message_delta', delta, usage: usageCounts(event.usage) });
   }
 }

@@ -6,7 +6,7 @@ import { DEFAULT_SAMPLING } from '../../runtime/sampling.ts';
 import { MessageEncoder, messageBody } from './anthropic-encoder.ts';
 import { anthropicError } from './anthropic-error.ts';
 import { promptFields, toChat } from './anthropic-prompt.ts';
-import { invalidParam, optional, parseBody, unsupportedParam } from './body-schema.ts';
+import { integer, invalidParam, optional, parseBody, unsupportedParam } from './body-schema.ts';
 import type { CountExchange, Dialect, GenerateExchange, ParseContext } from './dialect.ts';
 import { effortOfBudget, REASONING_EFFORTS, type Thinking } from './effort.ts';
 
@@ -21,7 +21,7 @@ const countBody = z.object({
   tool_choice: optional(z.looseObject({ type: z.enum(['auto', 'any', 'tool', 'none']) })),
   thinking: optional(
     z.discriminatedUnion('type', [
-      z.object({ type: z.literal('enabled'), budget_tokens: z.int().min(MIN_THINKING_BUDGET_TOKENS) }),
+      z.object({ type: z.literal('enabled'), budget_tokens: integer(MIN_THINKING_BUDGET_TOKENS) }),
       z.object({ type: z.enum(['disabled', 'adaptive', 'between_tools']) }),
     ]),
   ),
@@ -33,12 +33,12 @@ const countBody = z.object({
 
 const messagesBody = countBody.extend({
   /** 0 fills the cache and says nothing. */
-  max_tokens: z.int().min(0),
+  max_tokens: integer(0),
   stop_sequences: optional(z.array(z.string().min(1))),
   stream: optional(z.boolean()),
   temperature: optional(z.number().min(0).max(1)),
   top_p: optional(z.number().min(0).max(1)),
-  top_k: optional(z.int().min(0)),
+  top_k: optional(integer(0)),
 });
 
 type CountBody = z.output<typeof countBody>;
@@ -95,8 +95,9 @@ const parseMessages = (raw: unknown, context: ParseContext): GenerateExchange =>
     const budget = body.thinking.budget_tokens;
     throw invalidParam('max_tokens', `must be greater than thinking.budget_tokens: ${maxTokens} against ${budget}`);
   }
-  const { requestId } = context;
-  const head = { id: `msg_${requestId.replace(/^req_/, '')}`, model: body.model, requestId, maxTokens };
+  const { requestId, model } = context;
+  const { contextLength } = model;
+  const head = { id: `msg_${requestId.replace(/^req_/, '')}`, model: body.model, requestId, maxTokens, contextLength };
   return {
     kind: 'generate',
     requests: [

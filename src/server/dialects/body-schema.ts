@@ -1,5 +1,5 @@
 /** Checks a request body against a zod schema; the first fault becomes one sentence that names field, value and limit. */
-import type { z } from 'zod';
+import { z } from 'zod';
 import { EngineError } from '../../runtime/errors.ts';
 
 type Issue = z.core.$ZodIssue;
@@ -26,6 +26,12 @@ export const unsupportedParam = (param: string, what: string): EngineError =>
 
 /** An optional field; clients write null for absent. */
 export const optional = <Schema extends z.ZodType>(schema: Schema) => schema.nullish();
+
+/** zod does not say in its faults whether a bound is an integer's; the message carries it. */
+const INTEGER = 'integer';
+
+export const integer = (minimum: number, maximum = Number.MAX_SAFE_INTEGER) =>
+  z.int().min(minimum, INTEGER).max(maximum, INTEGER);
 
 /** A union fails with one list of faults for each member: follow the member that fits the value's outer shape. */
 const innermost = (issue: Issue, prefix: Path = []): { issue: Issue; path: Path } => {
@@ -70,7 +76,7 @@ const describeSize = (issue: z.core.$ZodIssueTooSmall | z.core.$ZodIssueTooBig, 
     const unit = issue.origin === 'array' ? 'items' : 'characters';
     return { message: `must have ${relation} ${unit}`, reason: `${issue.origin}_${side}_length` };
   }
-  const kind = issue.origin === 'int' ? 'integer' : 'decimal';
+  const kind = issue.message === INTEGER ? 'integer' : 'decimal';
   return {
     message: `must be ${issue.inclusive === false ? 'beyond' : ''} ${relation}, ${got}`.replace('  ', ' '),
     reason: `${kind}_${side}_value`,

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import type { ChatMessage, ChatPrompt, GenerationEvent, ModelDescription, TextPart, Usage } from '../../runtime/api.ts';
 import { EngineError } from '../../runtime/errors.ts';
 import { textOf, totalUsage } from './answer.ts';
-import { invalidParam, optional, parseBody, unsupportedParam } from './body-schema.ts';
+import { integer, invalidParam, optional, parseBody, unsupportedParam } from './body-schema.ts';
 import type { Answer, Dialect, Encoder, GenerateExchange, ParseContext } from './dialect.ts';
 import { EFFORTS, type Thinking, thinkingOfEffort } from './effort.ts';
 import {
@@ -44,10 +44,10 @@ const message = z.discriminatedUnion('role', [
 const chatBody = z.object({
   ...samplingFields,
   messages: z.array(message).min(1),
-  max_tokens: optional(z.int().min(1)),
-  max_completion_tokens: optional(z.int().min(1)),
+  max_tokens: optional(integer(1)),
+  max_completion_tokens: optional(integer(1)),
   logprobs: optional(z.boolean()),
-  top_logprobs: optional(z.int().min(0).max(20)),
+  top_logprobs: optional(integer(0, 20)),
   reasoning_effort: optional(z.enum(EFFORTS)),
   chat_template_kwargs: optional(z.record(z.string(), z.unknown())),
   response_format: optional(z.looseObject({ type: z.enum(['text', 'json_object', 'json_schema']) })),

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import type { GenerationEvent, Usage } from '../../runtime/api.ts';
 import type { EngineError } from '../../runtime/errors.ts';
 import { textOf, totalUsage } from './answer.ts';
-import { optional, parseBody, unsupportedParam } from './body-schema.ts';
+import { integer, optional, parseBody, unsupportedParam } from './body-schema.ts';
 import type { Dialect, Encoder, GenerateExchange, ParseContext } from './dialect.ts';
 import {
   checkModel,
@@ -25,11 +25,11 @@ const DEFAULT_MAX_TOKENS = 16;
 const completionBody = z.object({
   ...samplingFields,
   prompt: z.union([z.string(), z.array(z.unknown())]),
-  max_tokens: optional(z.int().min(0)),
+  max_tokens: optional(integer(0)),
   suffix: optional(z.string()),
   echo: optional(z.boolean()),
-  best_of: optional(z.int().min(1).max(20)),
-  logprobs: optional(z.int().min(0).max(5)),
+  best_of: optional(integer(1, 20)),
+  logprobs: optional(integer(0, 5)),
 });
 
 type CompletionBody = z.output<typeof completionBody>;

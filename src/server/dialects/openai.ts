@@ -10,7 +10,7 @@ import type {
 } from '../../runtime/api.ts';
 import { EngineError, type ErrorCode } from '../../runtime/errors.ts';
 import { DEFAULT_SAMPLING } from '../../runtime/sampling.ts';
-import { invalidParam, optional } from './body-schema.ts';
+import { integer, invalidParam, optional } from './body-schema.ts';
 import type { ErrorAnswer } from './dialect.ts';
 
 export const MAX_CHOICES = 128;
@@ -20,14 +20,14 @@ const LOWEST_LOGPROB = -9999;
 
 export const samplingFields = {
   model: z.string().min(1),
-  n: optional(z.int().min(1).max(MAX_CHOICES)),
+  n: optional(integer(1, MAX_CHOICES)),
   stop: optional(z.union([z.string().min(1), z.array(z.string().min(1)).max(MAX_STOP_STRINGS)])),
   stream: optional(z.boolean()),
   stream_options: optional(z.object({ include_usage: optional(z.boolean()) })),
   seed: optional(z.int()),
   temperature: optional(z.number().min(0).max(2)),
   top_p: optional(z.number().min(0).max(1)),
-  top_k: optional(z.int().min(-1)),
+  top_k: optional(integer(-1)),
   min_p: optional(z.number().min(0).max(1)),
   presence_penalty: optional(z.number().min(-2).max(2)),
   frequency_penalty: optional(z.number().min(-2).max(2)),

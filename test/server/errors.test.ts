@@ -1,0 +1,234 @@
+/** Refusals: status, type, code and the name of the field, in both dialects. */
+import { expect, test } from 'vitest';
+import { EngineError, ERROR_CODES } from '../../src/runtime/errors.ts';
+import { DIALECTS } from '../../src/server/dialects/index.ts';
+import { post, type Script, serve } from '../support/serve.ts';
+import { expectSchema } from '../support/vendor-schemas.ts';
+
+const SCRIPT: Script = { contextLength: 100, replies: [{ tokens: ['ok'] }] };
+const hi = [{ role: 'user', content: 'hi' }];
+
+const OPENAI_CASES: readonly (readonly [body: object, param: string, code: string])[] = [
+  [{ messages: undefined }, 'messages', 'missing_required_parameter'],
+  [{ model: undefined }, 'model', 'missing_required_parameter'],
+  [{ model: 7 }, 'model', 'invalid_type'],
+  [{ messages: 'hi' }, 'messages', 'invalid_type'],
+  [{ messages: [] }, 'messages', 'array_below_min_length'],
+  [{ messages: [{ role: 'robot', content: 'x' }] }, 'messages.0.role', 'invalid_value'],
+  [{ messages: [{ role: 'user' }] }, 'messages.0.content', 'missing_required_parameter'],
+  [{ messages: [{ role: 'user', content: 5 }] }, 'messages.0.content', 'invalid_type'],
+  [
+    { messages: [{ role: 'user', content: [{ type: 'text' }] }] },
+    'messages.0.content.0.text',
+    'missing_required_parameter',
+  ],
+  [
+    { messages: [{ role: 'user', content: [{ type: 'image_url', image_url: { url: 'x' } }] }] },
+    'messages.0.content.0.type',
+    'unsupported_parameter',
+  ],
+  [{ messages: [{ role: 'tool', content: 'x', tool_call_id: 'y' }] }, 'messages.0.role', 'unsupported_parameter'],
+  [{ temperature: 2.5 }, 'temperature', 'decimal_above_max_value'],
+  [{ temperature: '1' }, 'temperature', 'invalid_type'],
+  [{ top_p: -0.1 }, 'top_p', 'decimal_below_min_value'],
+  [{ n: 0 }, 'n', 'integer_below_min_value'],
+  [{ n: 129 }, 'n', 'integer_above_max_value'],
+  [{ n: 1.5 }, 'n', 'invalid_type'],
+  [{ stop: ['a', 'b', 'c', 'd', 'e'] }, 'stop', 'array_above_max_length'],
+  [{ stop: 5 }, 'stop', 'invalid_type'],
+  [{ stream: 'yes' }, 'stream', 'invalid_type'],
+  [{ seed: 1.5 }, 'seed', 'invalid_type'],
+  [{ presence_penalty: 3 }, 'presence_penalty', 'decimal_above_max_value'],
+  [{ logit_bias: { 1: 101 } }, 'logit_bias.1', 'decimal_above_max_value'],
+  [{ logit_bias: { cat: 1 } }, 'logit_bias.cat', 'invalid_value'],
+  [{ logit_bias: { 99999: 1 } }, 'logit_bias.99999', 'invalid_value'],
+  [{ top_logprobs: 2 }, 'top_logprobs', 'invalid_value'],
+  [{ logprobs: true, top_logprobs: 21 }, 'top_logprobs', 'integer_above_max_value'],
+  [{ max_tokens: 0 }, 'max_tokens', 'integer_below_min_value'],
+  [{ max_completion_tokens: 'many' }, 'max_completion_tokens', 'invalid_type'],
+  [{ reasoning_effort: 'huge' }, 'reasoning_effort', 'invalid_value'],
+  [{ chat_template_kwargs: { enable_thinking: 'yes' } }, 'chat_template_kwargs.enable_thinking', 'invalid_type'],
+  [{ tools: [{ type: 'function', function: { name: 'f' } }] }, 'tools', 'unsupported_parameter'],
+  [{ functions: [{ name: 'f' }] }, 'functions', 'unsupported_parameter'],
+  [{ response_format: { type: 'json_object' } }, 'response_format', 'unsupported_parameter'],
+  [{ modalities: ['text', 'audio'] }, 'modalities', 'unsupported_parameter'],
+  [{ audio: { voice: 'x' } }, 'audio', 'unsupported_parameter'],
+];
+
+test('a chat body with a fault is refused with the name of the field', async () => {
+  const { url } = await serve(SCRIPT);
+  for (const [extra, param, code] of OPENAI_CASES) {
+    const { status, body } = await post(`${url}/v1/chat/completions`, {
+      model: 'scripted',
+      messages: hi,
+      stream: true,
+      ...extra,
+    });
+    expect({ extra, status, body }).toEqual({
+      extra,
+      status: 400,
+      body: { error: { type: 'invalid_request_error', param, code, message: expect.stringContaining(param) } },
+    });
+    expectSchema('openai', 'ErrorResponse', body);
+  }
+});
+
+test('a completion body with a fault, or with a wish for later, is refused with the name of the field', async () => {
+  const { url } = await serve(SCRIPT);
+  const cases = [
+    [{ prompt: undefined }, 'prompt'],
+    [{ prompt: ['a', 'b'] }, 'prompt'],
+    [{ prompt: [1, 2] }, 'prompt'],
+    [{ echo: true }, 'echo'],
+    [{ best_of: 2 }, 'best_of'],
+    [{ suffix: 'x' }, 'suffix'],
+    [{ logprobs: 1 }, 'logprobs'],
+    [{ max_tokens: -1 }, 'max_tokens'],
+  ] as const;
+  for (const [extra, param] of cases) {
+    const { status, body } = await post(`${url}/v1/completions`, { model: 'scripted', prompt: 'x', ...extra });
+    expect([status, body]).toMatchObject([400, { error: { param } }]);
+  }
+});
+
+const ANTHROPIC_CASES: readonly (readonly [body: object, message: RegExp])[] = [
+  [{ max_tokens: undefined }, /^max_tokens: Field required$/],
+  [{ max_tokens: -1 }, /^max_tokens: must be at least 0, got -1$/],
+  [{ model: undefined }, /^model: Field required$/],
+  [{ messages: [] }, /^messages: must have at least 1 items$/],
+  [
+    { messages: [{ role: 'tool', content: 'x' }] },
+    /^messages\.0\.role: must be one of user, assistant, system; got "tool"$/,
+  ],
+  [
+    { messages: [{ role: 'user', content: [{ type: 'image', source: {} }] }] },
+    /^messages\.0\.content\.0\.type: .*'image'/,
+  ],
+  [
+    { messages: [{ role: 'user', content: [{ type: 'tool_result', tool_use_id: 'x' }] }] },
+    /^messages\.0\.content\.0\.type: .*'tool_result'/,
+  ],
+  [{ system: [{ type: 'image' }] }, /^system\.0\.type: .*'image'/],
+  [{ system: 5 }, /^system: must be a string or an array, got 5$/],
+  [{ temperature: 1.5 }, /^temperature: must be at most 1, got 1\.5$/],
+  [{ top_k: -1 }, /^top_k: must be at least 0, got -1$/],
+  [{ stop_sequences: 'x' }, /^stop_sequences: must be an array, got "x"$/],
+  [
+    { thinking: { type: 'enabled', budget_tokens: 1000 } },
+    /^thinking\.budget_tokens: must be at least 1024, got 1000$/,
+  ],
+  [{ thinking: { type: 'enabled' } }, /^thinking\.budget_tokens: Field required$/],
+  [{ thinking: { type: 'enabled', budget_tokens: 1024 } }, /^max_tokens: must be greater than thinking\.budget_tokens/],
+  [
+    { thinking: { type: 'sometimes' } },
+    /^thinking\.type: must be one of enabled, disabled, adaptive, between_tools; got "sometimes"$/,
+  ],
+  [{ output_config: { effort: 'tiny' } }, /^output_config\.effort: must be one of low, medium, high, xhigh, max/],
+  [
+    { output_config: { format: { type: 'json_schema', schema: {} } } },
+    /^output_config\.format: structured output is not supported/,
+  ],
+  [{ tools: [{ name: 'f', input_schema: {} }] }, /^tools: tool calls are not supported/],
+  [{ tool_choice: { type: 'any' } }, /^tool_choice: tool calls are not supported/],
+];
+
+test('a message body with a fault is refused with the name of the field', async () => {
+  const { url } = await serve(SCRIPT);
+  for (const [extra, message] of ANTHROPIC_CASES) {
+    const { status, headers, body } = await post(`${url}/v1/messages`, {
+      model: 'scripted',
+      max_tokens: 50,
+      messages: hi,
+      stream: true,
+      ...extra,
+    });
+    expect({ extra, status, body }).toEqual({
+      extra,
+      status: 400,
+      body: {
+        type: 'error',
+        error: { type: 'invalid_request_error', message: expect.stringMatching(message) },
+        request_id: headers.get('request-id'),
+      },
+    });
+    expectSchema('anthropic', 'ErrorResponse', body);
+  }
+});
+
+test('an overlong prompt is refused in the words that clients look for, before a stream begins', async () => {
+  const { url } = await serve(SCRIPT);
+  const long = [{ role: 'user', content: 'x'.repeat(200) }];
+  const anthropic = async (body: object) =>
+    (await post(`${url}/v1/messages`, { model: 'scripted', max_tokens: 5, stream: true, ...body })).body;
+  expect(await anthropic({ messages: long })).toMatchObject({
+    error: {
+      type: 'invalid_request_error',
+      message: expect.stringMatching(/^prompt is too long: 2\d\d tokens > 100 maximum$/),
+    },
+  });
+  expect(await anthropic({ messages: hi, max_tokens: 99 })).toMatchObject({
+    error: {
+      message: expect.stringMatching(
+        /^input length and `max_tokens` exceed context limit: \d+ \+ 99 > 100, decrease input length or `max_tokens` and try again$/,
+      ),
+    },
+  });
+  const openai = await post(`${url}/v1/chat/completions`, { model: 'scripted', messages: long, stream: true });
+  expect([openai.status, openai.body]).toMatchObject([
+    400,
+    {
+      error: {
+        code: 'context_length_exceeded',
+        param: 'messages',
+        message: expect.stringContaining("This model's maximum context length is 100 tokens"),
+      },
+    },
+  ]);
+  const completion = await post(`${url}/v1/completions`, { model: 'scripted', prompt: 'x'.repeat(200) });
+  expect(completion.body).toMatchObject({ error: { code: 'context_length_exceeded', param: 'prompt' } });
+});
+
+test('a body that is no JSON, or no object, is refused without being quoted', async () => {
+  const { url } = await serve(SCRIPT);
+  for (const text of [
+    '{"secret": ',
+    'secret',
+    '',
+    '[]',
+    '"secret"',
+    Buffer.from([0x22, 0xff, 0x22]).toString('latin1'),
+  ]) {
+    for (const path of ['/v1/chat/completions', '/v1/messages']) {
+      const { status, body } = await post(url + path, text);
+      expect([text, status]).toEqual([text, 400]);
+      if (text !== '"secret"') expect(JSON.stringify(body)).not.toContain('secret');
+    }
+  }
+});
+
+test('a full queue answers 429 to OpenAI clients and 529 to Anthropic clients, with Retry-After', async () => {
+  const { url, engine } = await serve(SCRIPT);
+  engine.maxQueue = 0;
+  const openai = await post(`${url}/v1/chat/completions`, { model: 'scripted', messages: hi });
+  expect([openai.status, openai.headers.get('retry-after'), openai.body]).toMatchObject([
+    429,
+    '2',
+    { error: { code: 'rate_limit_exceeded' } },
+  ]);
+  const anthropic = await post(`${url}/v1/messages`, { model: 'scripted', max_tokens: 5, messages: hi });
+  expect([anthropic.status, anthropic.headers.get('retry-after'), anthropic.body]).toMatchObject([
+    529,
+    '2',
+    { error: { type: 'overloaded_error' } },
+  ]);
+});
+
+test('every error code has a status and a body in every dialect', () => {
+  for (const dialect of DIALECTS) {
+    for (const code of ERROR_CODES) {
+      const { status, body } = dialect.error(new EngineError(code, 'what happened'), 'req_1');
+      expect(status).toBeGreaterThanOrEqual(400);
+      expect(JSON.stringify(body)).toContain('what happened');
+    }
+  }
+});
