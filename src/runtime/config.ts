@@ -1,0 +1,317 @@
+/** The configuration: one table of options, read from a YAML file, the environment and the command line. */
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { parse as parseYaml } from 'yaml';
+import { z } from 'zod';
+import { EngineError } from './errors.ts';
+
+/** The model that ships with the package. */
+export const EMBEDDED_MODEL_PATH = fileURLToPath(
+  new URL('../../models/embedded/firstlight-tiny.gguf', import.meta.url),
+);
+
+const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
+const PRECISIONS = ['auto', 'f32', 'f16'] as const;
+const BYTE_UNITS: Readonly<Record<string, number>> = { '': 1, K: 1, M: 2, G: 3, T: 4 };
+
+const integer = (min: number, max: number) =>
+  z.union([z.number(), z.string().trim().regex(/^\d+$/).transform(Number)]).pipe(z.int().min(min).max(max));
+
+const toBytes = (text: string): number => {
+  const [, amount = '', unit = '', suffix = ''] = /^([\d.]+)\s*([KMGT]?)(iB|B|)$/i.exec(text.trim()) ?? [];
+  if (unit === '') return amount === '' ? Number.NaN : Math.floor(Number(amount));
+  const base = suffix.toLowerCase() === 'b' ? 1000 : 1024;
+  return Math.floor(Number(amount) * base ** BYTE_UNITS[unit.toUpperCase()]!);
+};
+
+const byteSize = (min: number) =>
+  z.union([z.number(), z.string().transform(toBytes)]).pipe(z.int().min(min).max(Number.MAX_SAFE_INTEGER));
+
+const text = z.union([z.string(), z.number().transform(String)]).pipe(z.string().trim().min(1));
+
+const flag = z.union([
+  z.boolean(),
+  z.enum(['true', '1', 'yes', 'on']).transform(() => true),
+  z.enum(['false', '0', 'no', 'off']).transform(() => false),
+]);
+
+/** A list as the environment writes it (commas between), as a flag repeats it, or as a YAML list. */
+const list = (element: z.ZodType<string, string>) =>
+  z
+    .union([
+      z.array(z.string()),
+      z.string().transform((joined) =>
+        joined
+          .split(',')
+          .map((part) => part.trim())
+          .filter((part) => part !== ''),
+      ),
+    ])
+    .pipe(z.array(element));
+
+const isOrigin = (origin: string): boolean =>
+  origin === '*' || (URL.canParse(origin) && new URL(origin).origin === origin);
+
+interface Option<Value> {
+  /** The key in the file, and the flag unless `flag` says otherwise. The variable is FIRSTLIGHT_ and the key. */
+  readonly key: string;
+  /** For lists: the flag that adds one element. */
+  readonly flag?: string;
+  /** What follows the flag in `--help`; absent: nothing, the flag is a switch. */
+  readonly argument?: string;
+  readonly help: string;
+  readonly allowed: string;
+  /** Never shown in a message. */
+  readonly isSecret?: boolean;
+  readonly schema: z.ZodType<Value>;
+  readonly fallback: Value;
+}
+
+const option = <Value>(definition: Option<Value>): Option<Value> => definition;
+const optional = <Value>(definition: Omit<Option<Value>, 'fallback'>): Option<Value | undefined> => ({
+  ...definition,
+  fallback: undefined,
+});
+
+/** Every option there is. Commands choose theirs by name. */
+export const OPTIONS = {
+  model: option({
+    key: 'model',
+    argument: 'PATH',
+    help: 'GGUF file, a folder with one, or scripted:FILE.json (default: the embedded model)',
+    allowed: 'the path of a GGUF file or of a folder that holds one, or scripted:FILE.json',
+    schema: text,
+    fallback: EMBEDDED_MODEL_PATH,
+  }),
+  modelId: optional({
+    key: 'model-id',
+    argument: 'NAME',
+    help: "the model's name for clients (default: the file's name)",
+    allowed: 'a name that is not empty',
+    schema: text,
+  }),
+  host: option({
+    key: 'host',
+    argument: 'ADDRESS',
+    help: 'address to bind (default: 127.0.0.1)',
+    allowed: 'a host name or an address',
+    schema: text,
+    fallback: '127.0.0.1',
+  }),
+  port: option({
+    key: 'port',
+    argument: 'N',
+    help: 'port to bind; 0 lets the system choose (default: 8080)',
+    allowed: 'an integer from 0 to 65535',
+    schema: integer(0, 65_535),
+    fallback: 8080,
+  }),
+  context: optional({
+    key: 'context',
+    argument: 'TOKENS',
+    help: "most tokens of prompt and answer together (default: the model's own, as far as the KV memory goes)",
+    allowed: 'an integer of at least 16',
+    schema: integer(16, 16_777_216),
+  }),
+  adapter: optional({
+    key: 'adapter',
+    argument: 'NAME',
+    help: 'part of the name of the WebGPU adapter to use (default: the fastest)',
+    allowed: "part of an adapter's name, as `firstlight doctor` prints it",
+    schema: text,
+  }),
+  kvMemory: optional({
+    key: 'kv-memory',
+    argument: 'BYTES',
+    help: 'bytes for the KV cache: 512MiB, 2G (default: 1GiB)',
+    allowed: 'a number of bytes of at least 1MiB: 536870912, 512MiB, 2G (both powers of 1024), 2GB (of 1000)',
+    schema: byteSize(1024 * 1024),
+  }),
+  maxBatchTokens: optional({
+    key: 'max-batch-tokens',
+    argument: 'TOKENS',
+    help: 'token budget of a step, shared by prefill and decode (default: 512)',
+    allowed: 'an integer from 16 to 65536',
+    schema: integer(16, 65_536),
+  }),
+  activations: option({
+    key: 'activations',
+    argument: 'TYPE',
+    help: 'f32, f16 or auto: f16 where a GPU computes it (default: auto)',
+    allowed: PRECISIONS.join(', '),
+    schema: z.enum(PRECISIONS),
+    fallback: 'auto',
+  }),
+  kvFormat: option({
+    key: 'kv-format',
+    argument: 'TYPE',
+    help: "the KV cache's element type: f32, f16 or auto (default: auto)",
+    allowed: PRECISIONS.join(', '),
+    schema: z.enum(PRECISIONS),
+    fallback: 'auto',
+  }),
+  maxQueue: option({
+    key: 'max-queue',
+    argument: 'N',
+    help: 'most requests in flight, running or waiting; more are refused with Retry-After (default: 512)',
+    allowed: 'an integer from 1 to 100000',
+    schema: integer(1, 100_000),
+    fallback: 512,
+  }),
+  apiKeys: option({
+    key: 'api-keys',
+    flag: 'api-key',
+    argument: 'KEY',
+    help: 'a key that opens the API; repeat for more (default: none, open to this machine)',
+    allowed: 'keys of at least one character, without commas and white space',
+    isSecret: true,
+    schema: list(z.string().regex(/^[^\s,]+$/)),
+    fallback: [],
+  }),
+  insecure: option({
+    key: 'insecure',
+    help: 'allow an address beyond this machine without an API key',
+    allowed: 'true or false',
+    schema: flag,
+    fallback: false,
+  }),
+  corsOrigins: option({
+    key: 'cors-origins',
+    flag: 'cors-origin',
+    argument: 'ORIGIN',
+    help: 'an origin whose pages may call the API, or *; repeat for more (default: none)',
+    allowed: 'origins such as https://app.example (scheme, host and port, no path), or *',
+    schema: list(z.string().refine(isOrigin)),
+    fallback: [],
+  }),
+  keepRunning: option({
+    key: 'keep-running',
+    help: 'go on serving when the parent process ends (nohup, disown)',
+    allowed: 'true or false',
+    schema: flag,
+    fallback: false,
+  }),
+  logLevel: option({
+    key: 'log-level',
+    argument: 'LEVEL',
+    help: `${LOG_LEVELS.join(', ')} (default: info)`,
+    allowed: LOG_LEVELS.join(', '),
+    schema: z.enum(LOG_LEVELS),
+    fallback: 'info',
+  }),
+} as const;
+
+export type OptionName = keyof typeof OPTIONS;
+
+/** Every option with its value. Frozen. */
+export type Config = {
+  readonly [Name in OptionName]: z.infer<(typeof OPTIONS)[Name]['schema']> | (typeof OPTIONS)[Name]['fallback'];
+};
+
+const OPTION_NAMES = Object.keys(OPTIONS) as OptionName[];
+const ENVIRONMENT_PREFIX = 'FIRSTLIGHT_';
+const CONFIG_FILE_VARIABLE = 'FIRSTLIGHT_CONFIG';
+/** Variables of ours that other programs read: the tests. */
+const OTHER_VARIABLES = new Set([CONFIG_FILE_VARIABLE, 'FIRSTLIGHT_TEST_DATA']);
+
+export const flagOf = (name: OptionName): string => `--${(OPTIONS[name] as Option<unknown>).flag ?? OPTIONS[name].key}`;
+const variableOf = (name: OptionName): string =>
+  `${ENVIRONMENT_PREFIX}${OPTIONS[name].key.toUpperCase().replaceAll('-', '_')}`;
+
+export interface ConfigSources {
+  /** What the command line gave, by option name. */
+  readonly flags?: Readonly<Partial<Record<OptionName, unknown>>>;
+  /** `--config FILE`; absent: FIRSTLIGHT_CONFIG, else no file. */
+  readonly configPath?: string | undefined;
+  /** Absent: the process's own. */
+  readonly environment?: Readonly<Record<string, string | undefined>>;
+}
+
+export interface LoadedConfig {
+  readonly config: Config;
+  /** Things that look like mistakes but stop nothing; one sentence each. */
+  readonly warnings: readonly string[];
+}
+
+/** One value as its author wrote it. */
+interface Setting {
+  readonly name: OptionName;
+  /** The flag, the variable, or the file and its key. */
+  readonly source: string;
+  readonly value: unknown;
+}
+
+/**
+ * Reads file, environment and flags, each overriding the one before, and checks every value, overridden or not.
+ * @throws EngineError config_invalid, naming each bad value, where it stands and what is allowed
+ */
+export const loadConfig = (sources: ConfigSources = {}): LoadedConfig => {
+  const environment = sources.environment ?? process.env;
+  const configPath = sources.configPath ?? environment[CONFIG_FILE_VARIABLE];
+  const settings = [
+    ...(configPath === undefined ? [] : fileSettings(configPath)),
+    ...environmentSettings(environment),
+    ...flagSettings(sources.flags ?? {}),
+  ];
+  const values = new Map<OptionName, unknown>(OPTION_NAMES.map((name) => [name, OPTIONS[name].fallback]));
+  const complaints: string[] = [];
+  for (const { name, source, value } of settings) {
+    const definition: Option<unknown> = OPTIONS[name];
+    const parsed = definition.schema.safeParse(value);
+    if (parsed.success) values.set(name, parsed.data);
+    else complaints.push(`${source}: ${shown(definition, value)} is not allowed; allowed: ${definition.allowed}`);
+  }
+  if (complaints.length > 0) throw new EngineError('config_invalid', complaints.join('\n'));
+  for (const value of values.values()) if (Array.isArray(value)) Object.freeze(value);
+  const config = Object.freeze(Object.fromEntries(values)) as Config;
+  return { config, warnings: unknownVariables(environment) };
+};
+
+const shown = (definition: Option<unknown>, value: unknown): string =>
+  definition.isSecret ? 'the value (not shown)' : (JSON.stringify(value) ?? String(value));
+
+const flagSettings = (flags: Readonly<Partial<Record<OptionName, unknown>>>): Setting[] =>
+  OPTION_NAMES.filter((name) => flags[name] !== undefined).map((name) => ({
+    name,
+    source: flagOf(name),
+    value: flags[name],
+  }));
+
+const environmentSettings = (environment: Readonly<Record<string, string | undefined>>): Setting[] =>
+  OPTION_NAMES.filter((name) => environment[variableOf(name)] !== undefined).map((name) => ({
+    name,
+    source: variableOf(name),
+    value: environment[variableOf(name)],
+  }));
+
+const unknownVariables = (environment: Readonly<Record<string, string | undefined>>): string[] => {
+  const known = new Set([...OPTION_NAMES.map(variableOf), ...OTHER_VARIABLES]);
+  return Object.keys(environment)
+    .filter((variable) => variable.startsWith(ENVIRONMENT_PREFIX) && !known.has(variable))
+    .map((variable) => `${variable} is set but means nothing; known: ${OPTION_NAMES.map(variableOf).join(', ')}`);
+};
+
+/** @throws EngineError config_invalid: the file cannot be read, is no YAML mapping, or has an unknown key */
+const fileSettings = (path: string): Setting[] => {
+  const content = readYaml(path);
+  if (content === null || content === undefined) return [];
+  if (typeof content !== 'object' || Array.isArray(content)) {
+    throw new EngineError('config_invalid', `${path}: not a mapping of option names to values`);
+  }
+  const names = new Map(OPTION_NAMES.map((name) => [OPTIONS[name].key, name]));
+  return Object.entries(content).map(([key, value]) => {
+    const name = names.get(key);
+    if (name !== undefined) return { name, source: `${path}: ${key}`, value };
+    const known = [...names.keys()].join(', ');
+    throw new EngineError('config_invalid', `${path}: there is no option '${key}'; known: ${known}`);
+  });
+};
+
+const readYaml = (path: string): unknown => {
+  try {
+    return parseYaml(readFileSync(path, 'utf8'));
+  } catch (cause) {
+    const reason = cause instanceof Error ? (cause.message.split('\n')[0] ?? cause.name) : String(cause);
+    throw new EngineError('config_invalid', `the configuration file ${path} cannot be used: ${reason}`, {}, { cause });
+  }
+};
