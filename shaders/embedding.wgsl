@@ -1,4 +1,4 @@
-// Gathers rows of a weight shard by token id: one invocation per eight values. An id beyond the matrix gives zeros.
+// Gathers rows of a weight shard by token id: one invocation per four values. An id beyond the matrix gives zeros.
 struct Params {
   columns: u32,
   numTokens: u32,
@@ -14,10 +14,11 @@ var<immediate> params: Params;
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) invocation: vec3u, @builtin(num_workgroups) grid: vec3u) {
-  let octetsPerRow = (params.columns + 7u) / 8u;
+  let numBlocks = (params.columns + 31u) / 32u;
+  let numQuads = (params.columns + 3u) / 4u;
   let index = invocation.x + invocation.y * grid.x * 64u;
-  let token = index / octetsPerRow;
-  let octet = index % octetsPerRow;
+  let token = index / numQuads;
+  let quad = index % numQuads;
   if (token >= params.numTokens) {
     return;
   }
@@ -29,14 +30,15 @@ fn main(@builtin(global_invocation_id) invocation: vec3u, @builtin(num_workgroup
       return;
     }
   }
-  var values = mat2x4f();
+  var values = vec4f();
   if (!isUnknown) {
     let row = id - params.rowStart;
-    let scale = params.scale * loadScale(row * ((octetsPerRow + 7u) / 8u), octet);
-    values = scale * loadQuants(row * octetsPerRow + octet);
+    let chunk = loadChunk((row * numBlocks * 8u + quad) / CHUNK_QUADS);
+    let scale = params.scale * loadScale(row * ((numBlocks + 1u) / 2u), quad / 8u);
+    values = scale * decodeQuad(chunk, quad % CHUNK_QUADS);
   }
-  let at = token * params.columns + octet * 8u;
-  for (var i = 0u; i < min(8u, params.columns - octet * 8u); i++) {
-    y[at + i] = values[i / 4u][i % 4u];
+  let at = token * params.columns + quad * 4u;
+  for (var i = 0u; i < min(4u, params.columns - quad * 4u); i++) {
+    y[at + i] = values[i];
   }
 }

@@ -12,40 +12,42 @@ var<immediate> params: Params;
 @group(0) @binding(5) var<storage, read_write> y: array<Y>;
 
 const TILE = 64u;
-const DEPTH_OCTETS = 4u;
 const SIDE = 16u;
+const WORKGROUP_SIZE = 256u;
 
-var<workgroup> tokenTile: array<vec4f, TILE * DEPTH_OCTETS * 2u>;
-var<workgroup> weightTile: array<vec4f, TILE * DEPTH_OCTETS * 2u>;
+// One block of 32 of each row: quad `k` of row `r` at k * TILE + r.
+var<workgroup> tokenTile: array<vec4f, TILE * 8u>;
+var<workgroup> weightTile: array<vec4f, TILE * 8u>;
 
-@compute @workgroup_size(256)
+fn loadTiles(firstRow: u32, firstToken: u32, block: u32, local: u32) {
+  let numBlocks = (params.columns + 31u) / 32u;
+  let scaleWords = (numBlocks + 1u) / 2u;
+  for (var i = local; i < TILE * 8u; i += WORKGROUP_SIZE) {
+    tokenTile[i] = loadQuad(min(firstToken + i % TILE, params.numTokens - 1u), block * 8u + i / TILE);
+  }
+  for (var i = local; i < TILE * (8u / CHUNK_QUADS); i += WORKGROUP_SIZE) {
+    let row = min(firstRow + i % TILE, params.rows - 1u);
+    let place = i / TILE;
+    let chunk = loadChunk((row * numBlocks + block) * (8u / CHUNK_QUADS) + place);
+    let scale = loadScale(row * scaleWords, block);
+    for (var k = 0u; k < CHUNK_QUADS; k++) {
+      weightTile[(place * CHUNK_QUADS + k) * TILE + i % TILE] = scale * decodeQuad(chunk, k);
+    }
+  }
+}
+
+@compute @workgroup_size(WORKGROUP_SIZE)
 fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) local: u32) {
   let firstRow = workgroup.x * TILE;
   let firstToken = workgroup.y * TILE;
-  let octetsPerRow = (params.columns + 7u) / 8u;
-  let scaleWordsPerRow = (octetsPerRow + 7u) / 8u;
-  // What this invocation loads: one octet of one token and one weight row.
-  let loadedRow = min(firstRow + local % TILE, params.rows - 1u);
-  let loadedToken = min(firstToken + local % TILE, params.numTokens - 1u);
-  let loadedOctet = local / TILE;
-  let slot = loadedOctet * 2u * TILE + local % TILE;
+  let numBlocks = (params.columns + 31u) / 32u;
   let column = local % SIDE;
   let line = local / SIDE;
   var sums: array<array<f32, 4>, 4>;
-  for (var first = 0u; first < octetsPerRow; first += DEPTH_OCTETS) {
-    let octet = first + loadedOctet;
-    var tokens = mat2x4f();
-    var weights = mat2x4f();
-    if (octet < octetsPerRow) {
-      tokens = loadActivations(loadedToken, octet);
-      weights = loadScale(loadedRow * scaleWordsPerRow, octet) * loadQuants(loadedRow * octetsPerRow + octet);
-    }
-    tokenTile[slot] = tokens[0];
-    tokenTile[slot + TILE] = tokens[1];
-    weightTile[slot] = weights[0];
-    weightTile[slot + TILE] = weights[1];
+  for (var block = 0u; block < numBlocks; block++) {
+    loadTiles(firstRow, firstToken, block, local);
     workgroupBarrier();
-    for (var k = 0u; k < DEPTH_OCTETS * 2u; k++) {
+    for (var k = 0u; k < 8u; k++) {
       var a: array<vec4f, 4>;
       var b: array<vec4f, 4>;
       for (var i = 0u; i < 4u; i++) {

@@ -20,20 +20,35 @@ fn main(
   let tile = (workgroup.x + workgroup.y * grid.x) * (WORKGROUP_SIZE / LANES) + local / LANES;
   let firstRow = tile * ROW_TILE;
   let firstToken = workgroup.z * TOKEN_TILE;
-  let octetsPerRow = (params.columns + 7u) / 8u;
-  let scaleWordsPerRow = (octetsPerRow + 7u) / 8u;
+  let numBlocks = (params.columns + 31u) / 32u;
+  let scaleWords = (numBlocks + 1u) / 2u;
+  let numChunks = numBlocks * (8u / CHUNK_QUADS);
   var sums: array<array<f32, TOKEN_TILE>, ROW_TILE>;
-  for (var octet = lane; octet < octetsPerRow; octet += LANES) {
-    var activations: array<mat2x4f, TOKEN_TILE>;
-    for (var t = 0u; t < TOKEN_TILE; t++) {
-      activations[t] = loadActivations(min(firstToken + t, params.numTokens - 1u), octet);
-    }
+  for (var chunk = lane; chunk < numChunks; chunk += LANES) {
+    var chunks: array<Chunk, ROW_TILE>;
+    var scales: array<f32, ROW_TILE>;
     for (var r = 0u; r < ROW_TILE; r++) {
       let row = min(firstRow + r, params.rows - 1u);
-      let quants = loadQuants(row * octetsPerRow + octet);
-      let scale = loadScale(row * scaleWordsPerRow, octet);
+      chunks[r] = loadChunk(row * numChunks + chunk);
+      scales[r] = loadScale(row * scaleWords, chunk * CHUNK_QUADS / 8u);
+    }
+    // Dawn zeroes a variable declared in a loop only once unless told so.
+    var partial = array<array<f32, TOKEN_TILE>, ROW_TILE>();
+    for (var place = 0u; place < CHUNK_QUADS; place++) {
+      var activations: array<vec4f, TOKEN_TILE>;
       for (var t = 0u; t < TOKEN_TILE; t++) {
-        sums[r][t] += scale * (dot(quants[0], activations[t][0]) + dot(quants[1], activations[t][1]));
+        activations[t] = loadQuad(min(firstToken + t, params.numTokens - 1u), chunk * CHUNK_QUADS + place);
+      }
+      for (var r = 0u; r < ROW_TILE; r++) {
+        let weights = decodeQuad(chunks[r], place);
+        for (var t = 0u; t < TOKEN_TILE; t++) {
+          partial[r][t] += dot(weights, activations[t]);
+        }
+      }
+    }
+    for (var r = 0u; r < ROW_TILE; r++) {
+      for (var t = 0u; t < TOKEN_TILE; t++) {
+        sums[r][t] += scales[r] * partial[r][t];
       }
     }
   }

@@ -1,5 +1,5 @@
 // y = x · weightᵀ without barriers: one invocation owns ROW_TILE weight rows × TOKEN_TILE token rows in registers.
-// For software adapters, where barriers and lanes cost more than they save.
+// For software adapters, where a load costs far more than arithmetic and barriers more than both.
 struct Params {
   rows: u32,
   columns: u32,
@@ -11,34 +11,75 @@ var<immediate> params: Params;
 
 @group(0) @binding(5) var<storage, read_write> y: array<Y>;
 
+struct Tile {
+  sums: array<array<f32, TOKEN_TILE>, ROW_TILE>,
+  // Of the current block of 32.
+  scales: array<f32, ROW_TILE>,
+  activations: array<vec4f, TOKEN_TILE>,
+  chunks: array<Chunk, ROW_TILE>,
+}
+
+fn rowOf(first: u32, r: u32) -> u32 {
+  return min(first + r * LANES, params.rows - 1u);
+}
+
+fn tokenOf(first: u32, t: u32) -> u32 {
+  return min(first + t, params.numTokens - 1u);
+}
+
+fn addQuad(tile: ptr<function, Tile>, firstRow: u32, firstToken: u32, block: u32, place: u32) {
+  let numBlocks = (params.columns + 31u) / 32u;
+  if (place % CHUNK_QUADS == 0u) {
+    for (var r = 0u; r < ROW_TILE; r++) {
+      let chunk = (rowOf(firstRow, r) * numBlocks + block) * (8u / CHUNK_QUADS) + place / CHUNK_QUADS;
+      tile.chunks[r] = loadChunk(chunk);
+    }
+  }
+  var weights: array<vec4f, ROW_TILE>;
+  for (var r = 0u; r < ROW_TILE; r++) {
+    weights[r] = tile.scales[r] * decodeQuad(tile.chunks[r], place % CHUNK_QUADS);
+  }
+  for (var t = 0u; t < TOKEN_TILE; t++) {
+    let quad = sharedQuad(tile.activations[t], tokenOf(firstToken, t), block, place);
+    for (var r = 0u; r < ROW_TILE; r++) {
+      tile.sums[r][t] += weights[r].x * quad.x;
+      tile.sums[r][t] += weights[r].y * quad.y;
+      tile.sums[r][t] += weights[r].z * quad.z;
+      tile.sums[r][t] += weights[r].w * quad.w;
+    }
+  }
+}
+
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn main(@builtin(global_invocation_id) id: vec3u) {
-  let firstRow = id.x * ROW_TILE;
+  let lane = id.x % LANES;
+  let firstRow = (id.x / LANES) * LANES * ROW_TILE + lane;
   let firstToken = id.y * TOKEN_TILE;
-  if (firstRow >= params.rows) {
-    return;
-  }
-  let octetsPerRow = (params.columns + 7u) / 8u;
-  let scaleWordsPerRow = (octetsPerRow + 7u) / 8u;
-  var sums: array<array<f32, TOKEN_TILE>, ROW_TILE>;
-  for (var octet = 0u; octet < octetsPerRow; octet++) {
-    var activations: array<mat2x4f, TOKEN_TILE>;
+  let numBlocks = (params.columns + 31u) / 32u;
+  let scaleWords = (numBlocks + 1u) / 2u;
+  var tile: Tile;
+  for (var block = 0u; block < numBlocks; block++) {
     for (var t = 0u; t < TOKEN_TILE; t++) {
-      activations[t] = loadActivations(min(firstToken + t, params.numTokens - 1u), octet);
+      tile.activations[t] = ownQuad(tokenOf(firstToken, t), block, lane);
     }
     for (var r = 0u; r < ROW_TILE; r++) {
-      let row = min(firstRow + r, params.rows - 1u);
-      let quants = loadQuants(row * octetsPerRow + octet);
-      let scale = loadScale(row * scaleWordsPerRow, octet);
-      for (var t = 0u; t < TOKEN_TILE; t++) {
-        sums[r][t] += scale * (dot(quants[0], activations[t][0]) + dot(quants[1], activations[t][1]));
-      }
+      tile.scales[r] = loadScale(rowOf(firstRow, r) * scaleWords, block);
     }
+    addQuad(&tile, firstRow, firstToken, block, 0u);
+    addQuad(&tile, firstRow, firstToken, block, 1u);
+    addQuad(&tile, firstRow, firstToken, block, 2u);
+    addQuad(&tile, firstRow, firstToken, block, 3u);
+    addQuad(&tile, firstRow, firstToken, block, 4u);
+    addQuad(&tile, firstRow, firstToken, block, 5u);
+    addQuad(&tile, firstRow, firstToken, block, 6u);
+    addQuad(&tile, firstRow, firstToken, block, 7u);
   }
   for (var r = 0u; r < ROW_TILE; r++) {
     for (var t = 0u; t < TOKEN_TILE; t++) {
-      if (firstRow + r < params.rows && firstToken + t < params.numTokens) {
-        y[(firstToken + t) * params.yStride + params.yColumn + firstRow + r] = Y(sums[r][t]);
+      let row = firstRow + r * LANES;
+      let token = firstToken + t;
+      if (row < params.rows && token < params.numTokens) {
+        y[token * params.yStride + params.yColumn + row] = Y(tile.sums[r][t]);
       }
     }
   }

@@ -8,15 +8,12 @@ fn activation(row: u32, column: u32) -> f32 {
   return f32(x[row * params.columns + column]);
 }
 
-fn activations4(row: u32, column: u32) -> vec4f {
+fn loadQuad(row: u32, quad: u32) -> vec4f {
+  let column = quad * 4u;
   return vec4f(
     activation(row, column),
     activation(row, column + 1u),
     activation(row, column + 2u),
     activation(row, column + 3u),
   );
-}
-
-fn loadActivations(row: u32, octet: u32) -> mat2x4f {
-  return mat2x4f(activations4(row, octet * 8u), activations4(row, octet * 8u + 4u));
 }

@@ -1,14 +1,17 @@
-// F16 weights, rows padded to eight.
+// F16 weights, rows padded to blocks of 32.
 @group(0) @binding(0) var<storage, read> weights: array<vec4u>;
 
-fn loadQuants(octet: u32) -> mat2x4f {
-  let words = weights[octet];
-  return mat2x4f(
-    vec4f(unpack2x16float(words.x), unpack2x16float(words.y)),
-    vec4f(unpack2x16float(words.z), unpack2x16float(words.w)),
-  );
+alias Chunk = vec4u;
+const CHUNK_QUADS = 2u;
+
+fn loadChunk(index: u32) -> Chunk {
+  return weights[index];
 }
 
-fn loadScale(scaleRow: u32, octet: u32) -> f32 {
+fn decodeQuad(chunk: Chunk, place: u32) -> vec4f {
+  return vec4f(unpack2x16float(chunk[place * 2u]), unpack2x16float(chunk[place * 2u + 1u]));
+}
+
+fn loadScale(scaleRow: u32, block: u32) -> f32 {
   return 1.0;
 }

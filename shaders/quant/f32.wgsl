@@ -1,10 +1,17 @@
-// F32 weights, rows padded to eight.
+// F32 weights, rows padded to blocks of 32.
 @group(0) @binding(0) var<storage, read> weights: array<vec4f>;
 
-fn loadQuants(octet: u32) -> mat2x4f {
-  return mat2x4f(weights[octet * 2u], weights[octet * 2u + 1u]);
+alias Chunk = vec4f;
+const CHUNK_QUADS = 1u;
+
+fn loadChunk(index: u32) -> Chunk {
+  return weights[index];
 }
 
-fn loadScale(scaleRow: u32, octet: u32) -> f32 {
+fn decodeQuad(chunk: Chunk, place: u32) -> vec4f {
+  return chunk;
+}
+
+fn loadScale(scaleRow: u32, block: u32) -> f32 {
   return 1.0;
 }

@@ -1,29 +1,33 @@
 // Six-bit weights in blocks of 256: nibbles, bit pairs, signed scales of 16 weights, and an F16 in the low half of a word.
-@group(0) @binding(0) var<storage, read> lowBits: array<u32>;
-@group(0) @binding(1) var<storage, read> highBits: array<u32>;
+@group(0) @binding(0) var<storage, read> lowBits: array<vec4u>;
+@group(0) @binding(1) var<storage, read> highBits: array<vec4u>;
 @group(0) @binding(2) var<storage, read> scales: array<u32>;
 @group(0) @binding(3) var<storage, read> blockScales: array<u32>;
 
+// 16 weights, joined from both planes.
+struct Chunk {
+  quants: vec4u,
+  scale: f32,
+}
+const CHUNK_QUADS = 4u;
+
 // A block is two halves of 128 weights; a half four quarters of 32, two to a byte of nibbles, four to a byte of pairs.
-fn loadQuants(octet: u32) -> mat2x4f {
-  let block = octet / 32u;
-  let half = (octet / 16u) & 1u;
-  let quarter = (octet / 4u) & 3u;
-  let word = (octet & 3u) * 2u;
-  let lowAt = block * 32u + half * 16u + (quarter & 1u) * 8u + word;
-  let highAt = block * 16u + half * 8u + word;
-  let lowShift = (quarter >> 1u) * 4u;
-  let highShift = quarter * 2u;
-  let first = ((lowBits[lowAt] >> lowShift) & 0x0f0f0f0fu) | (((highBits[highAt] >> highShift) & 0x03030303u) << 4u);
-  let second =
-    ((lowBits[lowAt + 1u] >> lowShift) & 0x0f0f0f0fu) | (((highBits[highAt + 1u] >> highShift) & 0x03030303u) << 4u);
-  return mat2x4f(vec4f(unpack4xU8(first)) - 32.0, vec4f(unpack4xU8(second)) - 32.0);
+fn loadChunk(index: u32) -> Chunk {
+  let block = index / 16u;
+  let half = (index / 8u) & 1u;
+  let quarter = (index / 2u) & 3u;
+  let place = index & 1u;
+  let low = lowBits[block * 8u + half * 4u + (quarter & 1u) * 2u + place] >> vec4u((quarter >> 1u) * 4u);
+  let high = highBits[block * 4u + half * 2u + place] >> vec4u(quarter * 2u);
+  let scale = unpack4xI8(scales[index / 4u])[index & 3u];
+  return Chunk((low & vec4u(0x0f0f0f0fu)) | ((high & vec4u(0x03030303u)) << vec4u(4u)), f32(scale));
 }
 
-// scaleRow counts groups of 64 weights before the row: four to a block.
-fn loadScale(scaleRow: u32, octet: u32) -> f32 {
-  let block = scaleRow / 4u + octet / 32u;
-  let group = (octet & 31u) / 2u;
-  let scale = unpack4xI8(scales[block * 4u + group / 4u])[group & 3u];
-  return unpack2x16float(blockScales[block]).x * f32(scale);
+fn decodeQuad(chunk: Chunk, place: u32) -> vec4f {
+  return chunk.scale * (vec4f(unpack4xU8(chunk.quants[place])) - 32.0);
+}
+
+// scaleRow counts groups of 64 weights before the row, block counts 32 weights: four and eight to a block of 256.
+fn loadScale(scaleRow: u32, block: u32) -> f32 {
+  return unpack2x16float(blockScales[scaleRow / 4u + block / 8u]).x;
 }

@@ -34,10 +34,10 @@ export const bindEmbedding = async (
   }
   const kernel = await Kernel.compile(device, 'embedding', { uses: [weight.format.shader] });
   const shards = weight.shards.map((shard) => ({ shard, bound: kernel.bind({ ...shard.streams, tokenIds, y }) }));
-  const octetsPerRow = Math.ceil(columns / 8);
+  const quadsPerRow = Math.ceil(columns / 4);
   return (pass, numRows) => {
     if (numRows > maxRows) throw new EngineError('internal', `embedding: ${numRows} rows, bound for ${maxRows}`);
-    const grid = linearGrid(Math.ceil((numRows * octetsPerRow) / WORKGROUP_SIZE));
+    const grid = linearGrid(Math.ceil((numRows * quadsPerRow) / WORKGROUP_SIZE));
     for (const { shard, bound } of shards) {
       const { rowStart, rows } = shard;
       bound.dispatch(

@@ -76,10 +76,10 @@ const compileVariant = (
   weight: WeightMatrix,
   y: Tensor,
 ): Promise<Kernel> => {
-  const hasOctets = weight.columns % 8 === 0;
-  const activations = hasOctets ? 'lib/activations-octets' : 'lib/activations-any';
-  const xAlias: Readonly<Record<string, string>> = hasOctets
-    ? { XVector: x.type === 'f16' ? 'vec4<f16>' : 'vec4<f32>' }
+  const hasBlocks = weight.columns % 32 === 0;
+  const activations = hasBlocks ? 'lib/activations-blocks' : 'lib/activations-any';
+  const xAlias: Readonly<Record<string, string>> = hasBlocks
+    ? { XQuad: x.type === 'f16' ? 'vec4<f16>' : 'vec4<f32>' }
     : { X: x.type };
   return Kernel.compile(device, variant.shader, {
     uses: [weight.format.shader, activations, ...variant.uses],

@@ -16,10 +16,17 @@ export type MatmulKind = 'thread' | 'gpu';
 const GROUP_LANES = 32;
 const GEMM_TILE = 64;
 
-const threadTile = (rowTile: number, tokenTile: number, workgroupSize: number): MatmulVariant => ({
+/** Lanes of a subgroup that share the loads of a block of 32 activations, four each. */
+const SHARING_LANES = 8;
+
+const threadTile = (device: GpuDevice, rowTile: number, tokenTile: number, workgroupSize: number): MatmulVariant => ({
   shader: 'matmul-thread',
-  constants: { ROW_TILE: rowTile, TOKEN_TILE: tokenTile, WORKGROUP_SIZE: workgroupSize },
-  uses: [],
+  constants: { ROW_TILE: rowTile, TOKEN_TILE: tokenTile, WORKGROUP_SIZE: workgroupSize, LANES: SHARING_LANES },
+  uses: [
+    device.subgroupMinSize === SHARING_LANES && device.subgroupMaxSize === SHARING_LANES
+      ? 'lib/quads-subgroup'
+      : 'lib/quads-direct',
+  ],
   rowsPerWorkgroup: rowTile * workgroupSize,
   tokensPerWorkgroup: tokenTile,
 });
@@ -48,8 +55,8 @@ export const matmulVariants = (
 ): readonly { readonly maxTokens: number; readonly variant: MatmulVariant }[] =>
   kind === 'thread'
     ? [
-        { maxTokens: 1, variant: threadTile(2, 1, 16) },
-        { maxTokens: Number.POSITIVE_INFINITY, variant: threadTile(2, 4, 16) },
+        { maxTokens: 1, variant: threadTile(device, 2, 1, 8) },
+        { maxTokens: Number.POSITIVE_INFINITY, variant: threadTile(device, 2, 4, 8) },
       ]
     : [
         { maxTokens: 1, variant: gemv(device, 2, 1, 64) },

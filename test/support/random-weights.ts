@@ -23,7 +23,10 @@ export const randomHalves = (length: number, random: () => number): { bits: Uint
   return { bits, values: Float32Array.from(bits, halfToFloat) };
 };
 
-/** Random GGUF rows: every byte pattern of the quants occurs, scales are finite. */
+/** Where a block keeps F16 numbers, which random bytes would make infinite or not a number. */
+const halfOffsets: Readonly<Record<string, readonly number[]>> = { f16: [0], q8_0: [0], q4_0: [0], q6_k: [208] };
+
+/** Random GGUF rows: every byte pattern of the quants occurs, scales are finite and below 1. */
 export const randomRows = (format: QuantFormat, rows: number, columns: number, random: () => number): Uint8Array => {
   const bytes = Uint8Array.from({ length: rows * rowBytes(format, columns) }, () => Math.floor(random() * 256));
   const view = new DataView(bytes.buffer);
@@ -31,17 +34,13 @@ export const randomRows = (format: QuantFormat, rows: number, columns: number, r
     for (let i = 0; i < bytes.length; i += 4) view.setFloat32(i, random() * 2 - 1, true);
     return bytes;
   }
-  const isHalf = format.name === 'f16';
-  const scale = isHalf ? format.streams[0]! : format.streams.find(({ name }) => name === 'scales');
-  if (!scale) throw new Error(`${format.name} has no stream of scales: tell randomRows where its F16 values are`);
+  const offsets = halfOffsets[format.name];
+  if (!offsets) throw new Error(`say in halfOffsets where blocks of ${format.name} keep F16 numbers`);
   for (let block = 0; block < bytes.length; block += format.blockBytes) {
-    const at = block + scale.byteOffset;
-    // Exponents below 15: magnitudes below 1.
-    view.setUint16(
-      at,
-      (view.getUint16(at, true) & 0x83ff) | (((isHalf ? 9 : 4) + Math.floor(random() * 6)) << 10),
-      true,
-    );
+    for (const offset of offsets) {
+      const exponent = 9 + Math.floor(random() * 6);
+      view.setUint16(block + offset, (view.getUint16(block + offset, true) & 0x83ff) | (exponent << 10), true);
+    }
   }
   return bytes;
 };

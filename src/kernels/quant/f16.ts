@@ -6,7 +6,7 @@ export const f16: QuantFormat = {
   ggmlType: 'F16',
   blockLength: 1,
   blockBytes: 2,
-  streams: [{ name: 'weights', byteOffset: 0, bytesPerBlock: 2, rowAlignment: 16 }],
+  streams: [{ name: 'weights', byteOffset: 0, bytesPerBlock: 2, rowAlignment: 64 }],
   shader: 'quant/f16',
   dequantize(bytes, out) {
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);

@@ -6,7 +6,7 @@ export const f32: QuantFormat = {
   ggmlType: 'F32',
   blockLength: 1,
   blockBytes: 4,
-  streams: [{ name: 'weights', byteOffset: 0, bytesPerBlock: 4, rowAlignment: 32 }],
+  streams: [{ name: 'weights', byteOffset: 0, bytesPerBlock: 4, rowAlignment: 128 }],
   shader: 'quant/f32',
   dequantize(bytes, out) {
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);

@@ -21,7 +21,8 @@ export interface WeightStream {
 
 /**
  * A way to store a matrix row as blocks. Adding one takes this object and `shaders/quant/<shader>.wgsl`, which binds the
- * streams at 0 to 3 and defines `loadQuants` (eight unscaled weights) and `loadScale`.
+ * streams at 0 to 3 and defines `Chunk`, `CHUNK_QUADS`, `loadChunk` (what one 16-byte load brings), `decodeQuad` (four
+ * unscaled neighbours of it) and `loadScale` (of a block of 32, F16 pairs by row). Every row has whole blocks of 32.
  */
 export interface QuantFormat {
   readonly name: string;
