@@ -43,6 +43,8 @@ export interface StepLogits {
   readLogits(rows: readonly number[]): Promise<Float32Array>;
   /** Rows whose sequence failed in this step; the others are good. */
   readonly failures?: ReadonlyMap<number, EngineError>;
+  /** Rows whose sequence the runner ends here, as if its token limit were met: no token is taken from them. */
+  readonly endings?: ReadonlySet<number>;
 }
 
 export interface KvGeometry {
@@ -66,6 +68,8 @@ export interface ModelRunner {
   readonly limits: StepLimits;
   /** Most candidates a row that `forward` can report. */
   readonly maxCandidates: number;
+  /** Shows a runner that wants to know it a sequence's whole prompt, before the first of its tokens is fed. */
+  begin?(sequenceId: number, promptTokenIds: Uint32Array): void;
   /** @throws EngineError device_lost, out_of_memory: the whole step failed */
   forward(batch: Batch): Promise<StepLogits>;
   /** Forgets what is kept for a finished sequence. */

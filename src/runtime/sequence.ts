@@ -1,0 +1,68 @@
+/** One timeline of tokens: what is known, what is computed, and the KV blocks it lies in. */
+import { type BlockKey, childKey } from './kv/block-key.ts';
+
+export type SequenceStatus = 'waiting' | 'running' | 'finished';
+
+export class Sequence {
+  readonly id: number;
+  readonly numPromptTokens: number;
+  /** Most tokens to generate. */
+  readonly maxTokens: number;
+  status: SequenceStatus = 'waiting';
+  /** Tokens whose K and V are in the cache. */
+  numComputed = 0;
+  /** Prompt tokens found in the cache when the sequence first ran; undefined before. */
+  cachedTokens: number | undefined;
+  /** Blocks in order; the first ceil(numComputed / blockSize) hold K and V. */
+  readonly blocks: number[] = [];
+  /** Keys of the leading full blocks, as far as they were needed. */
+  readonly #keys: BlockKey[] = [];
+  readonly #rootKey: BlockKey;
+  #tokenIds: Uint32Array;
+  #numTokens: number;
+
+  constructor(id: number, promptTokenIds: Uint32Array, maxTokens: number, rootKey: BlockKey) {
+    this.id = id;
+    this.numPromptTokens = promptTokenIds.length;
+    this.maxTokens = maxTokens;
+    this.#rootKey = rootKey;
+    this.#tokenIds = promptTokenIds.slice();
+    this.#numTokens = promptTokenIds.length;
+  }
+
+  get numTokens(): number {
+    return this.#numTokens;
+  }
+
+  get numGenerated(): number {
+    return this.#numTokens - this.numPromptTokens;
+  }
+
+  /** Tokens still to be fed before the next one can be sampled. */
+  get numPending(): number {
+    return this.#numTokens - this.numComputed;
+  }
+
+  /** A view; valid until the next `append`. */
+  get tokenIds(): Uint32Array {
+    return this.#tokenIds.subarray(0, this.#numTokens);
+  }
+
+  append(tokenId: number): void {
+    if (this.#numTokens === this.#tokenIds.length) {
+      const grown = new Uint32Array(this.#numTokens * 2 + 16);
+      grown.set(this.#tokenIds);
+      this.#tokenIds = grown;
+    }
+    this.#tokenIds[this.#numTokens++] = tokenId;
+  }
+
+  /** The key of block `index`, which must be full of known tokens. */
+  key(index: number, blockSize: number): BlockKey {
+    for (let next = this.#keys.length; next <= index; next++) {
+      const content = this.#tokenIds.subarray(next * blockSize, (next + 1) * blockSize);
+      this.#keys.push(childKey(this.#keys[next - 1] ?? this.#rootKey, content));
+    }
+    return this.#keys[index]!;
+  }
+}
