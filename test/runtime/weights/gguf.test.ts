@@ -80,6 +80,54 @@ const failure = async (bytes: Buffer): Promise<EngineError> => {
   return error as EngineError;
 };
 
+interface OddFault {
+  alignment?: number;
+  second?: string | Buffer;
+  depth?: number;
+  bool?: number;
+  big?: bigint;
+  arrayLength?: bigint;
+}
+
+const little = (byteLength: 4 | 8, value: number | bigint): Buffer => {
+  const bytes = Buffer.alloc(byteLength);
+  if (byteLength === 4) bytes.writeUInt32LE(Number(value));
+  else bytes.writeBigUInt64LE(BigInt(value));
+  return bytes;
+};
+const u32 = (value: number) => little(4, value);
+const u64 = (value: number | bigint) => little(8, value);
+const text = (value: string | Buffer) => Buffer.concat([u64(Buffer.byteLength(value)), Buffer.from(value)]);
+const magic = (numTensors: number, numEntries: number) =>
+  Buffer.concat([Buffer.from('GGUF'), u32(3), u64(numTensors), u64(numEntries)]);
+
+/** A file without tensors whose second metadata entry is at fault. */
+const oddFile = ({ alignment = 32, second = 'x', depth = 0, bool, big, arrayLength }: OddFault): Buffer => {
+  const value = [];
+  if (bool !== undefined) value.push(u32(7), Buffer.of(bool));
+  else if (big !== undefined) value.push(u32(10), u64(big));
+  else {
+    value.push(u32(9));
+    for (let level = 0; level < depth; level++) value.push(u32(9), u64(1));
+    value.push(u32(4), u64(arrayLength ?? 1), u32(7));
+  }
+  return Buffer.concat([magic(0, 2), text('general.alignment'), u32(4), u32(alignment), text(second), ...value]);
+};
+
+interface TensorFault {
+  dimensions?: bigint[];
+  type?: number;
+  offset?: bigint;
+  names?: string[];
+}
+
+const tensorFile = ({ dimensions = [32n], type = 0, offset = 0n, names = ['a'] }: TensorFault): Buffer =>
+  Buffer.concat([
+    magic(names.length, 0),
+    ...names.flatMap((name) => [text(name), u32(dimensions.length), ...dimensions.map(u64), u32(type), u64(offset)]),
+    Buffer.alloc(192),
+  ]);
+
 describe('openGguf', () => {
   test('reads metadata, the tensor directory and tensor bytes', async () => {
     writeFileSync(path, sampleFile());
@@ -112,15 +160,21 @@ describe('openGguf', () => {
       change(bytes);
       return bytes;
     };
-    expect((await failure(Buffer.from('PK\x03\x04zip'))).message).toMatch(/magic number at byte 0/);
+    expect((await failure(Buffer.from('PK\x03\x04zip'))).message).toMatch(/magic, at byte 0: not a GGUF file/);
     expect((await failure(Buffer.alloc(0))).code).toBe('model_file_invalid');
-    expect((await failure(patched((bytes) => bytes.writeUInt32LE(1, 4)))).message).toMatch(/version at byte 4 is 1/);
-    expect((await failure(patched((bytes) => bytes.writeBigUInt64LE(2n ** 60n, 8)))).message).toMatch(/tensor count/);
-    expect((await failure(patched((bytes) => bytes.writeBigUInt64LE(2n ** 63n, 24)))).message).toMatch(
-      /length of metadata key 0 at byte/,
+    expect((await failure(patched((bytes) => bytes.writeUInt32LE(1, 4)))).message).toMatch(
+      /version, at byte 4: .* of version 1/,
     );
-    expect((await failure(good.subarray(0, good.length - 1))).message).toMatch(/tensor second .* is cut; download it/);
-    expect((await failure(good.subarray(0, 100))).message).toMatch(/runs past the end of the file \(100 bytes\)/);
+    expect((await failure(patched((bytes) => bytes.writeBigUInt64LE(2n ** 60n, 8)))).message).toMatch(
+      /number of tensors, at byte 8: /,
+    );
+    expect((await failure(patched((bytes) => bytes.writeBigUInt64LE(2n ** 63n, 24)))).message).toMatch(
+      /metadata key 0, at byte 24: /,
+    );
+    expect((await failure(good.subarray(0, good.length - 1))).message).toMatch(
+      /tensor "second", at byte \d+: .* beyond the file.s end .* download it again/,
+    );
+    expect((await failure(good.subarray(0, 100))).message).toMatch(/run past the end of the file \(100 bytes\)/);
   });
 
   test('answers every damaged file with an EngineError or a consistent directory', async () => {
@@ -147,6 +201,35 @@ describe('openGguf', () => {
       }
     }
     expect(refused).toBeGreaterThan(100);
+  });
+
+  test.each([
+    ['a key that occurs twice', { second: 'general.alignment' }, /the key occurs twice/],
+    ['an alignment that is no power of two', { alignment: 24 }, /power of two up to 1048576, is 24/],
+    ['a key of broken UTF-8', { second: Buffer.from([0xc3, 0x28]) }, /metadata key 1, at byte \d+: .* not UTF-8/],
+    ['arrays nested too deep', { depth: 6 }, /nested deeper than 4/],
+    ['a bool that is neither', { bool: 2 }, /a bool must be 0 or 1, found 2/],
+    ['a count beyond 2^53', { big: 2n ** 60n }, /beyond 2\^53/],
+  ])('refuses %s', async (_, fault: OddFault, message) => {
+    expect((await failure(oddFile(fault))).message).toMatch(message);
+  });
+
+  test('refuses a huge array before it allocates it', async () => {
+    const error = await failure(oddFile({ arrayLength: 2n ** 40n }));
+    expect(error.message).toMatch(/1099511627776 elements cannot fit the \d+ bytes that follow/);
+  });
+
+  test.each([
+    ['dimensions', { dimensions: [4n, 4n, 4n, 4n, 4n] }, /5 dimensions/],
+    ['a size of zero', { dimensions: [32n, 0n] }, /dimension 1 is 0/],
+    ['an overflowing product', { dimensions: [2n ** 40n, 2n ** 40n] }, /more than 2\^53 weights/],
+    ['part of a block', { dimensions: [33n], type: 8 }, /rows of 33 weights are no whole Q8_0 blocks of 32/],
+    ['an unknown type', { type: 77 }, /unknown tensor type 77/],
+    ['an unaligned offset', { offset: 4n }, /offset 4 is no multiple of 32/],
+    ['a place beyond the file', { offset: 2n ** 40n }, /beyond the file's end/],
+    ['a repeated name', { names: ['a', 'a'] }, /the name occurs twice/],
+  ])('refuses a tensor with %s', async (_, fault: TensorFault, message) => {
+    expect((await failure(tensorFile(fault))).message).toMatch(message);
   });
 
   const vocabulary = testData('tokenizers/gpt-2.gguf');
