@@ -54,7 +54,7 @@ export const withProgress = async (label, work) => {
  * Runs a program to its end without a shell, its output collected.
  * @param {string} command
  * @param {readonly string[]} args
- * @param {{ cwd?: string, env?: NodeJS.ProcessEnv, shell?: boolean }} [options]
+ * @param {{ cwd?: string, env?: NodeJS.ProcessEnv, shell?: boolean, timeout?: number }} [options] timeout: ms
  * @returns {Promise<{ code: number, output: string, stdout: string }>} code 127: it could not be started; 128: killed
  */
 export const run = (command, args, options = {}) =>

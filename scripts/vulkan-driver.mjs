@@ -101,9 +101,13 @@ export const distributionSources = (sources, codename) => {
 /** Waits for another apt to end, but not long for a source that does not answer. */
 const PATIENCE = ['DPkg::Lock::Timeout=300', 'Acquire::http::Timeout=20', 'Acquire::https::Timeout=20'];
 
-/** @param {readonly string[]} args */
-const aptGet = (args) =>
+/** apt has been seen to wait for ever for a mirror list's hosts when offline. */
+const UPDATE_TIMEOUT_MS = 180_000;
+
+/** @param {readonly string[]} args @param {{ timeout?: number }} [options] */
+const aptGet = (args, options = {}) =>
   run('apt-get', ['-q', ...PATIENCE.flatMap((option) => ['-o', option]), ...args], {
+    ...options,
     env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive', LC_ALL: 'C.UTF-8' },
   });
 
@@ -114,6 +118,28 @@ const aptGet = (args) =>
 const install = (plan, sourceOptions) =>
   withProgress('installing the Vulkan driver', () => aptGet([...sourceOptions, ...plan.installArguments]));
 
+/** @param {readonly string[]} sourceOptions */
+const update = (sourceOptions) =>
+  withProgress("updating apt's package lists", () =>
+    aptGet([...sourceOptions, 'update'], { timeout: UPDATE_TIMEOUT_MS }),
+  );
+
+/** @param {string} output @returns {string} apt's errors and warnings */
+const complaints = (output) => {
+  const lines = output.split('\n').filter((line) => /^[EW]:|killed by/.test(line));
+  return lastLines(lines.join('\n'), 6);
+};
+
+/**
+ * What an install says, after what the update before it complained of: that is often why it failed.
+ * @param {{ output: string }} updated
+ * @param {{ code: number, output: string }} installed
+ */
+const withComplaints = (updated, installed) => ({
+  code: installed.code,
+  output: `${complaints(updated.output)}\n${installed.output}`.trimStart(),
+});
+
 /**
  * Updates apt's lists and installs. An unrelated source that cannot be read makes both fail, and then they run again
  * with the distribution's own sources alone.
@@ -121,18 +147,16 @@ const install = (plan, sourceOptions) =>
  * @param {string} codename
  */
 const updateAndInstall = async (plan, codename) => {
-  const update = await withProgress("updating apt's package lists", () => aptGet(['update']));
-  if (update.code === 0) return install(plan, []);
-  const complaints = update.output.split('\n').filter((line) => /^[EW]:/.test(line));
-  say(`apt-get update failed; going on with the distribution's own sources:\n${lastLines(complaints.join('\n'), 6)}`);
+  const first = await update([]);
+  if (first.code === 0) return withComplaints(first, await install(plan, []));
+  say(`apt-get update failed; going on with the distribution's own sources:\n${complaints(first.output)}`);
   const sources = distributionSources(readAptSources('/etc/apt'), codename);
   const parts = mkdtempSync(join(tmpdir(), 'firstlight-apt-'));
   try {
     writeFileSync(join(parts, 'distribution.sources'), sources.map(formatSource).join('\n'));
     const options = ['Dir::Etc::sourcelist=/dev/null', `Dir::Etc::sourceparts=${parts}`, 'APT::Get::List-Cleanup=0'];
     const flags = sources.length > 0 ? options.flatMap((option) => ['-o', option]) : [];
-    await withProgress("updating apt's package lists", () => aptGet([...flags, 'update']));
-    return await install(plan, flags);
+    return withComplaints(await update(flags), await install(plan, flags));
   } finally {
     rmSync(parts, { recursive: true, force: true });
   }
