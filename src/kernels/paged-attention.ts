@@ -18,8 +18,9 @@ export interface PagedAttentionTensors {
   readonly y: Tensor;
   readonly numHeads: number;
   readonly numKvHeads: number;
-  /** A multiple of 4; so are qColumn and the strides. */
+  /** A multiple of 8; so are qColumn and the stride of q. */
   readonly headDim: number;
+  /** A multiple of 4. */
   readonly blockSize: number;
   /** Factor of q · k, as a rule 1 / sqrt(headDim). */
   readonly scale: number;
@@ -28,10 +29,11 @@ export interface PagedAttentionTensors {
 /** Constants and types that the attention shaders bake in. */
 export const pagedAttentionSource = (tensors: PagedAttentionTensors) => {
   const { q, qColumn, kCache, y, numHeads, numKvHeads, headDim, blockSize, scale } = tensors;
-  if (headDim % 4 !== 0 || qColumn % 4 !== 0 || q.shape[1]! % 4 !== 0) {
+  const stride = q.shape[1]!;
+  if ([headDim, qColumn, stride].some((size) => size % 8 !== 0) || blockSize % 4 !== 0) {
     throw new EngineError(
       'internal',
-      `attention: headDim ${headDim}, qColumn ${qColumn} and stride ${q.shape[1]} must be multiples of 4`,
+      `attention: headDim ${headDim}, qColumn ${qColumn} and stride ${stride} must be multiples of 8, blockSize ${blockSize} of 4`,
     );
   }
   return {

@@ -1,0 +1,70 @@
+// Barrier-free attention, first part: the masked scores of every key. KEY_LANES invocations share a unit's keys; each
+// scores 4 keys × QUERIES queries at a time.
+
+struct Params {
+  firstUnit: u32,
+  numUnits: u32,
+  stride: u32, // of q, in octets
+  qColumn: u32, // in octets
+  octetsPerHead: u32, // not a constant, so that the loop is not unrolled: that would take seconds to compile
+  maxKeys: u32, // room of a query in `weights`
+}
+var<immediate> params: Params;
+
+@group(0) @binding(0) var<storage, read> q: array<vec4u>;
+@group(0) @binding(1) var<storage, read> kCache: array<vec4u>;
+@group(0) @binding(2) var<storage, read> blockTableStarts: array<u32>;
+@group(0) @binding(3) var<storage, read> blockTables: array<u32>;
+@group(0) @binding(4) var<storage, read_write> weights: array<vec4f>;
+
+fn queryOctet(i: u32) -> Octet {
+  if (ACT_IS_F16) { return octetOfHalves(q[i]); }
+  return octetOfFloats(q[2u * i], q[2u * i + 1u]);
+}
+
+fn keyOctet(i: u32) -> Octet {
+  if (KV_IS_F16) { return octetOfHalves(kCache[i]); }
+  return octetOfFloats(kCache[2u * i], kCache[2u * i + 1u]);
+}
+
+fn scoresOf(unit: Unit, key: u32, firstKeyOctet: u32) -> array<vec4f, QUERIES> {
+  let perHead = params.octetsPerHead;
+  var scores: array<vec4f, QUERIES>;
+  for (var o = 0u; o < perHead; o++) {
+    let at = firstKeyOctet + o;
+    let k0 = keyOctet(at);
+    let k1 = keyOctet(at + perHead);
+    let k2 = keyOctet(at + 2u * perHead);
+    let k3 = keyOctet(at + 3u * perHead);
+    for (var r = 0u; r < QUERIES; r++) {
+      let query = queryOctet(rowOf(unit, r) * params.stride + params.qColumn + headOf(unit, r) * perHead + o);
+      scores[r] += vec4f(octetDot(query, k0), octetDot(query, k1), octetDot(query, k2), octetDot(query, k3));
+    }
+  }
+  for (var r = 0u; r < QUERIES; r++) {
+    let isSeen = vec4u(key, key + 1u, key + 2u, key + 3u) < vec4u(keysOf(unit, r));
+    scores[r] = select(vec4f(-1e30f), scores[r] * f32(SCALE), isSeen);
+  }
+  return scores;
+}
+
+@compute @workgroup_size(WORKGROUP_SIZE)
+fn main(
+  @builtin(workgroup_id) workgroup: vec3u,
+  @builtin(num_workgroups) numWorkgroups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let i = (workgroup.x + workgroup.y * numWorkgroups.x) * WORKGROUP_SIZE + local;
+  let index = i / KEY_LANES;
+  if (index >= params.numUnits) { return; }
+  let unit = unitAt(params.firstUnit + index);
+  let table = blockTableStarts[unit.sequence];
+  let kvHead = unit.head / HEADS_PER_KV;
+  let room = params.maxKeys / 4u;
+  for (var key = i % KEY_LANES * 4u; key < unit.numKeys; key += KEY_LANES * 4u) {
+    let block = blockTables[table + key / BLOCK_SIZE];
+    let slot = (block * NUM_KV_HEADS + kvHead) * BLOCK_SIZE + key % BLOCK_SIZE;
+    let scores = scoresOf(unit, key, slot * params.octetsPerHead);
+    for (var r = 0u; r < QUERIES; r++) { weights[(index * QUERIES + r) * room + key / 4u] = scores[r]; }
+  }
+}

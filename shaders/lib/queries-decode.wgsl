@@ -1,0 +1,24 @@
+// A unit of work is QUERIES neighbouring query heads of one row, which share a KV head.
+
+@group(0) @binding(6) var<storage, read> contextLengths: array<u32>;
+
+struct Unit {
+  sequence: u32,
+  row: u32,
+  head: u32,
+  numKeys: u32,
+}
+
+fn unitAt(index: u32) -> Unit {
+  let row = index / (NUM_HEADS / QUERIES);
+  return Unit(row, row, index % (NUM_HEADS / QUERIES) * QUERIES, contextLengths[row]);
+}
+
+fn rowOf(unit: Unit, query: u32) -> u32 { return unit.row; }
+
+fn headOf(unit: Unit, query: u32) -> u32 { return unit.head + query; }
+
+// Keys that the query sees.
+fn keysOf(unit: Unit, query: u32) -> u32 { return unit.numKeys; }
+
+fn isQuery(unit: Unit, query: u32) -> bool { return true; }
