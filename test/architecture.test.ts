@@ -25,7 +25,7 @@ const EDGES: readonly { from: RegExp; values: RegExp; types?: RegExp }[] = [
 const IMPORTERS: Record<string, number> = { webgpu: 1, 'uWebSockets.js': 2, piscina: 2 };
 
 const VAGUE_NAME =
-  /^(data|info)$|(^|-)(utils?|helpers?|types?|common|misc|managers?|handlers?|(?<!logits-)processors?)(-|$)/;
+  /^(data|info|types?)$|(^|-)(utils?|helpers?|common|misc|managers?|handlers?|(?<!logits-)processors?)(-|$)/;
 const MAX_LINES = 400;
 
 const IMPORT = /(?:^|[\n;])\s*(?:import|export)\s+(type\s)?(?:[^'";]*?\sfrom\s+)?'([^']+)'|\bimport\('([^']+)'\)/g;
