@@ -303,10 +303,10 @@ const tensorBytes = (plan: TensorPlan, random: () => number): Buffer => {
 };
 
 /** Writes the file whole or not at all. Same shape, type and seed: the same bytes. */
-export const writeRandomGguf = (path: string, shapeName: ShapeName, type: WeightType, seed = 1): void => {
-  const shape = SHAPES[shapeName];
+export const writeRandomGguf = (path: string, wanted: ShapeName | ModelShape, type: WeightType, seed = 1): void => {
+  const shape = typeof wanted === 'string' ? SHAPES[wanted] : wanted;
   const plans = tensorPlans(shape, type);
-  const fields = metadata(shapeName, shape, type);
+  const fields = metadata(typeof wanted === 'string' ? wanted : 'random', shape, type);
   const header = new ByteWriter();
   header.bytes(Buffer.from('GGUF'));
   header.u32(3);

@@ -67,7 +67,7 @@ interface Option<Value> {
   readonly fallback: Value;
 }
 
-const option = <Value>(definition: Option<Value>): Option<Value> => definition;
+const option = <const Value>(definition: Option<Value>): Option<Value> => definition;
 const optional = <Value>(definition: Omit<Option<Value>, 'fallback'>): Option<Value | undefined> => ({
   ...definition,
   fallback: undefined,
@@ -153,10 +153,10 @@ export const OPTIONS = {
   maxQueue: option({
     key: 'max-queue',
     argument: 'N',
-    help: 'most requests in flight, running or waiting; more are refused with Retry-After (default: 512)',
+    help: 'most requests that wait for their turn; more are refused with Retry-After (default: 256)',
     allowed: 'an integer from 1 to 100000',
     schema: integer(1, 100_000),
-    fallback: 512,
+    fallback: 256,
   }),
   apiKeys: option({
     key: 'api-keys',
