@@ -1,0 +1,303 @@
+/** Computes logits on the GPU: one encoder, one pass, one submit a step. */
+import { bindArgmax } from '../kernels/argmax.ts';
+import { PREFILL_TILE_ROWS } from '../kernels/attention-prefill.ts';
+import type { GpuDevice } from '../kernels/device.ts';
+import { createTensor, ELEMENT_BYTES, numElements, type Tensor } from '../kernels/tensor.ts';
+import { bindTopK } from '../kernels/top-k.ts';
+import { EngineError } from './errors.ts';
+import type { Batch, KvGeometry, ModelRunner, StepLimits, StepLogits } from './model-runner.ts';
+import type { Architecture, ForwardPass, LayerCache, ModelConfig } from './models/architecture.ts';
+import { StepState } from './step-state.ts';
+import type { WeightLoader } from './weights/load.ts';
+
+export interface GpuRunnerOptions {
+  readonly blockSize: number;
+  /** Bytes the KV pool may take; at least one sequence of full length is kept. */
+  readonly kvMemoryBytes: number;
+  readonly contextLength: number;
+  readonly maxBatchTokens: number;
+  readonly maxSequences: number;
+  /** Most rows of logits a step; fewer where the vocabulary is large. */
+  readonly maxRows: number;
+  readonly activations: 'f32' | 'f16';
+  readonly kvFormat: 'f32' | 'f16';
+}
+
+const MAX_CANDIDATES = 64;
+
+export class GpuRunner implements ModelRunner {
+  readonly kv: KvGeometry;
+  readonly limits: StepLimits;
+  readonly maxCandidates: number;
+  readonly #device: GpuDevice;
+  readonly #state: StepState;
+  readonly #forward: ForwardPass;
+  readonly #logits: Tensor;
+  readonly #results: ResultBuffer;
+  readonly #argmax: (pass: GPUComputePassEncoder, numRows: number) => void;
+  readonly #topK: (pass: GPUComputePassEncoder, numRows: number) => void;
+  #deviceLost: EngineError | undefined;
+  #fault: string | undefined;
+
+  private constructor(parts: RunnerParts) {
+    this.kv = parts.kv;
+    this.#device = parts.device;
+    this.#state = parts.state;
+    this.#forward = parts.forward;
+    this.#logits = parts.logits;
+    this.#results = parts.results;
+    this.#argmax = parts.argmax;
+    this.#topK = parts.topK;
+    this.maxCandidates = parts.results.candidates;
+    this.limits = parts.limits;
+    void parts.device.lost.then((error) => {
+      this.#deviceLost = error;
+    });
+    parts.device.device.onuncapturederror = (event) => {
+      this.#fault ??= event.error.message;
+    };
+  }
+
+  /**
+   * Allocates the KV pool and the step's buffers, loads the weights and compiles the kernels.
+   * @throws EngineError out_of_memory, model_file_invalid, model_unsupported, shader_invalid
+   */
+  static async create<Config extends ModelConfig>(
+    device: GpuDevice,
+    architecture: Architecture<Config>,
+    config: Config,
+    weights: WeightLoader,
+    options: GpuRunnerOptions,
+  ): Promise<GpuRunner> {
+    const { blockSize, contextLength, maxBatchTokens, maxSequences } = options;
+    const { vocabularySize } = config;
+    const rowLimit = Math.floor(device.limits.maxStorageBufferBindingSize / (vocabularySize * 4));
+    const maxRows = Math.max(1, Math.min(options.maxRows, rowLimit, maxBatchTokens));
+    const kv = kvGeometry(device, config, options);
+    const caches = await createCaches(device, config, kv, options.kvFormat);
+    const state = await StepState.create(device, {
+      maxTokens: maxBatchTokens,
+      maxSequences,
+      maxRows,
+      maxBlocksPerSequence: Math.ceil(contextLength / blockSize),
+      tileRows: PREFILL_TILE_ROWS,
+    });
+    const logits = await createTensor(device, 'f32', [maxRows, vocabularySize], 'logits');
+    const forward = await architecture.build(config, {
+      device,
+      weights,
+      state,
+      caches,
+      blockSize,
+      maxTokens: maxBatchTokens,
+      maxSequences,
+      maxRows,
+      contextLength,
+      activations: options.activations,
+      logits,
+    });
+    const results = await ResultBuffer.create(device, maxRows, Math.min(MAX_CANDIDATES, vocabularySize));
+    const argmax = await bindArgmax(device, { logits, ids: results.argmax });
+    const topK = await bindTopK(device, {
+      logits,
+      ids: results.candidateIds,
+      values: results.candidateLogits,
+      logSumExp: results.logSumExp,
+    });
+    const limits = { maxTokens: maxBatchTokens, maxSequences, maxRows };
+    return new GpuRunner({ device, kv, limits, state, forward, logits, results, argmax, topK });
+  }
+
+  get gpuBytes(): number {
+    return this.#device.bytes;
+  }
+
+  async forward(batch: Batch): Promise<StepLogits> {
+    if (this.#deviceLost) throw this.#deviceLost;
+    const numRows = batch.logitTokens.length;
+    if (numRows > this.limits.maxRows) {
+      throw new EngineError(
+        'internal',
+        `${numRows} rows of logits asked for, at most ${this.limits.maxRows} fit a step`,
+      );
+    }
+    const withCandidates = batch.numCandidates > 0 && numRows > 0;
+    const { device } = this.#device;
+    const shape = this.#state.upload(batch);
+    const encoder = device.createCommandEncoder({ label: 'step' });
+    const pass = encoder.beginComputePass();
+    this.#forward(pass, shape);
+    if (numRows > 0) this.#argmax(pass, numRows);
+    if (withCandidates) this.#topK(pass, numRows);
+    pass.end();
+    this.#results.copy(encoder, withCandidates);
+    device.queue.submit([encoder.finish()]);
+    try {
+      const result = await this.#results.read(numRows, withCandidates ? batch.numCandidates : 0);
+      if (this.#fault !== undefined) throw new EngineError('internal', `the GPU reported: ${this.#takeFault()}`);
+      return { ...result, readLogits: (rows) => this.#readLogits(rows) };
+    } catch (error) {
+      throw this.#deviceLost ?? (await this.#asDeviceLoss(error));
+    }
+  }
+
+  release(): void {
+    // The KV cache lies in blocks that the scheduler frees; nothing is kept by sequence here.
+  }
+
+  /** Drops the device as a driver's reset would: what follows must recover. For tests of that. */
+  loseDevice(): void {
+    this.#device.device.destroy();
+  }
+
+  async close(): Promise<void> {
+    this.#device.close();
+  }
+
+  async #readLogits(rows: readonly number[]): Promise<Float32Array> {
+    const width = this.#logits.shape[1]!;
+    const whole = new Float32Array(rows.length * width);
+    for (const [index, row] of rows.entries()) {
+      whole.set(
+        new Float32Array(await this.#device.read(this.#logits.buffer, row * width * 4, width * 4)),
+        index * width,
+      );
+    }
+    return whole;
+  }
+
+  #takeFault(): string {
+    const fault = this.#fault ?? '';
+    this.#fault = undefined;
+    return fault;
+  }
+
+  /** A mapping that fails is how a lost device shows first; give its own notice a moment to arrive. */
+  async #asDeviceLoss(error: unknown): Promise<unknown> {
+    if (error instanceof EngineError) return error;
+    const lost = await Promise.race([
+      this.#device.lost,
+      new Promise<undefined>((resolve) => setTimeout(() => resolve(undefined), 100)),
+    ]);
+    return lost ?? error;
+  }
+}
+
+interface RunnerParts {
+  readonly device: GpuDevice;
+  readonly kv: KvGeometry;
+  readonly limits: StepLimits;
+  readonly state: StepState;
+  readonly forward: ForwardPass;
+  readonly logits: Tensor;
+  readonly results: ResultBuffer;
+  readonly argmax: (pass: GPUComputePassEncoder, numRows: number) => void;
+  readonly topK: (pass: GPUComputePassEncoder, numRows: number) => void;
+}
+
+/** As many blocks as the memory and the binding limit allow, at least one sequence of full length. */
+const kvGeometry = (device: GpuDevice, config: ModelConfig, options: GpuRunnerOptions): KvGeometry => {
+  const { blockSize, contextLength, kvMemoryBytes, maxSequences, kvFormat } = options;
+  const layerBytes = config.numKvHeads * config.headDim * blockSize * ELEMENT_BYTES[kvFormat];
+  const blockBytes = 2 * config.numLayers * layerBytes;
+  const perSequence = Math.ceil(contextLength / blockSize);
+  const bound = Math.floor(
+    Math.min(device.limits.maxStorageBufferBindingSize, device.limits.maxBufferSize) / layerBytes,
+  );
+  const wanted = Math.min(Math.floor(kvMemoryBytes / blockBytes), perSequence * maxSequences);
+  const numBlocks = Math.min(Math.max(wanted, perSequence), bound);
+  if (numBlocks < perSequence) {
+    throw new EngineError(
+      'out_of_memory',
+      `a context of ${contextLength} tokens needs ${perSequence} KV blocks, the adapter can bind ${bound}. Use a smaller --context.`,
+    );
+  }
+  return { blockSize, numBlocks, blockBytes };
+};
+
+const createCaches = async (
+  device: GpuDevice,
+  { numLayers, numKvHeads, headDim }: ModelConfig,
+  { numBlocks, blockSize }: KvGeometry,
+  kvFormat: 'f32' | 'f16',
+): Promise<LayerCache[]> => {
+  const shape = [numBlocks, numKvHeads, blockSize, headDim];
+  const caches: LayerCache[] = [];
+  for (let layer = 0; layer < numLayers; layer++) {
+    caches.push({
+      k: await createTensor(device, kvFormat, shape, `K of layer ${layer}`),
+      v: await createTensor(device, kvFormat, shape, `V of layer ${layer}`),
+    });
+  }
+  return caches;
+};
+
+/** Everything a step reports, side by side in one buffer, so that one copy and one mapping bring it home. */
+class ResultBuffer {
+  readonly maxRows: number;
+  readonly candidates: number;
+  readonly argmax: Tensor;
+  readonly logSumExp: Tensor;
+  readonly candidateIds: Tensor;
+  readonly candidateLogits: Tensor;
+  readonly #buffer: GPUBuffer;
+  readonly #staging: GPUBuffer;
+
+  private constructor(buffer: GPUBuffer, staging: GPUBuffer, maxRows: number, candidates: number) {
+    let byteOffset = 0;
+    const section = (type: 'u32' | 'f32', shape: number[]): Tensor => {
+      const byteLength = numElements(shape) * 4;
+      const tensor = { buffer, byteOffset, byteLength: Math.ceil(byteLength / 16) * 16, shape, type };
+      byteOffset += Math.ceil(byteLength / 256) * 256;
+      return tensor;
+    };
+    this.maxRows = maxRows;
+    this.candidates = candidates;
+    this.argmax = section('u32', [maxRows]);
+    this.logSumExp = section('f32', [maxRows]);
+    this.candidateIds = section('u32', [maxRows, candidates]);
+    this.candidateLogits = section('f32', [maxRows, candidates]);
+    this.#buffer = buffer;
+    this.#staging = staging;
+  }
+
+  static async create(device: GpuDevice, maxRows: number, candidates: number): Promise<ResultBuffer> {
+    const size = maxRows * (8 + 8 * candidates) + 4 * 256;
+    const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC;
+    const buffer = await device.createBuffer(size, usage, 'results');
+    const staging = await device.createBuffer(
+      size,
+      GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST,
+      'result staging',
+    );
+    return new ResultBuffer(buffer, staging, maxRows, candidates);
+  }
+
+  copy(encoder: GPUCommandEncoder, withCandidates: boolean): void {
+    const end = withCandidates ? this.#buffer.size : this.logSumExp.byteOffset;
+    encoder.copyBufferToBuffer(this.#buffer, 0, this.#staging, 0, end);
+  }
+
+  async read(numRows: number, numCandidates: number): Promise<Omit<StepLogits, 'readLogits'>> {
+    await this.#staging.mapAsync(GPUMapMode.READ);
+    const bytes = this.#staging.getMappedRange();
+    const words = (section: Tensor, length: number) => new Uint32Array(bytes, section.byteOffset, length);
+    const candidateIds = new Uint32Array(numRows * numCandidates);
+    const candidateLogits = new Float32Array(numRows * numCandidates);
+    for (let row = 0; row < numRows; row++) {
+      const from = row * this.candidates;
+      const to = row * numCandidates;
+      candidateIds.set(new Uint32Array(bytes, this.candidateIds.byteOffset + from * 4, numCandidates), to);
+      candidateLogits.set(new Float32Array(bytes, this.candidateLogits.byteOffset + from * 4, numCandidates), to);
+    }
+    const result = {
+      numRows,
+      argmax: words(this.argmax, numRows).slice(),
+      candidateIds,
+      candidateLogits,
+      logSumExp: new Float32Array(bytes, this.logSumExp.byteOffset, numCandidates > 0 ? numRows : 0).slice(),
+    };
+    this.#staging.unmap();
+    return result;
+  }
+}

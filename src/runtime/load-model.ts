@@ -1,0 +1,179 @@
+/** From a model file to something that computes logits: opens the device, streams the weights, sizes the KV pool. */
+import { createHash } from 'node:crypto';
+import { readdir, stat } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { GpuDevice } from '../kernels/device.ts';
+import type { TokenizerDefinition } from '../workers/tokenizer/definition.ts';
+import type { ModelDescription } from './api.ts';
+import { EngineError } from './errors.ts';
+import { GpuRunner } from './gpu-runner.ts';
+import type { ModelConfig } from './models/architecture.ts';
+import { findArchitecture } from './models/index.ts';
+import { type GgufFile, openGguf } from './weights/gguf.ts';
+import { ggufTokenizer } from './weights/gguf-tokenizer.ts';
+import { GgufWeights, type LoadProgress } from './weights/load.ts';
+
+/** `auto` takes f16 where a real GPU computes it, else f32. */
+export type Precision = 'auto' | 'f32' | 'f16';
+
+export interface LoadOptions {
+  readonly adapter?: string;
+  /** Dawn's validation and bounds checks: `none` in a release, `full` in tests. */
+  readonly checks?: 'full' | 'none';
+  /** Tokens a sequence may have; absent: the model's own, or as many as the KV memory holds. */
+  readonly contextLength?: number;
+  readonly kvMemoryBytes?: number;
+  readonly maxBatchTokens?: number;
+  readonly maxSequences?: number;
+  readonly maxRows?: number;
+  readonly activations?: Precision;
+  readonly kvFormat?: Precision;
+  /** The name clients use; absent: the file's name. */
+  readonly modelId?: string;
+}
+
+export interface LoadedModel {
+  readonly runner: GpuRunner;
+  readonly description: ModelDescription;
+  /** Absent when the file has none; such a model takes token ids only. */
+  readonly tokenizer: TokenizerDefinition | undefined;
+  readonly adapter: string;
+  readonly activations: 'f32' | 'f16';
+  readonly kvFormat: 'f32' | 'f16';
+}
+
+const BLOCK_SIZE = 16;
+const DEFAULT_KV_BYTES = 1024 ** 3;
+const DEFAULT_BATCH_TOKENS = 512;
+const DEFAULT_SEQUENCES = 64;
+
+/**
+ * Loads a GGUF file, or the only one in a folder.
+ * @throws EngineError model_not_found, model_file_invalid, model_unsupported, adapter_not_found, out_of_memory
+ */
+export const loadModel = async (
+  path: string,
+  options: LoadOptions = {},
+  onProgress?: (progress: LoadProgress) => void,
+): Promise<LoadedModel> => {
+  const modelPath = await resolveModelPath(path);
+  const file = await openGguf(modelPath);
+  try {
+    const architecture = findArchitecture(file.string('general.architecture'), modelPath);
+    const config = architecture.readConfig(file);
+    const tokenizer = ggufTokenizer(file);
+    const device = await GpuDevice.open({
+      ...(options.adapter === undefined ? {} : { adapter: options.adapter }),
+      checks: options.checks ?? 'none',
+    });
+    try {
+      const activations = choosePrecision(options.activations, device, '--activations');
+      const kvFormat = choosePrecision(options.kvFormat, device, '--kv-format');
+      const kvMemoryBytes = options.kvMemoryBytes ?? DEFAULT_KV_BYTES;
+      const contextLength = chooseContext(modelPath, config, kvFormat, kvMemoryBytes, options.contextLength);
+      const weights = new GgufWeights(device, file, onProgress);
+      const maxSequences = options.maxSequences ?? DEFAULT_SEQUENCES;
+      const runner = await GpuRunner.create(device, architecture, config, weights, {
+        blockSize: BLOCK_SIZE,
+        kvMemoryBytes,
+        contextLength,
+        maxBatchTokens: options.maxBatchTokens ?? DEFAULT_BATCH_TOKENS,
+        maxSequences,
+        maxRows: options.maxRows ?? maxSequences,
+        activations,
+        kvFormat,
+      });
+      weights.requireAllRead();
+      const description = await describe(file, config, tokenizer, contextLength, options.modelId);
+      return { runner, description, tokenizer, adapter: device.name, activations, kvFormat };
+    } catch (error) {
+      device.close();
+      throw error;
+    }
+  } finally {
+    await file.close();
+  }
+};
+
+/** @throws EngineError model_not_found, model_unsupported */
+const resolveModelPath = async (path: string): Promise<string> => {
+  const entry = await stat(path).catch(() => undefined);
+  if (!entry) throw new EngineError('model_not_found', `${path}: no such file or folder`);
+  if (!entry.isDirectory()) return path;
+  const names = (await readdir(path)).sort();
+  const models = names.filter((name) => name.endsWith('.gguf'));
+  if (models.length === 1) return join(path, models[0]!);
+  if (models.length > 1) {
+    throw new EngineError(
+      'model_not_found',
+      `${path}: holds ${models.length} GGUF files; name one: ${models.join(', ')}`,
+    );
+  }
+  const safetensors = names.some((name) => name.endsWith('.safetensors'));
+  throw new EngineError(
+    safetensors ? 'model_unsupported' : 'model_not_found',
+    safetensors
+      ? `${path}: safetensors are not supported yet; use a GGUF file of the model`
+      : `${path}: no GGUF file in this folder`,
+  );
+};
+
+const choosePrecision = (wanted: Precision = 'auto', device: GpuDevice, flag: string): 'f32' | 'f16' => {
+  if (wanted === 'auto') return device.hasF16 && !device.isSoftware ? 'f16' : 'f32';
+  if (wanted === 'f16' && !device.hasF16) {
+    throw new EngineError('config_invalid', `${flag} f16: the adapter ${device.name} has no shader-f16; use f32`);
+  }
+  return wanted;
+};
+
+const chooseContext = (
+  path: string,
+  config: ModelConfig,
+  kvFormat: 'f32' | 'f16',
+  kvMemoryBytes: number,
+  wanted: number | undefined,
+): number => {
+  if (wanted !== undefined) {
+    if (wanted <= config.contextLength) return wanted;
+    throw new EngineError(
+      'config_invalid',
+      `--context ${wanted}: ${path} was trained for ${config.contextLength} tokens; use that or less`,
+    );
+  }
+  const tokenBytes = 2 * config.numLayers * config.numKvHeads * config.headDim * (kvFormat === 'f16' ? 2 : 4);
+  const affordable = Math.floor(kvMemoryBytes / tokenBytes / BLOCK_SIZE) * BLOCK_SIZE;
+  return Math.min(config.contextLength, Math.max(affordable, BLOCK_SIZE));
+};
+
+const describe = async (
+  file: GgufFile,
+  config: ModelConfig,
+  tokenizer: TokenizerDefinition | undefined,
+  contextLength: number,
+  modelId: string | undefined,
+): Promise<ModelDescription> => ({
+  id: modelId ?? basename(file.path).replace(/\.gguf$/, ''),
+  architecture: file.string('general.architecture'),
+  contextLength,
+  vocabularySize: config.vocabularySize,
+  hasTokenizer: tokenizer !== undefined,
+  hasChatTemplate: tokenizer?.chatTemplate !== undefined,
+  supportsThinking: /enable_thinking|reasoning_effort/.test(tokenizer?.chatTemplate ?? ''),
+  fingerprint: await fingerprint(file),
+  createdAt: Math.floor((await stat(file.path)).mtimeMs / 1000),
+});
+
+/** Bytes of each tensor that the fingerprint reads: enough to tell fine-tunes apart without reading gigabytes. */
+const FINGERPRINT_BYTES = 4096;
+
+/** Names and shapes of all tensors, and the first bytes of each. */
+const fingerprint = async (file: GgufFile): Promise<string> => {
+  const hash = createHash('sha256');
+  for (const tensor of file.tensors.values()) {
+    hash.update(`${tensor.name}:${tensor.type}:${tensor.shape.join('x')};`);
+    hash.update(await file.readTensor(tensor, 0, Math.min(FINGERPRINT_BYTES, tensor.byteLength)));
+  }
+  const tokens = file.metadata.get('tokenizer.ggml.tokens');
+  hash.update(JSON.stringify(tokens ?? null));
+  return hash.digest('hex').slice(0, 32);
+};

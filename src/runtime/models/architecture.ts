@@ -1,0 +1,54 @@
+/** What a model architecture must provide, and what it gets to work with. */
+import type { GpuDevice } from '../../kernels/device.ts';
+import type { ElementType, Tensor } from '../../kernels/tensor.ts';
+import type { StepShape, StepState } from '../step-state.ts';
+import type { GgufFile } from '../weights/gguf.ts';
+import type { WeightLoader } from '../weights/load.ts';
+
+/** What every decoder-only transformer says of itself. Lengths in tokens or elements. */
+export interface ModelConfig {
+  /** Context the model was trained for. */
+  readonly contextLength: number;
+  readonly vocabularySize: number;
+  readonly hiddenSize: number;
+  readonly numLayers: number;
+  readonly numHeads: number;
+  readonly numKvHeads: number;
+  readonly headDim: number;
+  readonly feedForwardSize: number;
+}
+
+/** K and V of one layer, each [numBlocks, numKvHeads, blockSize, headDim]. */
+export interface LayerCache {
+  readonly k: Tensor;
+  readonly v: Tensor;
+}
+
+export interface ForwardContext {
+  readonly device: GpuDevice;
+  readonly weights: WeightLoader;
+  readonly state: StepState;
+  readonly caches: readonly LayerCache[];
+  readonly blockSize: number;
+  readonly maxTokens: number;
+  readonly maxSequences: number;
+  readonly maxRows: number;
+  /** Most tokens a sequence may have; tables are made this long. */
+  readonly contextLength: number;
+  /** Type of the activations between kernels; the residual stream is always f32. */
+  readonly activations: Extract<ElementType, 'f32' | 'f16'>;
+  /** f32 [maxRows, vocabularySize]: where the forward pass leaves its logits. */
+  readonly logits: Tensor;
+}
+
+/** Records one step's kernels into the pass. */
+export type ForwardPass = (pass: GPUComputePassEncoder, shape: StepShape) => void;
+
+export interface Architecture<Config extends ModelConfig = ModelConfig> {
+  /** `general.architecture` in GGUF. */
+  readonly name: string;
+  /** @throws EngineError model_file_invalid or model_unsupported, naming the field */
+  readConfig(file: GgufFile): Config;
+  /** Loads the weights, compiles the kernels and prebinds every dispatch. */
+  build(config: Config, context: ForwardContext): Promise<ForwardPass>;
+}
