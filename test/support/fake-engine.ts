@@ -16,6 +16,7 @@ export interface Script {
   readonly loadMs?: number;
   readonly replies: readonly {
     readonly when?: string;
+    readonly times?: number;
     readonly tokens: readonly string[];
     readonly failAfterTokens?: number;
     readonly finish?: 'stop' | 'length';

@@ -1,4 +1,5 @@
 /** A real listening server over a scripted engine, closed after the test. */
+import { pino } from 'pino';
 import { onTestFinished } from 'vitest';
 import { createServer, type Server } from '../../src/server/app.ts';
 import type { ServerOptions } from '../../src/server/options.ts';
@@ -10,6 +11,8 @@ export interface Served {
   readonly server: Server;
   readonly engine: FakeEngine;
   readonly url: string;
+  /** The server's log lines so far. */
+  readonly log: readonly Readonly<Record<string, unknown>>[];
 }
 
 export const serve = async (
@@ -18,12 +21,14 @@ export const serve = async (
   beforeToken?: BeforeToken,
 ): Promise<Served> => {
   const engine = new FakeEngine(script, beforeToken);
-  const server = await createServer(engine, { port: 0, logLevel: 'silent', ...options });
+  const log: Record<string, unknown>[] = [];
+  const logger = pino({ level: 'info' }, { write: (line) => log.push(JSON.parse(line) as Record<string, unknown>) });
+  const server = await createServer(engine, { port: 0, logger, ...options });
   onTestFinished(async () => {
     await server.close();
     await engine.close();
   });
-  return { server, engine, url: server.url };
+  return { server, engine, url: server.url, log };
 };
 
 /** Posts JSON and returns the answer with its body parsed. */
