@@ -1,0 +1,206 @@
+/**
+ * Side by side with llama.cpp (npm: node-llama-cpp, Vulkan) on the same adapter and the same GGUF files, in one run:
+ *
+ *     npx tsx bench/peer.ts [--types f16,q8_0,q4_0] [--prompt-tokens 256] [--decode-tokens 32] [--rounds 3] [--record]
+ *
+ * The peer is installed under .peers/, never as a dependency. Its first run compiles its shaders, which takes minutes
+ * on a software adapter; the warm-up before each measurement absorbs that. Each side runs in a process of its own,
+ * one after the other, with the same work: prefill the prompt and make one token, then make `decode-tokens` more,
+ * greedy. No prompt is seen twice, so no prefix cache helps.
+ */
+import { execFileSync, spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { parseArgs } from 'node:util';
+import { percentile } from '../src/cli/measure-model.ts';
+import { createEngine, DEFAULT_SAMPLING, type GenerationEvent } from '../src/index.ts';
+import { SHAPES, type ShapeName, type WeightType, writeRandomGguf } from './random-gguf.ts';
+import { recordResults } from './report.ts';
+
+const PEER_VERSION = '3.22.1';
+const root = fileURLToPath(new URL('..', import.meta.url));
+const PEER_FOLDER = `${root}.peers/node-llama-cpp`;
+
+interface Work {
+  readonly modelPath: string;
+  readonly vocabularySize: number;
+  readonly promptTokens: number;
+  readonly decodeTokens: number;
+  readonly rounds: number;
+}
+
+interface Side {
+  readonly adapter: string;
+  /** Medians over the rounds. */
+  readonly prefillTokensPerSecond: number;
+  readonly decodeTokensPerSecond: number;
+}
+
+/** One prompt's token times: calls `onToken` as each token is there. */
+type Generate = (prompt: number[], onToken: () => void) => Promise<void>;
+
+/** Ids without the control tokens; another prompt for every round. */
+const promptOf = ({ promptTokens, vocabularySize }: Work, round: number): number[] =>
+  Array.from({ length: promptTokens }, (_, index) => 259 + ((round * 104_729 + index * 7919) % (vocabularySize - 259)));
+
+const measure = async (adapter: string, work: Work, generate: Generate): Promise<Side> => {
+  const prefill: number[] = [];
+  const decode: number[] = [];
+  for (let round = -1; round < work.rounds; round++) {
+    const times: number[] = [];
+    const start = performance.now();
+    await generate(promptOf(work, round + 1), () => times.push(performance.now()));
+    if (times.length !== work.decodeTokens + 1) {
+      throw new Error(`${adapter}: ${times.length} tokens came, ${work.decodeTokens + 1} were asked for`);
+    }
+    if (round < 0) continue; // The warm-up: kernels compile, memory is touched.
+    prefill.push((1000 * work.promptTokens) / (times[0]! - start));
+    decode.push((1000 * work.decodeTokens) / (times.at(-1)! - times[0]!));
+  }
+  return {
+    adapter,
+    prefillTokensPerSecond: percentile(prefill, 0.5),
+    decodeTokensPerSecond: percentile(decode, 0.5),
+  };
+};
+
+const runOurs = async (work: Work): Promise<Side> => {
+  const engine = await createEngine({ model: work.modelPath });
+  try {
+    return await measure(engine.adapter, work, async (tokenIds, onToken) => {
+      const { events } = await engine.generate(
+        {
+          id: 'bench',
+          prompt: { kind: 'tokens', tokenIds },
+          maxTokens: work.decodeTokens + 1,
+          stop: [],
+          // With log-probabilities every token is reported as it is made, whole UTF-8 or not.
+          sampling: { ...DEFAULT_SAMPLING, temperature: 0, topLogprobs: 0 },
+        },
+        new AbortController().signal,
+      );
+      for await (const event of events) for (let token = 0; token < tokensIn(event); token++) onToken();
+    });
+  } finally {
+    await engine.close();
+  }
+};
+
+const tokensIn = (event: GenerationEvent): number => ('logprobs' in event ? (event.logprobs?.length ?? 0) : 0);
+
+/** What is used of node-llama-cpp's interface. */
+interface Peer {
+  getLlama(options: object): Promise<{
+    gpu: string | false;
+    getGpuDeviceNames(): Promise<string[]>;
+    loadModel(options: object): Promise<{ createContext(options: object): Promise<{ getSequence(): PeerSequence }> }>;
+  }>;
+}
+
+interface PeerSequence {
+  evaluate(tokens: number[], options: object): AsyncIterable<number>;
+  clearHistory(): Promise<void>;
+}
+
+const runPeer = async (work: Work): Promise<Side> => {
+  const entry = `${PEER_FOLDER}/node_modules/node-llama-cpp/dist/index.js`;
+  const { getLlama }: Peer = await import(pathToFileURL(entry).href);
+  const llama = await getLlama({ gpu: 'vulkan', build: 'never', skipDownload: true, progressLogs: false });
+  const model = await llama.loadModel({ modelPath: work.modelPath, gpuLayers: 'max' });
+  const contextSize = work.promptTokens + work.decodeTokens + 8;
+  const context = await model.createContext({ contextSize, batchSize: 512, sequences: 1 });
+  const sequence = context.getSequence();
+  const adapter = `${(await llama.getGpuDeviceNames())[0]} (${llama.gpu})`;
+  return measure(adapter, work, async (prompt, onToken) => {
+    await sequence.clearHistory();
+    let numTokens = 0;
+    for await (const _ of sequence.evaluate(prompt, { temperature: 0, yieldEogToken: true })) {
+      onToken();
+      if (++numTokens === work.decodeTokens + 1) break;
+    }
+  });
+};
+
+const installPeer = (): void => {
+  if (existsSync(`${PEER_FOLDER}/node_modules/node-llama-cpp/package.json`)) return;
+  console.error(`installing node-llama-cpp ${PEER_VERSION} under .peers/`);
+  const platform = `@node-llama-cpp/linux-x64`;
+  const packages = ['node-llama-cpp', platform, `${platform}-vulkan`].map((name) => `${name}@${PEER_VERSION}`);
+  const flags = ['--no-save', '--ignore-scripts', '--omit=optional', '--no-audit', '--no-fund'];
+  execFileSync('npm', ['install', ...flags, '--prefix', PEER_FOLDER, ...packages], { stdio: ['ignore', 2, 2] });
+};
+
+/** Runs one side in a process of its own. */
+const runSide = (side: 'ours' | 'peer', work: Work): Side => {
+  console.error(`${side}: ${work.modelPath.split('/').at(-1)}`);
+  const { status, stdout } = spawnSync(
+    process.execPath,
+    ['--import', 'tsx', fileURLToPath(import.meta.url), '--side', side, '--work', JSON.stringify(work)],
+    // llama.cpp ignores software devices unless one is named.
+    { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'], env: { ...process.env, GGML_VK_VISIBLE_DEVICES: '0' } },
+  );
+  const line = stdout.trimEnd().split('\n').at(-1) ?? '';
+  if (status !== 0 || line === '') throw new Error(`the side '${side}' ended with status ${status}`);
+  return JSON.parse(line);
+};
+
+const speed = (value: number): string => value.toFixed(1);
+
+const main = async (): Promise<void> => {
+  const { values } = parseArgs({
+    options: {
+      shape: { type: 'string', default: 'llama-15m' },
+      types: { type: 'string', default: 'f16,q8_0,q4_0' },
+      'prompt-tokens': { type: 'string', default: '256' },
+      'decode-tokens': { type: 'string', default: '32' },
+      rounds: { type: 'string', default: '3' },
+      record: { type: 'boolean', default: false },
+      side: { type: 'string' },
+      work: { type: 'string' },
+    },
+  });
+  if (values.side !== undefined) {
+    const work: Work = JSON.parse(values.work ?? '');
+    console.log(JSON.stringify(await (values.side === 'ours' ? runOurs(work) : runPeer(work))));
+    process.exit(0); // The peer keeps the process alive.
+  }
+  installPeer();
+  const shape = values.shape as ShapeName;
+  const promptTokens = Number(values['prompt-tokens']);
+  const decodeTokens = Number(values['decode-tokens']);
+  console.log('weights  side   prefill tok/s  decode tok/s');
+  for (const type of values.types.split(',') as WeightType[]) {
+    const modelPath = `${root}.peers/models/${shape}-${type}.gguf`;
+    if (!existsSync(modelPath)) writeRandomGguf(modelPath, shape, type);
+    const { vocabularySize } = SHAPES[shape];
+    const work = { modelPath, vocabularySize, promptTokens, decodeTokens, rounds: Number(values.rounds) };
+    const peer = runSide('peer', work);
+    const ours = runSide('ours', work);
+    const prefillRatio = ours.prefillTokensPerSecond / peer.prefillTokensPerSecond;
+    const decodeRatio = ours.decodeTokensPerSecond / peer.decodeTokensPerSecond;
+    for (const [side, { prefillTokensPerSecond, decodeTokensPerSecond }] of [
+      ['peer', peer],
+      ['ours', ours],
+    ] as const) {
+      console.log(
+        `${type.padEnd(7)}  ${side}   ${speed(prefillTokensPerSecond).padStart(13)}  ${speed(decodeTokensPerSecond).padStart(12)}`,
+      );
+    }
+    console.log(
+      `${type.padEnd(7)}  ratio  ${prefillRatio.toFixed(2).padStart(13)}  ${decodeRatio.toFixed(2).padStart(12)}\n`,
+    );
+    if (!values.record) continue;
+    const figures =
+      `decode ${speed(ours.decodeTokensPerSecond)} tok/s, peer ${speed(peer.decodeTokensPerSecond)} (×${decodeRatio.toFixed(2)}); ` +
+      `prefill ${speed(ours.prefillTokensPerSecond)} tok/s, peer ${speed(peer.prefillTokensPerSecond)} (×${prefillRatio.toFixed(2)})`;
+    const what = `${shape} ${type}, random weights, ${promptTokens} prompt tokens, ${decodeTokens} decoded, one sequence, no cached prefix`;
+    recordResults(
+      `Against node-llama-cpp ${PEER_VERSION} (Vulkan)`,
+      [{ what, figures }],
+      ours.adapter,
+      `npx tsx bench/peer.ts ${process.argv.slice(2).join(' ')}`.trim(),
+    );
+  }
+};
+
+await main();

@@ -1,0 +1,78 @@
+/** `firstlight serve`: one engine, one HTTP server, until a signal or the parent's end. */
+import { pino } from 'pino';
+import type { Engine } from '../runtime/api.ts';
+import type { Config } from '../runtime/config.ts';
+import { createServer } from '../server/app.ts';
+import { loadEngine } from './load-engine.ts';
+
+const STDERR = 2;
+const PARENT_POLL_MS = 500;
+const EXIT_INTERRUPTED = 130;
+/** Requests that the HTTP side holds beside those the engine lets wait: the running ones, and a margin. */
+const MAX_NOT_QUEUED = 256;
+
+/**
+ * Serves until told to end; then lets running requests finish. Resolves when the engine is closed.
+ * @throws EngineError as `createEngine` and `createServer`
+ */
+export const runServe = async (config: Config): Promise<void> => {
+  // Whoever reads stdout wants the URL; the log goes the other way.
+  const logger = pino({ level: config.logLevel }, pino.destination({ fd: STDERR, sync: true }));
+  const ending = config.keepRunning ? undefined : parentEnd();
+  const engine = await loadEngine(config);
+  try {
+    const server = await createServer(engine, {
+      host: config.host,
+      port: config.port,
+      apiKeys: config.apiKeys,
+      insecure: config.insecure,
+      corsOrigins: config.corsOrigins,
+      maxConcurrentRequests: config.maxQueue + MAX_NOT_QUEUED,
+      logLevel: config.logLevel,
+      logger,
+    });
+    greet(engine, server.url, config.apiKeys.length > 0);
+    const reason = await Promise.race([stopSignal(), ...(ending ? [ending.happened] : [])]);
+    logger.info({ reason }, 'stopping');
+    await server.drain();
+  } finally {
+    ending?.stopWatching();
+    await engine.close();
+  }
+};
+
+/** Prints what was started, and a command to try it with. */
+const greet = (engine: Engine, url: string, needsKey: boolean): void => {
+  const { id, architecture, contextLength, hasChatTemplate } = engine.model;
+  const key = needsKey ? " -H 'Authorization: Bearer YOUR_KEY'" : '';
+  const [path, body] = hasChatTemplate
+    ? ['/v1/chat/completions', { model: id, stream: true, messages: [{ role: 'user', content: 'Count to 3' }] }]
+    : ['/v1/completions', { model: id, stream: true, prompt: 'Once upon a time', max_tokens: 64 }];
+  const json = JSON.stringify(body).replaceAll("'", "'\\''");
+  console.log(`adapter  ${engine.adapter}`);
+  console.log(`model    ${id} (${architecture}, context ${contextLength})`);
+  console.log(`url      ${url}`);
+  console.log(`try      curl -N ${url}${path}${key} -H 'Content-Type: application/json' -d '${json}'`);
+};
+
+/** The first SIGINT or SIGTERM. A second SIGINT ends the process where it stands. */
+const stopSignal = (): Promise<string> =>
+  new Promise((resolve) => {
+    process.once('SIGTERM', () => resolve('SIGTERM'));
+    process.once('SIGINT', () => {
+      resolve('SIGINT');
+      process.once('SIGINT', () => process.exit(EXIT_INTERRUPTED));
+    });
+  });
+
+/** npm dies on SIGTERM without passing it on: an orphan must end by itself. */
+const parentEnd = () => {
+  const parent = process.ppid;
+  let timer: NodeJS.Timeout | undefined;
+  const happened = new Promise<string>((resolve) => {
+    timer = setInterval(() => {
+      if (process.ppid !== parent) resolve('the parent process ended');
+    }, PARENT_POLL_MS).unref();
+  });
+  return { happened, stopWatching: () => clearInterval(timer) };
+};

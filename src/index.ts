@@ -1,0 +1,27 @@
+/** The library's public face. */
+export type {
+  ChatMessage,
+  ChatPrompt,
+  ChosenLogprob,
+  Engine,
+  EngineStats,
+  FinishReason,
+  Generation,
+  GenerationEvent,
+  GenerationRequest,
+  ModelDescription,
+  Prompt,
+  ReasoningEffort,
+  Role,
+  SamplingParameters,
+  TextPart,
+  TextPrompt,
+  TokenLogprob,
+  TokensPrompt,
+  Usage,
+} from './runtime/api.ts';
+export { createEngine } from './runtime/create-engine.ts';
+export { EngineError, type ErrorCode, type ErrorDetails } from './runtime/errors.ts';
+export { DEFAULT_SAMPLING } from './runtime/sampling.ts';
+export { createServer, type Server } from './server/app.ts';
+export type { ServerOptions } from './server/options.ts';
