@@ -1,7 +1,15 @@
 /** Attention of one query token a sequence over its paged cache: keys are split over workgroups, then merged. */
 import { bindSerialAttention } from './attention-serial.ts';
 import type { GpuDevice } from './device.ts';
-import type { PagedAttentionTensors } from './paged-attention.ts';
+import { Kernel, linearGrid } from './kernel.ts';
+import {
+  type AttentionVariant,
+  type PagedAttentionTensors,
+  pagedAttentionConstants,
+  pickAttentionVariant,
+  queriesPerGroup,
+} from './paged-attention.ts';
+import { sharedScratch } from './scratch.ts';
 import type { Tensor } from './tensor.ts';
 
 export interface AttentionDecodeTensors extends PagedAttentionTensors {
@@ -12,14 +20,28 @@ export interface AttentionDecodeTensors extends PagedAttentionTensors {
   readonly maxContext: number;
 }
 
+export type RecordDecode = (pass: GPUComputePassEncoder, numDecode: number, maxContextInBatch: number) => void;
+
+/** Invocations of a workgroup, and the keys it attends to. */
+const SPLIT_KEYS = 128;
+const MERGE_WORKGROUP_SIZE = 64;
+/** Query heads a workgroup computes side by side: bounded by registers. */
+const MAX_QUERIES = 8;
+const SERIAL_MAX_QUERIES = 4;
+const MAX_PARTIAL_BYTES = 64 * 1024 * 1024;
+/** Lanes of a subgroup that the kernel adds over. */
+const KEY_LANES = 8;
+
 /** Row i of the batch belongs to sequence i; its K and V are already in the cache. */
-export const bindAttentionDecode = async (
+export const bindAttentionDecode = (
   device: GpuDevice,
   tensors: AttentionDecodeTensors,
-): Promise<(pass: GPUComputePassEncoder, numDecode: number, maxContextInBatch: number) => void> => {
+  variant: AttentionVariant = pickAttentionVariant(device),
+): Promise<RecordDecode> => (variant === 'serial' ? bindSerial(device, tensors) : bindSplit(device, tensors));
+
+const bindSerial = async (device: GpuDevice, tensors: AttentionDecodeTensors): Promise<RecordDecode> => {
   const { numHeads, numKvHeads, contextLengths, maxSequences, maxContext } = tensors;
-  const headsPerKv = numHeads / numKvHeads;
-  const queriesPerUnit = [4, 3, 2, 1].find((size) => headsPerKv % size === 0)!;
+  const queriesPerUnit = queriesPerGroup(numHeads, numKvHeads, SERIAL_MAX_QUERIES);
   const unitsPerRow = numHeads / queriesPerUnit;
   const attend = await bindSerialAttention(device, {
     ...tensors,
@@ -31,4 +53,37 @@ export const bindAttentionDecode = async (
     maxContext,
   });
   return (pass, numDecode) => attend(pass, numDecode * unitsPerRow);
+};
+
+/** Source: Dao et al. 2023, Flash-Decoding. */
+const bindSplit = async (device: GpuDevice, tensors: AttentionDecodeTensors): Promise<RecordDecode> => {
+  const { q, qColumn, kCache, vCache, contextLengths, blockTableStarts, blockTables, y } = tensors;
+  const { numHeads, numKvHeads, headDim, maxSequences, maxContext } = tensors;
+  const queries = queriesPerGroup(numHeads, numKvHeads, MAX_QUERIES);
+  const maxSplits = Math.ceil(maxContext / SPLIT_KEYS);
+  const rowBytes = numHeads * maxSplits * (headDim + 2) * 4;
+  const rowsPerRound = Math.max(1, Math.min(maxSequences, Math.floor(MAX_PARTIAL_BYTES / rowBytes)));
+  const partialShape = [rowsPerRound, numHeads, maxSplits, headDim + 2];
+  const partials = await sharedScratch(device, 'f32', partialShape, 'attention partials');
+  const constants = { ...pagedAttentionConstants(tensors), SPLIT_KEYS, QUERIES: queries };
+  const keyLanes = device.subgroupMinSize >= KEY_LANES ? 'lib/key-lanes-subgroup' : 'lib/key-lanes-single';
+  const attend = await Kernel.compile(device, 'attention-decode', { uses: ['lib/octets', keyLanes], constants });
+  const merge = await Kernel.compile(device, 'attention-merge', {
+    constants: { ...constants, WORKGROUP_SIZE: MERGE_WORKGROUP_SIZE },
+    aliases: { Out: y.type },
+  });
+  const boundAttend = attend.bind({ q, kCache, vCache, contextLengths, blockTableStarts, blockTables, partials });
+  const boundMerge = merge.bind({ partials, contextLengths, y });
+  const sizes = { stride: q.shape[1]! / 8, qColumn: qColumn / 8 };
+  return (pass, numDecode, maxContextInBatch) => {
+    const numSplits = Math.ceil(maxContextInBatch / SPLIT_KEYS);
+    for (let firstRow = 0; firstRow < numDecode; firstRow += rowsPerRound) {
+      const numRows = Math.min(rowsPerRound, numDecode - firstRow);
+      const numParts = (numRows * numSplits * numHeads) / queries;
+      boundAttend.dispatch(pass, { ...sizes, firstRow, numParts, numSplits }, linearGrid(numParts));
+      const numElements = numRows * numHeads * headDim;
+      const grid = linearGrid(Math.ceil(numElements / MERGE_WORKGROUP_SIZE));
+      boundMerge.dispatch(pass, { firstRow, numElements, numSplits }, grid);
+    }
+  };
 };

@@ -1,38 +1,69 @@
 /** Causal attention of a chunk's query tokens over cached prefix and chunk alike, through the block table. */
 import { bindSerialAttention } from './attention-serial.ts';
 import type { GpuDevice } from './device.ts';
-import type { PagedAttentionTensors } from './paged-attention.ts';
+import { Kernel, linearGrid } from './kernel.ts';
+import {
+  type AttentionVariant,
+  type PagedAttentionTensors,
+  pagedAttentionConstants,
+  pickAttentionVariant,
+} from './paged-attention.ts';
 import type { Tensor } from './tensor.ts';
 
 export interface AttentionPrefillTensors extends PagedAttentionTensors {
   /** [maxRows] u32: a row at position p sees the keys 0 … p of its sequence. */
   readonly positions: Tensor;
-  /** [maxTiles, 3] u32: sequence, first batch row, row count ≤ PREFILL_TILE_ROWS. */
+  /** [maxTiles, 3] u32: sequence, first batch row, row count (1 to PREFILL_TILE_ROWS). */
   readonly tiles: Tensor;
   /** Most keys a sequence may have. */
   readonly maxContext: number;
 }
 
+export type RecordPrefill = (pass: GPUComputePassEncoder, numTiles: number) => void;
+
 /** Query rows of a tile. They are neighbours in the batch and in their sequence. */
 export const PREFILL_TILE_ROWS = 16;
 
-const QUERIES_PER_UNIT = 4;
+const SERIAL_QUERIES = 4;
+/** Keys that a workgroup holds at once: the most that fit its memory. */
+const KEY_TILES = [32, 16, 8];
 
 /** The rows' K and V are already in the cache. */
-export const bindAttentionPrefill = async (
+export const bindAttentionPrefill = (
   device: GpuDevice,
   tensors: AttentionPrefillTensors,
-): Promise<(pass: GPUComputePassEncoder, numTiles: number) => void> => {
+  variant: AttentionVariant = pickAttentionVariant(device),
+): Promise<RecordPrefill> => (variant === 'serial' ? bindSerial(device, tensors) : bindTiled(device, tensors));
+
+const bindSerial = async (device: GpuDevice, tensors: AttentionPrefillTensors): Promise<RecordPrefill> => {
   const { positions, tiles, numHeads, maxContext } = tensors;
-  const unitsPerTile = (PREFILL_TILE_ROWS / QUERIES_PER_UNIT) * numHeads;
+  const unitsPerTile = (PREFILL_TILE_ROWS / SERIAL_QUERIES) * numHeads;
   const attend = await bindSerialAttention(device, {
     ...tensors,
     queries: 'prefill',
     queryTensors: { positions, tiles },
-    queriesPerUnit: QUERIES_PER_UNIT,
+    queriesPerUnit: SERIAL_QUERIES,
     tileRows: PREFILL_TILE_ROWS,
     maxUnits: tiles.shape[0]! * unitsPerTile,
     maxContext,
   });
   return (pass, numTiles) => attend(pass, numTiles * unitsPerTile);
+};
+
+const tileBytes = (headDim: number, keyTile: number): number =>
+  4 * (PREFILL_TILE_ROWS * (headDim + 2 * keyTile) + keyTile * (headDim + 4));
+
+const bindTiled = async (device: GpuDevice, tensors: AttentionPrefillTensors): Promise<RecordPrefill> => {
+  const { q, qColumn, kCache, vCache, blockTableStarts, blockTables, positions, tiles, y } = tensors;
+  const { numHeads, headDim } = tensors;
+  const limit = device.limits.maxComputeWorkgroupStorageSize;
+  const keyTile = KEY_TILES.find((size) => tileBytes(headDim, size) <= limit) ?? KEY_TILES.at(-1)!;
+  const kernel = await Kernel.compile(device, 'attention-prefill', {
+    uses: ['lib/octets'],
+    constants: { ...pagedAttentionConstants(tensors), TILE_ROWS: PREFILL_TILE_ROWS, KEY_TILE: keyTile },
+    aliases: { Out: y.type },
+  });
+  const bound = kernel.bind({ q, kCache, vCache, blockTableStarts, blockTables, positions, tiles, y });
+  const sizes = { stride: q.shape[1]! / 8, qColumn: qColumn / 8 };
+  return (pass, numTiles) => bound.dispatch(pass, { ...sizes, numTiles }, linearGrid(numTiles * numHeads));
 };

@@ -4,7 +4,7 @@
  */
 import type { GpuDevice } from './device.ts';
 import { Kernel, linearGrid } from './kernel.ts';
-import { type PagedAttentionTensors, pagedAttentionSource } from './paged-attention.ts';
+import { type PagedAttentionTensors, pagedAttentionConstants } from './paged-attention.ts';
 import { sharedScratch } from './scratch.ts';
 import type { Tensor } from './tensor.ts';
 
@@ -42,10 +42,7 @@ export const bindSerialAttention = async (
   const source = {
     uses: [`lib/queries-${queries}`],
     constants: {
-      ...pagedAttentionSource(attention).constants,
-      ACT_IS_F16: q.type === 'f16',
-      KV_IS_F16: kCache.type === 'f16',
-      OUT_IS_F16: y.type === 'f16',
+      ...pagedAttentionConstants(attention),
       QUERIES: queriesPerUnit,
       TILE_ROWS: tileRows,
       KEY_LANES,

@@ -1,7 +1,7 @@
 /** What decode and prefill attention share: queries, the paged cache, and the checks on their shapes. */
 import { EngineError } from '../runtime/errors.ts';
+import type { GpuDevice } from './device.ts';
 import type { Tensor } from './tensor.ts';
-import type { ShaderSource } from './wgsl.ts';
 
 export interface PagedAttentionTensors {
   /** [maxRows, stride] f32 or f16: query head h lies at qColumn + h * headDim. */
@@ -26,8 +26,11 @@ export interface PagedAttentionTensors {
   readonly scale: number;
 }
 
-/** Constants and types that the attention shaders bake in. */
-export const pagedAttentionSource = (tensors: PagedAttentionTensors) => {
+/**
+ * Constants that the attention shaders bake in.
+ * @throws EngineError internal when a size is not a multiple of what the kernels load at once
+ */
+export const pagedAttentionConstants = (tensors: PagedAttentionTensors) => {
   const { q, qColumn, kCache, y, numHeads, numKvHeads, headDim, blockSize, scale } = tensors;
   const stride = q.shape[1]!;
   if ([headDim, qColumn, stride].some((size) => size % 8 !== 0) || blockSize % 4 !== 0) {
@@ -37,14 +40,28 @@ export const pagedAttentionSource = (tensors: PagedAttentionTensors) => {
     );
   }
   return {
-    constants: {
-      NUM_HEADS: numHeads,
-      NUM_KV_HEADS: numKvHeads,
-      HEADS_PER_KV: numHeads / numKvHeads,
-      HEAD_DIM: headDim,
-      BLOCK_SIZE: blockSize,
-      SCALE: scale,
-    },
-    aliases: { Act: q.type, Kv: kCache.type, Out: y.type },
-  } satisfies ShaderSource;
+    NUM_HEADS: numHeads,
+    NUM_KV_HEADS: numKvHeads,
+    HEADS_PER_KV: numHeads / numKvHeads,
+    HEAD_DIM: headDim,
+    BLOCK_SIZE: blockSize,
+    SCALE: scale,
+    ACT_IS_F16: q.type === 'f16',
+    KV_IS_F16: kCache.type === 'f16',
+    OUT_IS_F16: y.type === 'f16',
+  };
+};
+
+/** Without barriers, for software adapters; or a workgroup that shares keys and values. */
+export type AttentionVariant = 'serial' | 'workgroup';
+
+export const pickAttentionVariant = (device: GpuDevice): AttentionVariant =>
+  device.isSoftware ? 'serial' : 'workgroup';
+
+/** The most query heads of one KV head, at most `limit`, that work can be cut into evenly. */
+export const queriesPerGroup = (numHeads: number, numKvHeads: number, limit: number): number => {
+  const headsPerKv = numHeads / numKvHeads;
+  let size = Math.min(headsPerKv, limit);
+  while (headsPerKv % size !== 0) size--;
+  return size;
 };
