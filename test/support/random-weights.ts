@@ -44,15 +44,3 @@ export const randomRows = (format: QuantFormat, rows: number, columns: number, r
   }
   return bytes;
 };
-
-/** Σ(a − e)² / Σe²; 0 when both are empty. */
-export const nmse = (actual: ArrayLike<number>, expected: ArrayLike<number>): number => {
-  if (actual.length !== expected.length) throw new Error(`${actual.length} values, expected ${expected.length}`);
-  let error = 0;
-  let power = 0;
-  for (let i = 0; i < expected.length; i++) {
-    error += (actual[i]! - expected[i]!) ** 2;
-    power += expected[i]! ** 2;
-  }
-  return power === 0 ? error : error / power;
-};
