@@ -8,7 +8,7 @@ export interface ScriptedRunnerOptions {
   readonly blockSize: number;
   readonly numBlocks: number;
   readonly limits: StepLimits;
-  /** Awaited before token `index` (from 0) of a reply is given: lets tests withhold it. */
+  /** Awaited before token `index` (from 0; the end counts as one) of a reply is given: lets tests withhold it. */
   readonly beforeToken?: (sequenceId: number, index: number) => Promise<void>;
 }
 
@@ -38,6 +38,9 @@ export class ScriptedRunner implements ModelRunner {
   readonly #uses: number[];
   readonly #recitals = new Map<number, Recital>();
   readonly #prefillMsPerToken = new Map<number, number>();
+  /** Sequences of the step in progress that nobody has released. */
+  #audience = new Set<number>();
+  #stopWaiting = new AbortController();
 
   constructor(script: Script, { blockSize, numBlocks, limits, beforeToken }: ScriptedRunnerOptions) {
     this.#script = script;
@@ -78,18 +81,33 @@ export class ScriptedRunner implements ModelRunner {
         gates.push(this.#beforeToken?.(batch.sequenceIds[sequence]!, said.index));
       }
     }
-    // Even without a delay, let messages and aborts in between steps, as a device would.
-    await Promise.all([delayMs > 0 ? sleep(delayMs) : nextTick(), ...gates]);
+    await this.#perform(batch.sequenceIds, delayMs, gates);
     return { ...this.#logits(tokens, batch.numCandidates), failures, endings };
   }
 
   release(sequenceId: number): void {
     this.#recitals.delete(sequenceId);
     this.#prefillMsPerToken.delete(sequenceId);
+    if (this.#audience.delete(sequenceId) && this.#audience.size === 0) this.#stopWaiting.abort();
   }
 
   async close(): Promise<void> {
     this.#recitals.clear();
+  }
+
+  /** Takes the step's time, unless everybody leaves before. */
+  async #perform(
+    sequenceIds: readonly number[],
+    delayMs: number,
+    gates: readonly (Promise<void> | undefined)[],
+  ): Promise<void> {
+    this.#audience = new Set(sequenceIds);
+    this.#stopWaiting = new AbortController();
+    const { signal } = this.#stopWaiting;
+    const everybodyLeft = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve()));
+    // Even without a delay, let messages and aborts in between steps, as a device would.
+    const delay = delayMs > 0 ? sleep(delayMs, undefined, { signal }).catch(ignoreAbort) : nextTick();
+    await Promise.race([Promise.all([delay, ...gates]), everybodyLeft]);
   }
 
   #prefillMs(batch: Batch): number {
@@ -183,6 +201,10 @@ export class ScriptedRunner implements ModelRunner {
     };
   }
 }
+
+const ignoreAbort = (error: unknown): void => {
+  if (!(error instanceof Error && error.name === 'AbortError')) throw error;
+};
 
 /** What stands after the last user or tool marker, up to the next marker; without such a marker everything. */
 const lastInput = (tokenIds: Uint32Array): Uint32Array => {

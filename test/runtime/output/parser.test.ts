@@ -7,7 +7,7 @@ const FORMAT: OutputFormat = { reasoning: 'think', reasoningOpened: false, stop:
 
 const parse = (pieces: readonly string[], format: Partial<OutputFormat> = {}) => {
   const parser = new OutputParser({ ...FORMAT, ...format });
-  const events = [];
+  const events: ReturnType<OutputParser['push']> = [];
   for (const piece of pieces) {
     if (parser.stopSequence === undefined) events.push(...parser.push(piece));
   }

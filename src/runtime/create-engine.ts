@@ -1,0 +1,142 @@
+/** Puts an engine together from a model's name: runner, tokenizer, worker pool, loop. */
+import { availableParallelism } from 'node:os';
+import { basename } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { createWorkerPool } from '../workers/pool.ts';
+import type { ByteDefinition, TokenizerDefinition } from '../workers/tokenizer/definition.ts';
+import type { Engine, ModelDescription } from './api.ts';
+import { type EngineOptions, LocalEngine } from './engine.ts';
+import { EngineError } from './errors.ts';
+import type { LoadOptions } from './load-model.ts';
+import type { KvGeometry, ModelRunner } from './model-runner.ts';
+import type { ReasoningFormat } from './output/parser.ts';
+import { END_OF_SEQUENCE, ROLE_TOKENS, readScript, type Script } from './scripted-model.ts';
+import { ScriptedRunner, type ScriptedRunnerOptions } from './scripted-runner.ts';
+import type { LoadProgress } from './weights/load.ts';
+
+export interface CreateEngineOptions extends EngineOptions, Omit<LoadOptions, 'maxRows' | 'maxSequences'> {
+  /** A GGUF file, a folder with one, or `scripted:FILE.json`. */
+  readonly model: string;
+  /** Threads that tokenize and sample; absent: up to four, and one core is left to the rest. */
+  readonly numWorkerThreads?: number;
+}
+
+/** What cannot cross to another thread. */
+export interface EngineHooks {
+  readonly onProgress?: (progress: LoadProgress) => void;
+  /** Scripted models only: awaited before each token of a reply. */
+  readonly beforeToken?: ScriptedRunnerOptions['beforeToken'];
+}
+
+/** A model ready to compute, wherever its logits come from. */
+interface Loaded {
+  readonly runner: ModelRunner;
+  readonly model: ModelDescription;
+  readonly adapter: string;
+  readonly kvFormat: string;
+  readonly reasoningFormat: ReasoningFormat;
+  readonly definition: TokenizerDefinition;
+  readonly rebuild: () => Promise<ModelRunner>;
+}
+
+const SCRIPTED = 'scripted:';
+
+/**
+ * Loads a model and starts its engine in this thread. Close the engine to free the device and the worker threads.
+ * @throws EngineError model_not_found, model_file_invalid, model_unsupported, adapter_not_found, out_of_memory
+ */
+export const createEngine = async (options: CreateEngineOptions, hooks: EngineHooks = {}): Promise<Engine> => {
+  const isScripted = options.model.startsWith(SCRIPTED);
+  const loaded = await (isScripted ? loadScripted(options, hooks) : loadFromFile(options, hooks));
+  const { definition, ...parts } = loaded;
+  const numThreads = options.numWorkerThreads ?? Math.max(1, Math.min(4, availableParallelism() - 1));
+  const workers = await createWorkerPool({ definition, numThreads });
+  return new LocalEngine({ ...parts, workers, options });
+};
+
+const loadFromFile = async (options: CreateEngineOptions, { onProgress }: EngineHooks): Promise<Loaded> => {
+  // Imported when needed: a scripted model runs where no GPU binding can be loaded.
+  const { loadModel } = await import('./load-model.ts');
+  const load = () => loadModel(options.model, loadOptions(options), onProgress);
+  const { runner, description, tokenizer, adapter, kvFormat } = await load();
+  if (tokenizer === undefined) {
+    await runner.close();
+    throw new EngineError(
+      'model_unsupported',
+      `${options.model} has no tokenizer, so it can neither read nor write text; \`firstlight logits\` takes token ids`,
+    );
+  }
+  return {
+    runner,
+    model: description,
+    adapter,
+    kvFormat,
+    reasoningFormat: tokenizer.chatTemplate?.includes('<think>') ? 'think' : 'none',
+    definition: tokenizer,
+    rebuild: async () => (await load()).runner,
+  };
+};
+
+const loadOptions = ({ maxRunning, ...options }: CreateEngineOptions): LoadOptions =>
+  maxRunning === undefined ? options : { ...options, maxSequences: maxRunning };
+
+const DEFAULT_LIMITS = { maxTokens: 512, maxSequences: 64, maxRows: 64 };
+const BLOCK_SIZE = 16;
+const BLOCK_BYTES = BLOCK_SIZE * Uint32Array.BYTES_PER_ELEMENT;
+const DEFAULT_KV_BYTES = 64 * 1024 ** 2;
+
+const loadScripted = async (options: CreateEngineOptions, { beforeToken }: EngineHooks): Promise<Loaded> => {
+  const script = await readScript(options.model.slice(SCRIPTED.length));
+  await sleep(script.loadMs);
+  const contextLength = options.contextLength ?? script.contextLength;
+  const maxTokens = options.maxBatchTokens ?? DEFAULT_LIMITS.maxTokens;
+  const maxSequences = options.maxRunning ?? DEFAULT_LIMITS.maxSequences;
+  const kv = scriptedKv(contextLength, options.kvMemoryBytes ?? DEFAULT_KV_BYTES, maxSequences);
+  const build = (): ModelRunner =>
+    new ScriptedRunner(script, {
+      ...kv,
+      limits: { maxTokens, maxSequences, maxRows: maxSequences },
+      ...(beforeToken === undefined ? {} : { beforeToken }),
+    });
+  return {
+    runner: build(),
+    model: describeScript(script, contextLength, options.modelId),
+    adapter: 'none (scripted model)',
+    kvFormat: 'u32',
+    reasoningFormat: script.reasoningFormat,
+    definition: scriptDefinition(script),
+    rebuild: async () => build(),
+  };
+};
+
+/** As many blocks as the memory holds (4 bytes a token), at least one sequence of full length. */
+const scriptedKv = (
+  contextLength: number,
+  kvMemoryBytes: number,
+  maxSequences: number,
+): Pick<KvGeometry, 'blockSize' | 'numBlocks'> => {
+  const perSequence = Math.ceil(contextLength / BLOCK_SIZE);
+  const affordable = Math.min(Math.floor(kvMemoryBytes / BLOCK_BYTES), perSequence * maxSequences);
+  return { blockSize: BLOCK_SIZE, numBlocks: Math.max(affordable, perSequence) };
+};
+
+const describeScript = (script: Script, contextLength: number, modelId: string | undefined): ModelDescription => ({
+  id: modelId ?? basename(script.path).replace(/\.json$/, ''),
+  architecture: 'scripted',
+  contextLength,
+  vocabularySize: script.vocabulary.length,
+  hasTokenizer: true,
+  hasChatTemplate: true,
+  supportsThinking: script.reasoningFormat === 'think',
+  fingerprint: script.fingerprint,
+  createdAt: script.createdAt,
+});
+
+const scriptDefinition = (script: Script): ByteDefinition => ({
+  model: 'bytes',
+  endTokenIds: [END_OF_SEQUENCE],
+  addBos: false,
+  addEos: false,
+  roleTokenIds: ROLE_TOKENS,
+  extraTokens: script.vocabulary.slice(256),
+});

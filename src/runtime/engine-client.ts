@@ -1,0 +1,157 @@
+/** An `Engine` whose work is done at the other end of a MessagePort. */
+import type { MessagePort } from 'node:worker_threads';
+import type { Engine, EngineStats, Generation, GenerationRequest, ModelDescription, Prompt } from './api.ts';
+import { engineGone, type FromEngine, type Happening, type ToEngine } from './engine-thread.ts';
+import { EngineError, fromErrorRecord } from './errors.ts';
+import { EventStream } from './event-stream.ts';
+
+interface Question {
+  readonly answer: (promptTokens: number) => void;
+  readonly refuse: (error: EngineError) => void;
+}
+
+type Ready = Extract<FromEngine, { type: 'ready' }>;
+
+export class EngineClient implements Engine {
+  readonly model: ModelDescription;
+  readonly adapter: string;
+  readonly #port: MessagePort;
+  /** Questions not yet answered, and the streams of accepted generations, by message id. */
+  readonly #questions = new Map<number, Question>();
+  readonly #streams = new Map<number, EventStream>();
+  #stats: EngineStats;
+  #nextId = 0;
+  #failure: EngineError | undefined;
+  #closing: Promise<void> | undefined;
+  #closed: () => void = () => {};
+
+  /** @param ready what the engine said of itself; `connect` waits for it */
+  private constructor(port: MessagePort, ready: Ready) {
+    this.#port = port;
+    this.model = ready.model;
+    this.adapter = ready.adapter;
+    this.#stats = ready.stats;
+    port.on('message', (message: FromEngine) => this.#receive(message));
+    port.on('close', () => this.fail(engineGone()));
+  }
+
+  /**
+   * Waits until the engine at the other end has loaded its model.
+   * @throws EngineError what the loading failed with; internal when the port closes before
+   */
+  static connect(port: MessagePort, onProgress: (progress: unknown) => void = () => {}): Promise<EngineClient> {
+    return new Promise((resolve, reject) => {
+      const onClose = (): void => reject(engineGone());
+      const onMessage = (message: FromEngine): void => {
+        if (message.type === 'progress') {
+          onProgress(message.progress);
+          return;
+        }
+        port.off('message', onMessage);
+        port.off('close', onClose);
+        if (message.type === 'ready') resolve(new EngineClient(port, message));
+        else reject(message.type === 'unavailable' ? fromErrorRecord(message.error) : engineGone());
+      };
+      port.on('close', onClose);
+      port.on('message', onMessage);
+    });
+  }
+
+  async generate(request: GenerationRequest, signal: AbortSignal): Promise<Generation> {
+    const aborted = () => new EngineError('aborted', 'the request was aborted');
+    if (signal.aborted) throw aborted();
+    const id = this.#nextId++;
+    const abort = (): void => {
+      this.#post({ type: 'abort', id });
+      this.#questions.get(id)?.refuse(aborted());
+      this.#streams.get(id)?.fail(aborted());
+      this.#questions.delete(id);
+      this.#streams.delete(id);
+    };
+    const events = new EventStream({ onLeave: abort, onEnd: () => signal.removeEventListener('abort', abort) });
+    signal.addEventListener('abort', abort, { once: true });
+    // Before the answer comes: events may follow it in the same turn of the event loop.
+    this.#streams.set(id, events);
+    try {
+      const promptTokens = await this.#ask(id, { type: 'generate', id, request });
+      return { promptTokens, events };
+    } catch (error) {
+      this.#streams.delete(id);
+      events.end();
+      throw error;
+    }
+  }
+
+  countTokens(prompt: Prompt): Promise<number> {
+    const id = this.#nextId++;
+    return this.#ask(id, { type: 'count', id, prompt });
+  }
+
+  stats(): EngineStats {
+    return this.#stats;
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= new Promise((resolve) => {
+      if (this.#failure) return resolve();
+      this.#closed = resolve;
+      this.#post({ type: 'close' });
+    });
+    return this.#closing;
+  }
+
+  /** Fails everything that is asked for, now and later: the other end is gone. */
+  fail(error: EngineError): void {
+    if (this.#failure) return;
+    this.#failure = error;
+    for (const { refuse } of this.#questions.values()) refuse(error);
+    for (const stream of this.#streams.values()) stream.fail(error);
+    this.#questions.clear();
+    this.#streams.clear();
+    this.#closed();
+  }
+
+  #ask(id: number, message: ToEngine): Promise<number> {
+    return new Promise((answer, refuse) => {
+      if (this.#failure) return refuse(this.#failure);
+      this.#questions.set(id, { answer, refuse });
+      this.#post(message);
+    });
+  }
+
+  #post(message: ToEngine): void {
+    this.#port.postMessage(message);
+  }
+
+  #receive(message: FromEngine): void {
+    switch (message.type) {
+      case 'accepted':
+      case 'counted':
+        this.#questions.get(message.id)?.answer(message.promptTokens);
+        this.#questions.delete(message.id);
+        break;
+      case 'refused':
+        this.#questions.get(message.id)?.refuse(fromErrorRecord(message.error));
+        this.#questions.delete(message.id);
+        break;
+      case 'happened':
+        this.#stats = message.stats;
+        for (const happening of message.happenings) this.#deliver(happening);
+        break;
+      case 'closed':
+        this.fail(new EngineError('shutting_down', 'the engine is closed'));
+        break;
+    }
+  }
+
+  #deliver(happening: Happening): void {
+    const stream = this.#streams.get(happening.id);
+    if ('event' in happening) {
+      stream?.push(happening.event);
+      return;
+    }
+    this.#streams.delete(happening.id);
+    if (happening.end === 'done') stream?.end();
+    else stream?.fail(fromErrorRecord(happening.end));
+  }
+}

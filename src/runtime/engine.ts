@@ -1,0 +1,321 @@
+/** The engine in this thread: accepts requests, runs the one loop, and tells each request what happens to it. */
+import { randomInt } from 'node:crypto';
+import type { WorkerPool } from '../workers/pool.ts';
+import type {
+  Engine,
+  EngineStats,
+  FinishReason,
+  Generation,
+  GenerationRequest,
+  ModelDescription,
+  Prompt,
+} from './api.ts';
+import { buildBatch } from './batch.ts';
+import { EngineError } from './errors.ts';
+import { rootKey } from './kv/block-key.ts';
+import type { ModelRunner, StepLogits } from './model-runner.ts';
+import { OutputParser, type ReasoningFormat } from './output/parser.ts';
+import { fitPrompt, refuseBadIds } from './request-limits.ts';
+import { Running } from './running.ts';
+import { candidatesFor, type SampledToken, sampleTokens } from './sample.ts';
+import { type Plan, Scheduler } from './scheduler.ts';
+import { Sequence } from './sequence.ts';
+
+export interface EngineOptions {
+  /** Most tokens a step; at most what the runner takes. */
+  readonly maxBatchTokens?: number;
+  /** Most prompt tokens a step while answers are streaming. */
+  readonly maxPrefillChunk?: number;
+  /** Most sequences at once; at most what the runner takes. */
+  readonly maxRunning?: number;
+  /** Most requests that wait beyond those that run. */
+  readonly maxQueue?: number;
+}
+
+export interface EngineParts {
+  readonly runner: ModelRunner;
+  readonly model: ModelDescription;
+  readonly adapter: string;
+  readonly kvFormat: string;
+  readonly reasoningFormat: ReasoningFormat;
+  readonly workers: Pick<WorkerPool, 'prepare' | 'nextTokens' | 'flush' | 'close'>;
+  readonly options: EngineOptions;
+  /** Makes a runner of the same geometry after the device was lost. */
+  readonly rebuild: () => Promise<ModelRunner>;
+}
+
+const DEFAULT_MAX_RUNNING = 64;
+const DEFAULT_MAX_QUEUE = 256;
+const DEFAULT_PREFILL_CHUNK = 128;
+
+export class LocalEngine implements Engine {
+  readonly model: ModelDescription;
+  readonly adapter: string;
+  readonly #parts: EngineParts;
+  readonly #scheduler: Scheduler;
+  readonly #rootKey: string;
+  readonly #maxRunning: number;
+  readonly #maxQueue: number;
+  readonly #bySequence = new Map<Sequence, Running>();
+  readonly #totals = { promptTokens: 0, cachedTokens: 0, completionTokens: 0, steps: 0, deviceLosses: 0 };
+  /** Undefined between the loss of a device and its return. */
+  #runner: ModelRunner | undefined;
+  #nextId = 0;
+  #numPreparing = 0;
+  #isClosing = false;
+  #wake: () => void = () => {};
+  readonly #loop: Promise<void>;
+
+  constructor(parts: EngineParts) {
+    const { runner, model, options } = parts;
+    const { kv, limits } = runner;
+    this.#parts = parts;
+    this.#runner = runner;
+    this.adapter = parts.adapter;
+    this.model = { ...model, contextLength: Math.min(model.contextLength, kv.numBlocks * kv.blockSize) };
+    this.#rootKey = rootKey(model.fingerprint, parts.kvFormat);
+    const maxBatchTokens = Math.min(options.maxBatchTokens ?? limits.maxTokens, limits.maxTokens);
+    const maxRunning = options.maxRunning ?? DEFAULT_MAX_RUNNING;
+    this.#maxRunning = Math.min(maxRunning, limits.maxSequences, limits.maxRows, maxBatchTokens);
+    this.#maxQueue = options.maxQueue ?? DEFAULT_MAX_QUEUE;
+    this.#scheduler = new Scheduler(kv, {
+      maxBatchTokens,
+      maxPrefillChunk: options.maxPrefillChunk ?? DEFAULT_PREFILL_CHUNK,
+      maxRunning: this.#maxRunning,
+    });
+    this.#loop = this.#run();
+  }
+
+  async generate(request: GenerationRequest, signal: AbortSignal): Promise<Generation> {
+    this.#refuseWhenBusy();
+    refuseBadIds(request, this.model.vocabularySize);
+    const prompt = await this.#prepare(request.prompt, signal);
+    const maxTokens = fitPrompt(prompt.tokenIds.length, request.maxTokens, this.model.contextLength);
+    const sequence = new Sequence(this.#nextId++, prompt.tokenIds, maxTokens, this.#rootKey);
+    const parser = new OutputParser({
+      reasoning: request.prompt.kind === 'chat' ? this.#parts.reasoningFormat : 'none',
+      reasoningOpened: prompt.reasoningOpened,
+      stop: request.stop,
+    });
+    const abort = (): void => this.#fail(running, new EngineError('aborted', 'the request was aborted'));
+    const running = new Running(sequence, request.sampling, parser, {
+      seed: request.sampling.seed ?? randomInt(2 ** 32),
+      onLeave: abort,
+      onEnd: () => signal.removeEventListener('abort', abort),
+    });
+    signal.addEventListener('abort', abort, { once: true });
+    this.#bySequence.set(sequence, running);
+    this.#scheduler.submit(sequence);
+    this.#wake();
+    return { promptTokens: sequence.numPromptTokens, events: running.events };
+  }
+
+  async countTokens(prompt: Prompt): Promise<number> {
+    if (this.#isClosing) throw shuttingDown();
+    return prompt.kind === 'tokens'
+      ? prompt.tokenIds.length
+      : (await this.#parts.workers.prepare(prompt)).tokenIds.length;
+  }
+
+  stats(): EngineStats {
+    const { running, waiting, pool, numPreemptions } = this.#scheduler;
+    return {
+      ...this.#totals,
+      running: running.length,
+      waiting: waiting.length + this.#numPreparing,
+      kvBlocksTotal: pool.numBlocks,
+      kvBlocksUsed: pool.numUsed,
+      kvBlocksCached: pool.numCached,
+      preemptions: numPreemptions,
+      gpuBytes: this.#runner?.gpuBytes ?? 0,
+    };
+  }
+
+  async close(): Promise<void> {
+    this.#isClosing = true;
+    for (const running of [...this.#bySequence.values()]) this.#fail(running, shuttingDown());
+    this.#wake();
+    await this.#loop;
+    await this.#runner?.close();
+    this.#runner = undefined;
+    await this.#parts.workers.close();
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#isClosing) {
+      if (!this.#scheduler.hasWork) {
+        await new Promise<void>((resolve) => {
+          this.#wake = resolve;
+        });
+        continue;
+      }
+      try {
+        this.#runner ??= await this.#rebuild();
+        await this.#step(this.#runner);
+      } catch (error) {
+        await this.#recover(error);
+      }
+    }
+  }
+
+  async #step(runner: ModelRunner): Promise<void> {
+    const plan = this.#schedule(runner);
+    const logits = await this.#forward(runner, plan);
+    const tokens = await this.#sample(plan, logits);
+    for (const [sequence, token] of this.#scheduler.commit(plan, tokens)) this.#publish(sequence, token);
+  }
+
+  #schedule(runner: ModelRunner): Plan {
+    const plan = this.#scheduler.schedule();
+    for (const sequence of plan.started) {
+      runner.begin?.(sequence.id, sequence.tokenIds.slice());
+      this.#totals.promptTokens += sequence.numPromptTokens;
+      this.#totals.cachedTokens += sequence.cachedTokens ?? 0;
+    }
+    return plan;
+  }
+
+  async #forward(runner: ModelRunner, plan: Plan): Promise<StepLogits> {
+    const samplings = this.#sampled(plan).map(({ running }) => running.sampling);
+    const numCandidates = candidatesFor(samplings, runner.maxCandidates);
+    this.#totals.steps++;
+    return runner.forward(buildBatch(plan, this.#scheduler.blockSize, numCandidates));
+  }
+
+  /** Ends sequences whose row failed or is the last one, and samples the others'. */
+  async #sample(plan: Plan, logits: StepLogits): Promise<Map<Sequence, SampledToken>> {
+    for (const { running, row } of this.#sampled(plan)) {
+      const failure = logits.failures?.get(row);
+      if (failure) this.#fail(running, failure);
+      else if (logits.endings?.has(row)) void this.#finish(running, 'length');
+    }
+    const wanted = this.#sampled(plan).filter(({ running }) => running.sequence.maxTokens > 0);
+    const sequences = wanted.map(({ running, row }) => ({
+      row,
+      sequence: running.sequence,
+      sampling: running.sampling,
+      seed: running.seed,
+      pending: running.pending,
+    }));
+    return sampleTokens(this.#parts.workers, logits, sequences);
+  }
+
+  /** Unfinished sequences that this plan computes to their end, with their rows. */
+  #sampled(plan: Plan): { running: Running; row: number }[] {
+    return plan.entries
+      .filter(({ wantsLogits }) => wantsLogits)
+      .map(({ sequence }, row) => ({ running: this.#bySequence.get(sequence), row }))
+      .filter((sampled): sampled is { running: Running; row: number } => sampled.running !== undefined);
+  }
+
+  #publish(sequence: Sequence, token: SampledToken | undefined): void {
+    const running = this.#bySequence.get(sequence)!;
+    if (token === undefined) {
+      running.start();
+      void this.#finish(running, 'length');
+      return;
+    }
+    if (!token.endOfTurn) this.#totals.completionTokens++;
+    const reason = running.accept(token);
+    if (reason) void this.#finish(running, reason);
+  }
+
+  /** Frees the sequence's blocks at once; what its decoder still holds follows as soon as the pool has it. */
+  async #finish(running: Running, reason: FinishReason): Promise<void> {
+    this.#forget(running.sequence);
+    try {
+      const rest = running.pending.length > 0 ? await this.#parts.workers.flush(running.pending) : '';
+      running.finish(reason, rest);
+    } catch (error) {
+      running.fail(asEngineError(error));
+    }
+  }
+
+  #fail(running: Running, error: EngineError): void {
+    this.#forget(running.sequence);
+    running.fail(error);
+  }
+
+  #forget(sequence: Sequence): void {
+    if (!this.#bySequence.delete(sequence)) return;
+    this.#scheduler.finish(sequence);
+    this.#runner?.release(sequence.id);
+  }
+
+  /** A failed step fails what was in it. After a loss of the device nothing that has begun can go on; the queue can. */
+  async #recover(error: unknown): Promise<void> {
+    const failure = asEngineError(error);
+    const isLost = failure.code === 'device_lost';
+    const couldNotRebuild = this.#runner === undefined;
+    for (const running of [...this.#bySequence.values()]) {
+      const hasBegun = running.sequence.cachedTokens !== undefined;
+      if (couldNotRebuild || running.sequence.status === 'running' || (isLost && hasBegun))
+        this.#fail(running, failure);
+    }
+    if (!isLost || couldNotRebuild) return;
+    const lost = this.#runner!;
+    this.#runner = undefined;
+    this.#totals.deviceLosses++;
+    this.#scheduler.reset();
+    await lost.close();
+  }
+
+  async #rebuild(): Promise<ModelRunner> {
+    try {
+      return await this.#parts.rebuild();
+    } catch (cause) {
+      const reason = cause instanceof Error ? cause.message : String(cause);
+      throw new EngineError(
+        'device_lost',
+        `the device was lost and could not be opened again: ${reason}`,
+        {},
+        { cause },
+      );
+    }
+  }
+
+  async #prepare(prompt: Prompt, signal: AbortSignal): Promise<{ tokenIds: Uint32Array; reasoningOpened: boolean }> {
+    const aborted = () => new EngineError('aborted', 'the request was aborted');
+    if (signal.aborted) throw aborted();
+    if (prompt.kind === 'tokens') return { tokenIds: Uint32Array.from(prompt.tokenIds), reasoningOpened: false };
+    this.#numPreparing++;
+    const preparing = this.#parts.workers.prepare(prompt).finally(() => {
+      this.#numPreparing--;
+    });
+    let stop = (): void => {};
+    try {
+      const abort = new Promise<never>((_, reject) => {
+        stop = () => reject(aborted());
+        signal.addEventListener('abort', stop, { once: true });
+      });
+      const prepared = await Promise.race([preparing, abort]);
+      if (this.#isClosing) throw shuttingDown();
+      if (signal.aborted) throw aborted();
+      return prepared;
+    } finally {
+      signal.removeEventListener('abort', stop);
+    }
+  }
+
+  /** @throws EngineError shutting_down, overloaded */
+  #refuseWhenBusy(): void {
+    if (this.#isClosing) throw shuttingDown();
+    const numWaiting = this.#scheduler.waiting.length + this.#numPreparing;
+    const numRunnable = this.#maxRunning - this.#scheduler.running.length;
+    if (numWaiting < this.#maxQueue + numRunnable) return;
+    throw new EngineError(
+      'overloaded',
+      `${this.#scheduler.running.length} requests run and ${numWaiting} wait; the queue holds ${this.#maxQueue}. Try again later.`,
+      { retryAfterSeconds: RETRY_AFTER_SECONDS },
+    );
+  }
+}
+
+const RETRY_AFTER_SECONDS = 5;
+
+const shuttingDown = (): EngineError => new EngineError('shutting_down', 'the engine is shutting down');
+
+const asEngineError = (error: unknown): EngineError => {
+  if (error instanceof EngineError) return error;
+  return new EngineError('internal', error instanceof Error ? error.message : String(error), {}, { cause: error });
+};

@@ -1,0 +1,92 @@
+/** From a step's logits to one token a sequence: asks the GPU for no more than the sampling needs. */
+import type { RowResult, SampleRow, WorkerPool } from '../workers/pool.ts';
+import type { SamplingParameters } from './api.ts';
+import type { StepLogits } from './model-runner.ts';
+import type { Sequence } from './sequence.ts';
+
+/** A sequence that wants its next token, and which row of the step's logits is its own. */
+export interface SampledSequence {
+  readonly row: number;
+  readonly sequence: Sequence;
+  readonly sampling: SamplingParameters;
+  readonly seed: number;
+  /** Bytes of the text so far that are not whole UTF-8 yet. */
+  readonly pending: Uint8Array;
+}
+
+export type SampledToken = Extract<RowResult, { tokenId: number }>;
+
+/** Candidates a row to ask of the runner: none when the GPU's argmax or whole rows do. */
+export const candidatesFor = (samplings: readonly SamplingParameters[], maxCandidates: number): number =>
+  samplings.some((sampling) => sourceOf(sampling) === 'candidates') ? maxCandidates : 0;
+
+/** Where the next token comes from, at the least cost that is exact. */
+const sourceOf = (sampling: SamplingParameters): 'argmax' | 'candidates' | 'logits' => {
+  if (hasPenalties(sampling) || sampling.logitBias.length > 0) return 'logits';
+  return sampling.temperature === 0 && sampling.topLogprobs === undefined ? 'argmax' : 'candidates';
+};
+
+const hasPenalties = ({ repetitionPenalty, presencePenalty, frequencyPenalty }: SamplingParameters): boolean =>
+  repetitionPenalty !== 1 || presencePenalty !== 0 || frequencyPenalty !== 0;
+
+/** One round trip to the pool; a second one for rows whose candidates turned out not to be enough. */
+export const sampleTokens = async (
+  workers: Pick<WorkerPool, 'nextTokens'>,
+  logits: StepLogits,
+  sequences: readonly SampledSequence[],
+): Promise<Map<Sequence, SampledToken>> => {
+  const tokens = new Map<Sequence, SampledToken>();
+  if (sequences.length === 0) return tokens;
+  const wanted = sequences.filter(({ sampling }) => sourceOf(sampling) === 'logits');
+  const rows = await wholeRows(logits, wanted);
+  const results = await workers.nextTokens(sequences.map((sampled) => rows.get(sampled) ?? cheapRow(logits, sampled)));
+  const unsettled: SampledSequence[] = [];
+  for (const [index, result] of results.entries()) {
+    if ('needsLogits' in result) unsettled.push(sequences[index]!);
+    else tokens.set(sequences[index]!.sequence, result);
+  }
+  if (unsettled.length === 0) return tokens;
+  const wholes = await wholeRows(logits, unsettled);
+  for (const [index, result] of (await workers.nextTokens([...wholes.values()])).entries()) {
+    if ('needsLogits' in result) throw new Error('the sampler asked for logits that it was given');
+    tokens.set(unsettled[index]!.sequence, result);
+  }
+  return tokens;
+};
+
+const wholeRows = async (
+  logits: StepLogits,
+  sequences: readonly SampledSequence[],
+): Promise<Map<SampledSequence, SampleRow>> => {
+  const rows = new Map<SampledSequence, SampleRow>();
+  if (sequences.length === 0) return rows;
+  const whole = await logits.readLogits(sequences.map(({ row }) => row));
+  const width = whole.length / sequences.length;
+  for (const [index, sampled] of sequences.entries()) {
+    // A slice, not a view: what crosses to a thread is cloned with its whole buffer.
+    rows.set(sampled, rowFor(sampled, { kind: 'logits', logits: whole.slice(index * width, (index + 1) * width) }));
+  }
+  return rows;
+};
+
+const cheapRow = (logits: StepLogits, sampled: SampledSequence): SampleRow => {
+  const { row } = sampled;
+  if (sourceOf(sampled.sampling) === 'argmax') return rowFor(sampled, { kind: 'token', tokenId: logits.argmax[row]! });
+  const width = logits.candidateIds.length / logits.numRows;
+  return rowFor(sampled, {
+    kind: 'candidates',
+    ids: logits.candidateIds.slice(row * width, (row + 1) * width),
+    logits: logits.candidateLogits.slice(row * width, (row + 1) * width),
+    logSumExp: logits.logSumExp[row]!,
+  });
+};
+
+const rowFor = ({ sequence, sampling, seed, pending }: SampledSequence, source: SampleRow['source']): SampleRow => {
+  const row = { source, sampling, seed, index: sequence.numGenerated, pending };
+  if (!hasPenalties(sampling)) return row;
+  return {
+    ...row,
+    promptTokenIds: sequence.tokenIds.slice(0, sequence.numPromptTokens),
+    generatedTokenIds: sequence.tokenIds.slice(sequence.numPromptTokens),
+  };
+};
