@@ -20,6 +20,7 @@ export type {
   TokensPrompt,
   Usage,
 } from './runtime/api.ts';
+export { EMBEDDED_MODEL_PATH } from './runtime/config.ts';
 export { createEngine } from './runtime/create-engine.ts';
 export { EngineError, type ErrorCode, type ErrorDetails } from './runtime/errors.ts';
 export { DEFAULT_SAMPLING } from './runtime/sampling.ts';

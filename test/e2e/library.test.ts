@@ -1,0 +1,36 @@
+/** The README's library example, run as it stands there. */
+import { spawn } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { text } from 'node:stream/consumers';
+import { expect, test } from 'vitest';
+import { EMBEDDED_MODEL_PATH } from '../../src/runtime/config.ts';
+import { scriptedModel } from '../support/firstlight.ts';
+
+const exampleOf = (readme: string): string => /\n## Library\n[\s\S]*?```js\n([\s\S]*?)```/.exec(readme)?.[1] ?? '';
+
+const runModule = async (source: string): Promise<{ code: number | null; stdout: string; stderr: string }> => {
+  const child = spawn(process.execPath, ['--input-type=module', '--eval', source], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const exited = new Promise<number | null>((resolve) => child.once('exit', resolve));
+  const [stdout, stderr] = await Promise.all([text(child.stdout), text(child.stderr)]);
+  return { code: await exited, stdout, stderr };
+};
+
+test("the README's library example has at most ten lines, answers, and ends by itself", async () => {
+  const example = exampleOf(readFileSync('README.md', 'utf8'));
+  expect(
+    example
+      .trim()
+      .split('\n')
+      .filter((line) => line !== ''),
+  ).toHaveLength(10);
+  const hasModel = existsSync(EMBEDDED_MODEL_PATH);
+  // Without the embedded model a script takes its place; every other line runs as printed.
+  const model = hasModel ? undefined : scriptedModel({ replies: [{ tokens: ['1', ', 2', ', 3'] }] });
+  const source =
+    model === undefined ? example : example.replace(/model: EMBEDDED_MODEL_PATH/, `model: ${JSON.stringify(model)}`);
+  const { code, stdout, stderr } = await runModule(source);
+  expect(stdout, stderr).toMatch(/1, 2, 3/);
+  expect(code).toBe(0);
+});
