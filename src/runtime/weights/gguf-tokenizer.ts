@@ -17,6 +17,9 @@ const TURN_ENDS = new Set([
   '</s>',
 ]);
 
+/** Some files call these control tokens; they are text that the output parser reads. */
+const TAGS = new Set(['<think>', '</think>', '<tool_call>', '</tool_call>', '<tool_response>', '</tool_response>']);
+
 /**
  * The file's tokenizer, or undefined when it has none.
  * @throws EngineError model_unsupported for a tokenizer that is not built yet; model_file_invalid
@@ -32,7 +35,7 @@ export const ggufTokenizer = (file: GgufFile): TokenizerDefinition | undefined =
     );
   }
   const isSentencePiece = model === 'llama';
-  const tokenTypes = file.numbers('tokenizer.ggml.token_type') ?? tokens.map(() => TOKEN_TYPE.normal);
+  const tokenTypes = readTokenTypes(file, tokens);
   const scores = file.numbers('tokenizer.ggml.scores');
   const merges = file.strings('tokenizer.ggml.merges');
   const bosTokenId = tokenId(file, 'bos', tokens.length, isSentencePiece ? 1 : undefined);
@@ -55,6 +58,20 @@ export const ggufTokenizer = (file: GgufFile): TokenizerDefinition | undefined =
     ...(unknownTokenId === undefined ? {} : { unknownTokenId }),
     ...(chatTemplate === undefined ? {} : { chatTemplate }),
   };
+};
+
+const readTokenTypes = (file: GgufFile, tokens: readonly string[]): readonly number[] => {
+  const types = file.numbers('tokenizer.ggml.token_type');
+  if (types && types.length !== tokens.length) {
+    throw new EngineError(
+      'model_file_invalid',
+      `${file.path}: tokenizer.ggml.token_type has ${types.length} entries, the vocabulary ${tokens.length}`,
+    );
+  }
+  return tokens.map((token, id) => {
+    const type = types?.[id] ?? TOKEN_TYPE.normal;
+    return type === TOKEN_TYPE.control && TAGS.has(token) ? TOKEN_TYPE.userDefined : type;
+  });
 };
 
 const tokenId = (

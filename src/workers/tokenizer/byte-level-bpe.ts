@@ -1,35 +1,13 @@
 /** Byte-level BPE: words of bytes, written in an alphabet of printable characters, merged by rank. */
 import { EngineError } from '../../runtime/errors.ts';
+import { BYTE_CHARACTERS } from './byte-alphabet.ts';
 import { TOKEN_TYPE, type VocabularyDefinition } from './definition.ts';
 import { MergeTable, mergeSymbols } from './merge.ts';
 import { preTokenizer } from './pre-tokenizers.ts';
 
-/** The character that stands for each byte. Source: GPT-2's `bytes_to_unicode`. */
-const BYTE_CHARACTERS: readonly string[] = (() => {
-  const isPrintable = (byte: number) =>
-    (byte >= 33 && byte <= 126) || (byte >= 161 && byte <= 172) || (byte >= 174 && byte <= 255);
-  let next = 256;
-  return Array.from({ length: 256 }, (_, byte) => String.fromCodePoint(isPrintable(byte) ? byte : next++));
-})();
-
-const CHARACTER_BYTES: ReadonlyMap<string, number> = new Map(
-  BYTE_CHARACTERS.map((character, byte) => [character, byte]),
-);
-
 /** Words remembered with their tokens: text repeats itself. */
 const MAX_CACHED_WORDS = 50_000;
 const MAX_CACHED_LENGTH = 64;
-
-/** Bytes of a token's text; undefined when it is not written in the byte alphabet. */
-export const byteLevelBytes = (token: string): Uint8Array | undefined => {
-  const bytes: number[] = [];
-  for (const character of token) {
-    const byte = CHARACTER_BYTES.get(character);
-    if (byte === undefined) return undefined;
-    bytes.push(byte);
-  }
-  return Uint8Array.from(bytes);
-};
 
 /**
  * Returns the encoder of text without special tokens.

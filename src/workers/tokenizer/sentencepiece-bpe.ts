@@ -2,18 +2,10 @@
 import { EngineError } from '../../runtime/errors.ts';
 import { TOKEN_TYPE, type VocabularyDefinition } from './definition.ts';
 import { MergeTable, mergeSymbols } from './merge.ts';
+import { byteOfPiece } from './token-bytes.ts';
 
 /** SentencePiece writes a space as this character. */
 const SPACE = '\u2581';
-
-const BYTE_TOKEN = /^<0x([0-9A-F]{2})>$/;
-
-/** Bytes of a token: a byte token's one byte, else its text with real spaces. */
-export const sentencePieceBytes = (token: string, type: number): Uint8Array => {
-  const byte = type === TOKEN_TYPE.byte ? BYTE_TOKEN.exec(token)?.[1] : undefined;
-  if (byte !== undefined) return Uint8Array.of(Number.parseInt(byte, 16));
-  return new TextEncoder().encode(token.replaceAll(SPACE, ' '));
-};
 
 /**
  * Returns the encoder of text without special tokens; a space goes before text that begins a fragment if the model
@@ -34,8 +26,8 @@ export const sentencePieceBpe = (
   const byteIds = new Array<number | undefined>(256);
   for (const [id, token] of tokens.entries()) {
     const type = tokenTypes[id];
-    const byte = type === TOKEN_TYPE.byte ? BYTE_TOKEN.exec(token)?.[1] : undefined;
-    if (byte !== undefined) byteIds[Number.parseInt(byte, 16)] = id;
+    const byte = type === TOKEN_TYPE.byte ? byteOfPiece(token) : undefined;
+    if (byte !== undefined) byteIds[byte] = id;
     const isPiece = type === TOKEN_TYPE.normal || type === TOKEN_TYPE.userDefined || type === TOKEN_TYPE.unused;
     if (isPiece && !pieces.has(token)) pieces.set(token, id);
   }

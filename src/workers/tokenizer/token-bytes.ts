@@ -1,9 +1,14 @@
-/** What each token of a vocabulary writes. */
+/** What each token of a vocabulary writes; all that a thread needs which only samples. */
 import { CHARACTER_BYTES } from './byte-alphabet.ts';
-import { TOKEN_TYPE, type TokenizerDefinition, type VocabularyDefinition } from './definition.ts';
+import { type ByteDefinition, TOKEN_TYPE, type TokenizerDefinition, type VocabularyDefinition } from './definition.ts';
 
-/** Control tokens that the output parser must see as text, whatever type a file gives them. */
-const VISIBLE_CONTROL = new Set(['<think>', '</think>', '<tool_call>', '</tool_call>']);
+export interface TokenBytes {
+  /** The token's own bytes, which need not be whole UTF-8; empty for an id outside the vocabulary. */
+  bytesOf(tokenId: number): Uint8Array;
+  /** True for tokens that steer the model and have no text to show. */
+  isControl(tokenId: number): boolean;
+}
+
 /** U+2581, which SentencePiece vocabularies write a space with. */
 const SPACE_MARK = /▁/g;
 const BYTE_PIECE = /^<0x([0-9A-Fa-f]{2})>$/;
@@ -11,33 +16,32 @@ const BYTE_PIECE = /^<0x([0-9A-Fa-f]{2})>$/;
 const NO_BYTES = new Uint8Array();
 const encoder = new TextEncoder();
 
-/** True for tokens that stand for something else than their letters: user text must not make them, and they write nothing. */
-export const isHiddenToken = (definition: VocabularyDefinition, tokenId: number): boolean => {
-  const type = definition.tokenTypes[tokenId];
-  const isControl = type === TOKEN_TYPE.control || type === TOKEN_TYPE.unknown;
-  return isControl && !VISIBLE_CONTROL.has(definition.tokens[tokenId]!);
+export const tokenBytes = (definition: TokenizerDefinition): TokenBytes =>
+  definition.model === 'bytes' ? scriptBytes(definition) : vocabularyBytes(definition);
+
+/** The byte that a SentencePiece byte token stands for. */
+export const byteOfPiece = (token: string): number | undefined => {
+  const digits = BYTE_PIECE.exec(token)?.[1];
+  return digits === undefined ? undefined : Number.parseInt(digits, 16);
 };
 
-/** The bytes a token id writes, which need not be whole UTF-8; none for control tokens and ids beyond the vocabulary. */
-export const createTokenBytes = (definition: TokenizerDefinition): ((tokenId: number) => Uint8Array) => {
-  if (definition.model === 'bytes') {
-    return (tokenId) => (tokenId < 256 ? Uint8Array.of(tokenId) : (definition.extraTokens[tokenId - 256] ?? NO_BYTES));
-  }
+const vocabularyBytes = ({ model, tokens, tokenTypes }: VocabularyDefinition): TokenBytes => {
   const known: Uint8Array[] = [];
-  return (tokenId) => {
-    known[tokenId] ??= bytesOf(definition, tokenId);
-    return known[tokenId];
+  const bytesOfText = (token: string, type: number | undefined): Uint8Array => {
+    if (type === TOKEN_TYPE.userDefined || type === TOKEN_TYPE.control) return encoder.encode(token);
+    if (model === 'gpt2') return byteLevelBytes(token);
+    const byte = type === TOKEN_TYPE.byte ? byteOfPiece(token) : undefined;
+    return byte === undefined ? encoder.encode(token.replace(SPACE_MARK, ' ')) : Uint8Array.of(byte);
   };
-};
-
-const bytesOf = (definition: VocabularyDefinition, tokenId: number): Uint8Array => {
-  const token = definition.tokens[tokenId];
-  if (token === undefined || isHiddenToken(definition, tokenId)) return NO_BYTES;
-  const type = definition.tokenTypes[tokenId];
-  if (type === TOKEN_TYPE.userDefined || type === TOKEN_TYPE.control) return encoder.encode(token);
-  if (definition.model === 'gpt2') return byteLevelBytes(token);
-  const byte = type === TOKEN_TYPE.byte ? BYTE_PIECE.exec(token)?.[1] : undefined;
-  return byte === undefined ? encoder.encode(token.replace(SPACE_MARK, ' ')) : Uint8Array.of(Number.parseInt(byte, 16));
+  return {
+    bytesOf(tokenId) {
+      const token = tokens[tokenId];
+      if (token === undefined) return NO_BYTES;
+      known[tokenId] ??= bytesOfText(token, tokenTypes[tokenId]);
+      return known[tokenId];
+    },
+    isControl: (tokenId) => tokenTypes[tokenId] === TOKEN_TYPE.control || tokenTypes[tokenId] === TOKEN_TYPE.unknown,
+  };
 };
 
 /** A character outside the alphabet stands for its own UTF-8. */
@@ -49,4 +53,12 @@ const byteLevelBytes = (token: string): Uint8Array => {
     else bytes.push(byte);
   }
   return Uint8Array.from(bytes);
+};
+
+const scriptBytes = ({ extraTokens, endTokenIds, roleTokenIds }: ByteDefinition): TokenBytes => {
+  const control = new Set([...endTokenIds, ...Object.values(roleTokenIds)]);
+  return {
+    bytesOf: (tokenId) => (tokenId < 256 ? Uint8Array.of(tokenId) : (extraTokens[tokenId - 256] ?? NO_BYTES)),
+    isControl: (tokenId) => control.has(tokenId),
+  };
 };

@@ -1,0 +1,118 @@
+/** One sequence's share of a step, on the CPU: choose its next token, say its text and its log-probabilities. */
+import type { ChosenLogprob, SamplingParameters, TokenLogprob } from '../runtime/api.ts';
+import { EngineError } from '../runtime/errors.ts';
+import { detokenize } from './detokenizer.ts';
+import { changesLogits, processLogits } from './logits-processors.ts';
+import { bestTokens, logSumExp, sampleCandidates, sampleRow } from './sampler.ts';
+import type { TokenizerDefinition } from './tokenizer/definition.ts';
+import { tokenBytes } from './tokenizer/token-bytes.ts';
+
+/** What is known of a row of logits. */
+export type LogitsSource =
+  /** Already chosen: the row's argmax. */
+  | { readonly kind: 'token'; readonly tokenId: number }
+  /** The best tokens, greatest logit first, and the log of the whole row's Σ exp. */
+  | {
+      readonly kind: 'candidates';
+      readonly ids: Uint32Array;
+      readonly logits: Float32Array;
+      readonly logSumExp: number;
+    }
+  /** [vocabularySize]. Handed over: the caller's array is empty afterwards. */
+  | { readonly kind: 'logits'; readonly logits: Float32Array };
+
+/** A sequence that wants its next token. */
+export interface SampleRow {
+  readonly source: LogitsSource;
+  readonly sampling: SamplingParameters;
+  readonly seed: number;
+  /** The wanted token's place among the generated ones, from 0. */
+  readonly index: number;
+  /** What the last result's `pending` was. */
+  readonly pending: Uint8Array;
+  /** Both needed where penalties are on. */
+  readonly promptTokenIds?: Uint32Array;
+  readonly generatedTokenIds?: Uint32Array;
+}
+
+export type RowResult =
+  | {
+      readonly tokenId: number;
+      /** Whole characters that the token completes; none for a control token. */
+      readonly text: string;
+      /** Bytes that begin a character. */
+      readonly pending: Uint8Array;
+      readonly endOfTurn: boolean;
+      readonly logprobs?: ChosenLogprob;
+    }
+  /** The candidates do not determine the token: ask again with the whole row. */
+  | { readonly needsLogits: true };
+
+const NO_BYTES = new Uint8Array();
+
+interface Choice {
+  readonly tokenId: number;
+  readonly logprobs?: ChosenLogprob;
+}
+
+/** @param vocabularySize the length of a row of logits; at least the number of tokens */
+export const createNextToken = (
+  definition: TokenizerDefinition,
+  vocabularySize: number,
+): ((row: SampleRow) => RowResult) => {
+  const { bytesOf, isControl } = tokenBytes(definition);
+  const endTokenIds = new Set(definition.endTokenIds);
+
+  const logprob = (tokenId: number, logit: number, logMass: number): TokenLogprob => ({
+    tokenId,
+    bytes: bytesOf(tokenId),
+    logprob: logit - logMass,
+  });
+
+  const fromLogits = (row: SampleRow, logits: Float32Array): Choice => {
+    const { sampling, seed, index, promptTokenIds = [], generatedTokenIds = [] } = row;
+    const { topLogprobs } = sampling;
+    // Log-probabilities are those of the unmodified distribution.
+    const original = topLogprobs !== undefined && changesLogits(sampling) ? logits.slice() : logits;
+    if (changesLogits(sampling)) processLogits(logits, sampling, promptTokenIds, generatedTokenIds);
+    const tokenId = sampleRow(logits, sampling, seed, index);
+    if (!Number.isFinite(logits[tokenId])) throw brokenLogits(logits[tokenId]);
+    if (topLogprobs === undefined) return { tokenId };
+    const logMass = logSumExp(original);
+    const top = bestTokens(original, topLogprobs).map((id) => logprob(id, original[id]!, logMass));
+    return { tokenId, logprobs: { ...logprob(tokenId, original[tokenId]!, logMass), top } };
+  };
+
+  const fromCandidates = (row: SampleRow, source: LogitsSource & { kind: 'candidates' }): Choice | undefined => {
+    const { sampling, seed, index } = row;
+    const { ids, logits, logSumExp: logMass } = source;
+    if (changesLogits(sampling) || (sampling.topLogprobs ?? 0) > ids.length || ids.length === 0) return undefined;
+    if (!Number.isFinite(logits[0])) throw brokenLogits(logits[0]);
+    const tokenId = sampleCandidates({ ids, logits, logSumExp: logMass, vocabularySize }, sampling, seed, index);
+    if (tokenId === undefined || sampling.topLogprobs === undefined)
+      return tokenId === undefined ? undefined : { tokenId };
+    const top = Array.from(ids.subarray(0, sampling.topLogprobs), (id, rank) => logprob(id, logits[rank]!, logMass));
+    return { tokenId, logprobs: { ...logprob(tokenId, logits[ids.indexOf(tokenId)]!, logMass), top } };
+  };
+
+  const choose = (row: SampleRow): Choice | undefined => {
+    const { source, sampling } = row;
+    if (source.kind === 'candidates') return fromCandidates(row, source);
+    if (source.kind === 'logits') return fromLogits(row, source.logits);
+    const isEnough = sampling.temperature === 0 && sampling.topLogprobs === undefined && !changesLogits(sampling);
+    return isEnough ? { tokenId: source.tokenId } : undefined;
+  };
+
+  return (row) => {
+    const choice = choose(row);
+    if (choice === undefined) return { needsLogits: true };
+    return {
+      ...choice,
+      ...detokenize(row.pending, isControl(choice.tokenId) ? NO_BYTES : bytesOf(choice.tokenId)),
+      endOfTurn: endTokenIds.has(choice.tokenId),
+    };
+  };
+};
+
+const brokenLogits = (logit: number | undefined): EngineError =>
+  new EngineError('internal', `the model computed a logit of ${logit}: the weights or the device are at fault`);

@@ -1,0 +1,160 @@
+/**
+ * The typed door to the threads that do what costs CPU time. Prompts and steps have threads of their own: a prompt of
+ * megabytes must not hold up running streams. No task ever gets an AbortSignal, since aborting one kills its thread.
+ */
+import { Piscina } from 'piscina';
+import type { Prompt } from '../runtime/api.ts';
+import { EngineError, fromErrorRecord } from '../runtime/errors.ts';
+import { flushPending } from './detokenizer.ts';
+import type { RowResult, SampleRow } from './next-token.ts';
+import type { PreparedPrompt } from './prepare.ts';
+import type { TaskResult, ThreadSetup } from './task.ts';
+import { threadEntry } from './thread-entry.ts';
+import type { TokenizerDefinition } from './tokenizer/definition.ts';
+
+export type { RowResult, SampleRow } from './next-token.ts';
+export type { PreparedPrompt } from './prepare.ts';
+
+export interface WorkerPoolOptions {
+  readonly definition: TokenizerDefinition;
+  /** Most threads for prompts, and as many again for steps. */
+  readonly numThreads: number;
+  /** Length of a row of logits where it is more than the tokenizer's tokens (padding). */
+  readonly vocabularySize?: number;
+}
+
+/** Rows worth a thread of their own: below this a second round trip costs more than it saves. */
+const SHARD_COST = 16;
+const WHOLE_ROW_COST = 8;
+const PROMPT_IDLE_MS = 60_000;
+/** A prompt thread that needs more is ended: chat templates are not trusted. */
+const MAX_HEAP_MEBIBYTES = 2048;
+
+/**
+ * Starts the threads and waits until they know the tokenizer.
+ * @throws EngineError model_unsupported, model_file_invalid when the definition has what no tokenizer here reads
+ */
+export const createWorkerPool = async (options: WorkerPoolOptions): Promise<WorkerPool> => {
+  const pool = new WorkerPool(options);
+  try {
+    await pool.warm();
+  } catch (error) {
+    await pool.close();
+    throw error;
+  }
+  return pool;
+};
+
+export class WorkerPool {
+  readonly #numThreads: number;
+  readonly #promptThreads: Piscina;
+  readonly #stepThreads: Piscina;
+
+  constructor({ definition, numThreads, vocabularySize = 0 }: WorkerPoolOptions) {
+    const { url, execArgv } = threadEntry(import.meta.url, './worker');
+    const setup: ThreadSetup = {
+      definition,
+      vocabularySize: Math.max(vocabularySize, numTokensOf(definition)),
+    };
+    const shared = { filename: url.href, execArgv, maxThreads: numThreads, concurrentTasksPerWorker: 1 };
+    this.#numThreads = numThreads;
+    this.#promptThreads = new Piscina({
+      ...shared,
+      workerData: setup,
+      minThreads: 1,
+      idleTimeout: PROMPT_IDLE_MS,
+      resourceLimits: { maxOldGenerationSizeMb: MAX_HEAP_MEBIBYTES },
+    });
+    // Steps need no merges and no template: half of what a thread would keep.
+    const stepSetup = { ...setup, definition: forSteps(definition) };
+    this.#stepThreads = new Piscina({ ...shared, workerData: stepSetup, minThreads: numThreads });
+    // A dying thread fails its task, which the caller hears of; Piscina says it here a second time.
+    for (const threads of [this.#promptThreads, this.#stepThreads]) threads.on('error', () => {});
+  }
+
+  /** Renders the chat template and tokenizes. @throws EngineError invalid_request, model_unsupported, internal */
+  async prepare(prompt: Prompt): Promise<PreparedPrompt> {
+    return unwrap(await run<PreparedPrompt>(this.#promptThreads, 'prepare', prompt));
+  }
+
+  /**
+   * The next token of every row, in order: one round trip. The buffers of whole rows of logits are handed over.
+   * @throws EngineError internal
+   */
+  async nextTokens(rows: readonly SampleRow[]): Promise<RowResult[]> {
+    if (rows.length === 0) return [];
+    const results = await Promise.all(shard(rows, this.#numThreads).map((part) => this.#nextTokens(part)));
+    return results.flat();
+  }
+
+  /** The text of bytes that no others will follow: what `pending` of a sequence's last token was. */
+  async flush(pending: Uint8Array): Promise<string> {
+    return flushPending(pending);
+  }
+
+  /** Has one thread of each kind load the tokenizer. @throws as `createWorkerPool` */
+  async warm(): Promise<void> {
+    const prepared = run<undefined>(this.#promptThreads, 'prepare', null);
+    const stepped = run<RowResult[]>(this.#stepThreads, 'nextTokens', []);
+    unwrap(await prepared);
+    unwrap(await stepped);
+  }
+
+  /** Ends the threads; tasks in flight fail. */
+  async close(): Promise<void> {
+    await Promise.all([this.#promptThreads.destroy(), this.#stepThreads.destroy()]);
+  }
+
+  async #nextTokens(rows: readonly SampleRow[]): Promise<RowResult[]> {
+    const transferList = rows.flatMap(({ source }) => {
+      const buffer = source.kind === 'logits' ? source.logits.buffer : undefined;
+      return buffer instanceof ArrayBuffer && buffer.byteLength === bytesOf(source) ? [buffer] : [];
+    });
+    return unwrap(await run<RowResult[]>(this.#stepThreads, 'nextTokens', rows, transferList));
+  }
+}
+
+/** @throws EngineError internal when the thread died */
+const run = async <Value>(
+  threads: Piscina,
+  name: string,
+  task: unknown,
+  transferList: ArrayBuffer[] = [],
+): Promise<TaskResult<Value>> => {
+  try {
+    return await threads.run(task, { name, transferList });
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new EngineError('internal', `a worker thread failed in ${name}: ${reason}`, {}, { cause });
+  }
+};
+
+const unwrap = <Value>(result: TaskResult<Value>): Value => {
+  if ('error' in result) throw fromErrorRecord(result.error);
+  return result.value;
+};
+
+/** Contiguous parts of about equal cost. */
+const shard = (rows: readonly SampleRow[], maxParts: number): SampleRow[][] => {
+  const costs = rows.map(({ source }) => (source.kind === 'logits' ? WHOLE_ROW_COST : 1));
+  const total = costs.reduce((sum, cost) => sum + cost, 0);
+  const numParts = Math.min(maxParts, Math.ceil(total / SHARD_COST));
+  const parts: SampleRow[][] = Array.from({ length: numParts }, () => []);
+  let spent = 0;
+  for (const [index, row] of rows.entries()) {
+    parts[Math.min(numParts - 1, Math.floor((spent / total) * numParts))]!.push(row);
+    spent += costs[index]!;
+  }
+  return parts.filter((part) => part.length > 0);
+};
+
+const bytesOf = (source: SampleRow['source']): number => (source.kind === 'logits' ? source.logits.byteLength : 0);
+
+const numTokensOf = (definition: TokenizerDefinition): number =>
+  definition.model === 'bytes' ? 256 + definition.extraTokens.length : definition.tokens.length;
+
+const forSteps = (definition: TokenizerDefinition): TokenizerDefinition => {
+  if (definition.model === 'bytes') return definition;
+  const { merges: _, scores: __, chatTemplate: ___, ...rest } = definition;
+  return rest;
+};

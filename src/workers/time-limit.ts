@@ -1,0 +1,31 @@
+/** Ends work that this thread could not end by itself: code of a model file that loops. */
+import { createContext, Script } from 'node:vm';
+
+const context = createContext({ work: undefined as (() => unknown) | undefined });
+const call = new Script('work()');
+
+/**
+ * Runs synchronous work, all of it in this realm, and interrupts it wherever it is after `limitMs`.
+ * @throws what `work` throws; what `onLimit` makes when the time is over
+ */
+export const withTimeLimit = <Value>(work: () => Value, limitMs: number, onLimit: () => Error): Value => {
+  let result: { value: Value } | { error: unknown } | undefined;
+  context.work = () => {
+    try {
+      result = { value: work() };
+    } catch (error) {
+      result = { error };
+    }
+  };
+  try {
+    call.runInContext(context, { timeout: limitMs });
+  } catch (error) {
+    // Only the interruption comes out here: it cannot be caught inside.
+    throw error instanceof Error && 'code' in error && error.code === 'ERR_SCRIPT_EXECUTION_TIMEOUT'
+      ? onLimit()
+      : error;
+  }
+  if (result === undefined) throw new Error('the work did not run');
+  if ('error' in result) throw result.error;
+  return result.value;
+};

@@ -1,0 +1,28 @@
+/** A pool thread: its named tasks. What a task needs is made when it is first used and kept for the thread's life. */
+import { workerData } from 'piscina';
+import type { Prompt } from '../runtime/api.ts';
+import { createNextToken, type RowResult, type SampleRow } from './next-token.ts';
+import { createPrepare, type PreparedPrompt } from './prepare.ts';
+import { asResult, type TaskResult, type ThreadSetup } from './task.ts';
+
+const { definition, vocabularySize } = workerData as ThreadSetup;
+
+const once = <Value>(make: () => Value): (() => Value) => {
+  let made: { value: Value } | undefined;
+  return () => {
+    made ??= { value: make() };
+    return made.value;
+  };
+};
+
+const preparer = once(() => createPrepare(definition));
+const sampler = once(() => createNextToken(definition, vocabularySize));
+
+/** Null only builds the tokenizer, so that the first prompt need not wait for it. */
+export const prepare = (prompt: Prompt | null): TaskResult<PreparedPrompt | undefined> =>
+  asResult(() => {
+    const prepareOne = preparer();
+    return prompt === null ? undefined : prepareOne(prompt);
+  });
+
+export const nextTokens = (rows: readonly SampleRow[]): TaskResult<RowResult[]> => asResult(() => rows.map(sampler()));
