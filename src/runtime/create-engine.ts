@@ -3,14 +3,14 @@ import { availableParallelism } from 'node:os';
 import { basename } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createWorkerPool } from '../workers/pool.ts';
-import type { ByteDefinition, TokenizerDefinition } from '../workers/tokenizer/definition.ts';
+import type { TokenizerDefinition } from '../workers/tokenizer/definition.ts';
 import type { Engine, ModelDescription } from './api.ts';
 import { type EngineOptions, LocalEngine } from './engine.ts';
 import { EngineError } from './errors.ts';
 import type { LoadOptions } from './load-model.ts';
 import type { KvGeometry, ModelRunner } from './model-runner.ts';
 import type { ReasoningFormat } from './output/parser.ts';
-import { END_OF_SEQUENCE, ROLE_TOKENS, readScript, type Script } from './scripted-model.ts';
+import { readScript, type Script, scriptDefinition } from './scripted-model.ts';
 import { ScriptedRunner, type ScriptedRunnerOptions } from './scripted-runner.ts';
 import type { LoadProgress } from './weights/load.ts';
 
@@ -50,8 +50,13 @@ export const createEngine = async (options: CreateEngineOptions, hooks: EngineHo
   const loaded = await (isScripted ? loadScripted(options, hooks) : loadFromFile(options, hooks));
   const { definition, ...parts } = loaded;
   const numThreads = options.numWorkerThreads ?? Math.max(1, Math.min(4, availableParallelism() - 1));
-  const workers = await createWorkerPool({ definition, numThreads });
-  return new LocalEngine({ ...parts, workers, options });
+  try {
+    const workers = await createWorkerPool({ definition, numThreads, vocabularySize: parts.model.vocabularySize });
+    return new LocalEngine({ ...parts, workers, options });
+  } catch (error) {
+    await parts.runner.close();
+    throw error;
+  }
 };
 
 const loadFromFile = async (options: CreateEngineOptions, { onProgress }: EngineHooks): Promise<Loaded> => {
@@ -130,13 +135,4 @@ const describeScript = (script: Script, contextLength: number, modelId: string |
   supportsThinking: script.reasoningFormat === 'think',
   fingerprint: script.fingerprint,
   createdAt: script.createdAt,
-});
-
-const scriptDefinition = (script: Script): ByteDefinition => ({
-  model: 'bytes',
-  endTokenIds: [END_OF_SEQUENCE],
-  addBos: false,
-  addEos: false,
-  roleTokenIds: ROLE_TOKENS,
-  extraTokens: script.vocabulary.slice(256),
 });

@@ -4,6 +4,7 @@ import type { Engine, EngineStats, Generation, GenerationRequest, ModelDescripti
 import { engineGone, type FromEngine, type Happening, type ToEngine } from './engine-thread.ts';
 import { EngineError, fromErrorRecord } from './errors.ts';
 import { EventStream } from './event-stream.ts';
+import type { LoadProgress } from './weights/load.ts';
 
 interface Question {
   readonly answer: (promptTokens: number) => void;
@@ -39,7 +40,7 @@ export class EngineClient implements Engine {
    * Waits until the engine at the other end has loaded its model.
    * @throws EngineError what the loading failed with; internal when the port closes before
    */
-  static connect(port: MessagePort, onProgress: (progress: unknown) => void = () => {}): Promise<EngineClient> {
+  static connect(port: MessagePort, onProgress: (progress: LoadProgress) => void = () => {}): Promise<EngineClient> {
     return new Promise((resolve, reject) => {
       const onClose = (): void => reject(engineGone());
       const onMessage = (message: FromEngine): void => {

@@ -2,6 +2,7 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { Engine, EngineStats, GenerationEvent, GenerationRequest, ModelDescription, Prompt } from './api.ts';
 import { EngineError, type ErrorRecord, toErrorRecord } from './errors.ts';
+import type { LoadProgress } from './weights/load.ts';
 
 export type ToEngine =
   | { readonly type: 'generate'; readonly id: number; readonly request: GenerationRequest }
@@ -10,7 +11,7 @@ export type ToEngine =
   | { readonly type: 'close' };
 
 export type FromEngine =
-  | { readonly type: 'progress'; readonly progress: unknown }
+  | { readonly type: 'progress'; readonly progress: LoadProgress }
   | { readonly type: 'unavailable'; readonly error: ErrorRecord }
   | { readonly type: 'ready'; readonly model: ModelDescription; readonly adapter: string; readonly stats: EngineStats }
   | { readonly type: 'refused'; readonly id: number; readonly error: ErrorRecord }

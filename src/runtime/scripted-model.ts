@@ -2,9 +2,11 @@
 import { createHash } from 'node:crypto';
 import { readFile, stat } from 'node:fs/promises';
 import { z } from 'zod';
+import type { ByteDefinition } from '../workers/tokenizer/definition.ts';
 import { EngineError } from './errors.ts';
 
-const base64Token = z.strictObject({ base64: z.base64({ error: 'must be base64 of at least one byte' }).min(4) });
+const TOKEN_ERROR = { error: 'must be a text or {"base64": …}, not empty' };
+const base64Token = z.strictObject({ base64: z.base64(TOKEN_ERROR).min(4, TOKEN_ERROR) });
 const delayMs = z.number().min(0).max(3_600_000);
 
 const isPattern = (pattern: string): boolean => {
@@ -24,7 +26,7 @@ const replySchema = z
     /** Uses after which the rule no longer matches; absent: no limit. */
     times: z.int().min(0).optional(),
     prefillMsPerToken: delayMs.default(0),
-    tokens: z.array(z.union([z.string().min(1), base64Token], { error: 'must be a text or {"base64": …}, not empty' })),
+    tokens: z.array(z.union([z.string().min(1, TOKEN_ERROR), base64Token], TOKEN_ERROR)),
     interTokenMs: delayMs.default(0),
     failAfterTokens: z.int().min(0).optional(),
     finish: z.enum(['stop', 'length']).default('stop'),
@@ -117,6 +119,16 @@ export const parseScript = (text: string, path: string, createdAt = 0): Script =
     fingerprint: createHash('sha256').update(text).digest('hex').slice(0, 32),
   };
 };
+
+/** What the tokenizer needs to know of a script. */
+export const scriptDefinition = (script: Script): ByteDefinition => ({
+  model: 'bytes',
+  endTokenIds: [END_OF_SEQUENCE],
+  addBos: false,
+  addEos: false,
+  roleTokenIds: ROLE_TOKENS,
+  extraTokens: script.vocabulary.slice(256),
+});
 
 const baseVocabulary = (): Uint8Array[] =>
   Array.from({ length: FIRST_SCRIPT_TOKEN }, (_, id) => (id < 256 ? Uint8Array.of(id) : new Uint8Array()));
