@@ -2,10 +2,8 @@
 @group(0) @binding(4) var<storage, read> x: array<X>;
 
 fn activation(row: u32, column: u32) -> f32 {
-  if (column >= params.columns) {
-    return 0.0;
-  }
-  return f32(x[row * params.columns + column]);
+  let value = f32(x[row * params.columns + min(column, params.columns - 1u)]);
+  return select(0.0, value, column < params.columns);
 }
 
 fn loadQuad(row: u32, quad: u32) -> vec4f {

@@ -39,7 +39,7 @@ export const bindMatmul = async (
   const maxRows = Math.min(x.shape[0]!, y.shape[0]!);
   const yStride = y.shape[1]!;
   const variants = await Promise.all(
-    matmulVariants(device, options.kind).map(async ({ maxTokens, variant }) => {
+    matmulVariants(device, weight.format, options.kind).map(async ({ maxTokens, variant }) => {
       const kernel = await compileVariant(device, variant, x, weight, y);
       const shards: readonly BoundKernel[] = weight.shards.map(({ streams }) => kernel.bind({ ...streams, x, y }));
       return { maxTokens, variant, shards };

@@ -1,5 +1,6 @@
 /** Which matmul variant runs on which device, and its tile sizes: the one place to change when a device is measured. */
 import type { GpuDevice } from './device.ts';
+import type { QuantFormat } from './quant/quant-format.ts';
 
 export interface MatmulVariant {
   readonly shader: 'gemv' | 'gemm' | 'matmul-thread';
@@ -13,7 +14,6 @@ export interface MatmulVariant {
 
 export type MatmulKind = 'thread' | 'gpu';
 
-const GROUP_LANES = 32;
 const GEMM_TILE = 64;
 const THREAD_WORKGROUP_SIZE = 16;
 
@@ -22,6 +22,9 @@ const SHARING_LANES = 8;
 
 const canShare = (device: GpuDevice): boolean =>
   device.subgroupMinSize === SHARING_LANES && device.subgroupMaxSize === SHARING_LANES;
+
+/** A second row takes eight more loads of F32 weights: it gains little and doubles the time to compile. */
+const threadRows = (format: QuantFormat): number => (format.blockBytes / format.blockLength >= 4 ? 1 : 2);
 
 /** On lavapipe, 4 × 4 gains up to a third over 2 × 4 and doubles the time to compile. */
 const threadTile = (device: GpuDevice, rowTile: number, tokenTile: number): MatmulVariant => ({
@@ -32,14 +35,21 @@ const threadTile = (device: GpuDevice, rowTile: number, tokenTile: number): Matm
   tokensPerWorkgroup: tokenTile,
 });
 
-/** Lanes exchange values within a subgroup where it surely has enough of them, else through workgroup memory. */
-const gemv = (device: GpuDevice, rowTile: number, tokenTile: number, workgroupSize: number): MatmulVariant => ({
-  shader: 'gemv',
-  constants: { ROW_TILE: rowTile, TOKEN_TILE: tokenTile, WORKGROUP_SIZE: workgroupSize, LANES: GROUP_LANES },
-  uses: [device.subgroupMinSize >= GROUP_LANES ? 'lib/sum-lanes-subgroup' : 'lib/sum-lanes-workgroup'],
-  rowsPerWorkgroup: rowTile * (workgroupSize / GROUP_LANES),
-  tokensPerWorkgroup: tokenTile,
-});
+/**
+ * Lanes that share a row: as many as every subgroup surely has, so that they exchange sums without memory; where subgroups
+ * are missing or tiny, 32 through workgroup memory.
+ */
+const gemv = (device: GpuDevice, rowTile: number, tokenTile: number, workgroupSize: number): MatmulVariant => {
+  const { subgroupMinSize } = device;
+  const lanes = subgroupMinSize >= 8 && subgroupMinSize < 32 ? 8 : 32;
+  return {
+    shader: 'gemv',
+    constants: { ROW_TILE: rowTile, TOKEN_TILE: tokenTile, WORKGROUP_SIZE: workgroupSize, LANES: lanes },
+    uses: [subgroupMinSize >= lanes ? 'lib/sum-lanes-subgroup' : 'lib/sum-lanes-workgroup'],
+    rowsPerWorkgroup: rowTile * (workgroupSize / lanes),
+    tokensPerWorkgroup: tokenTile,
+  };
+};
 
 const gemm: MatmulVariant = {
   shader: 'gemm',
@@ -52,12 +62,16 @@ const gemm: MatmulVariant = {
 /** Variants with the largest number of token rows each is meant for, ascending; the last serves all numbers above. */
 export const matmulVariants = (
   device: GpuDevice,
+  format: QuantFormat,
   kind: MatmulKind = device.isSoftware ? 'thread' : 'gpu',
 ): readonly { readonly maxTokens: number; readonly variant: MatmulVariant }[] =>
   kind === 'thread'
     ? [
-        { maxTokens: 1, variant: threadTile(device, 2, 1) },
-        { maxTokens: Number.POSITIVE_INFINITY, variant: threadTile(device, 2, canShare(device) ? 4 : 2) },
+        { maxTokens: 1, variant: threadTile(device, threadRows(format), 1) },
+        {
+          maxTokens: Number.POSITIVE_INFINITY,
+          variant: threadTile(device, threadRows(format), canShare(device) ? 4 : 2),
+        },
       ]
     : [
         { maxTokens: 1, variant: gemv(device, 2, 1, 64) },

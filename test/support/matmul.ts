@@ -1,0 +1,139 @@
+/** Runs matrix products and gathers on a device, beside their float64 references. */
+import type { GpuDevice } from '../../src/kernels/device.ts';
+import { bindEmbedding } from '../../src/kernels/embedding.ts';
+import { bindMatmul } from '../../src/kernels/matmul.ts';
+import { halfToFloat, type QuantFormat } from '../../src/kernels/quant/quant-format.ts';
+import { embedding, matmul } from '../../src/kernels/reference.ts';
+import { createTensor, type Tensor, uploadTensor } from '../../src/kernels/tensor.ts';
+import type { MatmulKind } from '../../src/kernels/tuning.ts';
+import {
+  createWeightMatrix,
+  destroyWeightMatrix,
+  uploadRows,
+  type WeightMatrix,
+} from '../../src/kernels/weight-matrix.ts';
+import { randomFloats, randomHalves, randomRows, seededRandom } from './random-weights.ts';
+
+/** What y holds where nothing was written. */
+export const UNTOUCHED = 12_345;
+
+export interface Product {
+  readonly format: QuantFormat;
+  readonly rows: number;
+  readonly columns: number;
+  /** Each is run on its own, from one binding. */
+  readonly numTokens: readonly number[];
+  readonly kind?: MatmulKind;
+  readonly activations?: 'f32' | 'f16';
+  readonly outputs?: 'f32' | 'f16';
+  readonly yColumn?: number;
+  readonly maxShardBytes?: number;
+}
+
+export interface Compared {
+  readonly actual: Float64Array;
+  readonly expected: Float64Array;
+  /** Elements of y outside the product, in order. */
+  readonly outside: Float64Array;
+}
+
+/** Records one pass and submits it. */
+export const runPass = (device: GpuDevice, record: (pass: GPUComputePassEncoder) => void): void => {
+  const encoder = device.device.createCommandEncoder();
+  const pass = encoder.beginComputePass();
+  record(pass);
+  pass.end();
+  device.device.queue.submit([encoder.finish()]);
+};
+
+/** A matrix of random GGUF rows, and its weights as the format's own decoding gives them. */
+export const randomMatrix = async (
+  device: GpuDevice,
+  format: QuantFormat,
+  rows: number,
+  columns: number,
+  maxShardBytes?: number,
+): Promise<{ weight: WeightMatrix; bytes: Uint8Array; values: Float32Array }> => {
+  const bytes = randomRows(format, rows, columns, seededRandom(rows * 31 + columns));
+  const values = new Float32Array(rows * columns);
+  format.dequantize(bytes, values);
+  const options = maxShardBytes === undefined ? {} : { maxShardBytes };
+  const weight = await createWeightMatrix(
+    device,
+    format,
+    rows,
+    columns,
+    `${format.name} ${rows} × ${columns}`,
+    options,
+  );
+  await uploadRows(device, weight, 0, bytes);
+  return { weight, bytes, values };
+};
+
+export const readFloats = async (device: GpuDevice, tensor: Tensor): Promise<Float32Array> => {
+  const bytes = await device.read(tensor.buffer);
+  return tensor.type === 'f16' ? Float32Array.from(new Uint16Array(bytes), halfToFloat) : new Float32Array(bytes);
+};
+
+/** The product with each number of tokens, and what it should be. */
+export const multiply = async (device: GpuDevice, product: Product): Promise<Compared[]> => {
+  const { format, rows, columns, numTokens, activations = 'f32', outputs = 'f32', yColumn = 0 } = product;
+  const maxTokens = Math.max(1, ...numTokens);
+  const stride = yColumn + rows + 1;
+  const { weight, values } = await randomMatrix(device, format, rows, columns, product.maxShardBytes);
+  const random = seededRandom(columns);
+  const halves = randomHalves(maxTokens * columns, random);
+  const xValues = activations === 'f16' ? halves.values : randomFloats(maxTokens * columns, random);
+  const x = await uploadTensor(
+    device,
+    activations,
+    [maxTokens, columns],
+    activations === 'f16' ? halves.bits : xValues,
+    'x',
+  );
+  const y = await createTensor(device, outputs, [maxTokens, stride], 'y');
+  const record = await bindMatmul(device, { x, weight, y, yColumn }, product.kind ? { kind: product.kind } : {});
+  const results: Compared[] = [];
+  for (const count of numTokens) {
+    const blank =
+      outputs === 'f16' ? new Uint16Array(y.byteLength / 2) : new Float32Array(y.byteLength / 4).fill(UNTOUCHED);
+    device.device.queue.writeBuffer(y.buffer, 0, blank);
+    runPass(device, (pass) => record(pass, count));
+    const all = (await readFloats(device, y)).subarray(0, maxTokens * stride);
+    const isInside = (i: number) => i < count * stride && i % stride >= yColumn && i % stride < yColumn + rows;
+    results.push({
+      actual: Float64Array.from(all.filter((_, i) => isInside(i))),
+      outside: Float64Array.from(all.filter((_, i) => !isInside(i))),
+      expected: matmul(xValues, values, count, rows, columns),
+    });
+  }
+  destroyWeightMatrix(device, weight);
+  device.destroyBuffer(x.buffer);
+  device.destroyBuffer(y.buffer);
+  return results;
+};
+
+/** Gathers `ids` from a random matrix, and what it should give. */
+export const gather = async (
+  device: GpuDevice,
+  matrix: { format: QuantFormat; rows: number; columns: number; maxShardBytes?: number },
+  ids: readonly number[],
+  scale?: number,
+): Promise<{ actual: Float32Array; expected: Float64Array; numShards: number }> => {
+  const { format, rows, columns } = matrix;
+  const { weight, values } = await randomMatrix(device, format, rows, columns, matrix.maxShardBytes);
+  const tokenIds = await uploadTensor(device, 'u32', [ids.length], Uint32Array.from(ids), 'token ids');
+  const y = await uploadTensor(
+    device,
+    'f32',
+    [ids.length, columns],
+    new Float32Array(ids.length * columns).fill(UNTOUCHED),
+    'y',
+  );
+  const record = await bindEmbedding(device, { weight, tokenIds, y, ...(scale === undefined ? {} : { scale }) });
+  runPass(device, (pass) => record(pass, ids.length));
+  const actual = (await readFloats(device, y)).subarray(0, ids.length * columns);
+  for (const tensor of [tokenIds, y]) device.destroyBuffer(tensor.buffer);
+  destroyWeightMatrix(device, weight);
+  return { actual, expected: embedding(values, ids, rows, columns, scale), numShards: weight.shards.length };
+};
