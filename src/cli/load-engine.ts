@@ -2,22 +2,22 @@
 import { basename } from 'node:path';
 import type { Engine } from '../runtime/api.ts';
 import type { Config } from '../runtime/config.ts';
-import { createEngine } from '../runtime/create-engine.ts';
+import { startEngineThread } from '../runtime/start-engine-thread.ts';
 import { loadOptions } from './options.ts';
 import { loadLabel, withProgress } from './progress.ts';
 
-/** @throws EngineError as `createEngine` */
+/** @throws EngineError as `startEngineThread` */
 export const loadEngine = (config: Config): Promise<Engine> => {
   const name = basename(config.model);
   return withProgress(`loading ${name}`, (setLabel) =>
-    createEngine(
+    startEngineThread(
       {
         ...loadOptions(config),
         model: config.model,
         maxQueue: config.maxQueue,
         ...(config.modelId === undefined ? {} : { modelId: config.modelId }),
       },
-      { onProgress: (progress) => setLabel(loadLabel(name, progress)) },
+      { onProgress: (progress) => setLabel(loadLabel(name, progress)), ...(onExit === undefined ? {} : { onExit }) },
     ),
   );
 };
