@@ -130,7 +130,7 @@ const addDoctor = (program: Command, setExitCode: (code: number) => void): void 
     .action(async () => {
       const { adapter } = readConfig(command);
       const { runDoctor } = await import('./cli/doctor.ts');
-      const isRight = await runDoctor({ adapter, isJson: command.opts()['json'] === true });
+      const isRight = await runDoctor({ adapter, isJson: command.opts().json === true });
       setExitCode(isRight ? 0 : EXIT_FAILURE);
     });
   addConfigOptions(command, ['adapter', 'logLevel']);

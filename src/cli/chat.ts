@@ -21,7 +21,7 @@ const HELP = 'Type a message. /reset forgets the conversation, /exit leaves, Ctr
 
 /**
  * Reads one user turn a line from stdin and streams each answer to stdout, until /exit or the end of the input.
- * @throws EngineError as `createEngine`; not_supported when the model has no chat template. With piped input also
+ * @throws EngineError as `startEngineThread`; not_supported when the model has no chat template. With piped input also
  * what a turn failed with; in a terminal that is shown and the conversation goes on.
  */
 export const runChat = async (config: Config, command: ChatCommand): Promise<void> => {

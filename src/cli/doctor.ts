@@ -1,7 +1,6 @@
 /** `firstlight doctor`: what the adapter is, and whether every kernel is right on it. */
 import { GpuDevice } from '../kernels/device.ts';
-import { runSelfTests } from '../kernels/self-test.ts';
-import { withProgress } from './progress.ts';
+import { runSelfTests, type SelfTestResult } from '../kernels/self-test.ts';
 
 export interface DoctorCommand {
   readonly adapter: string | undefined;
@@ -27,19 +26,23 @@ export const runDoctor = async ({ adapter, isJson }: DoctorCommand): Promise<boo
   try {
     const description = describe(device);
     if (!isJson) printAdapter(description);
-    const results = await withProgress('running every kernel against its reference', () => runSelfTests(device));
+    const results: SelfTestResult[] = [];
+    for await (const result of runSelfTests(device)) {
+      results.push(result);
+      if (!isJson) printResult(result);
+    }
     const passed = results.filter((result) => result.passed).length;
     if (isJson) console.log(JSON.stringify({ ...description, kernels: results }, null, 2));
-    else {
-      for (const { name, passed: isRight, error } of results) {
-        console.log(`${isRight ? 'pass' : 'FAIL'}  ${name.padEnd(44)} ${error}`);
-      }
-      console.log(`\n${passed} of ${results.length} kernels pass`);
-    }
+    else console.log(`\n${passed} of ${results.length} checks pass`);
     return passed === results.length;
   } finally {
     device.close();
   }
+};
+
+const printResult = ({ kernel, variant, passed, nmse, error }: SelfTestResult): void => {
+  const outcome = error ?? `NMSE ${nmse.toExponential(1)}`;
+  console.log(`${passed ? 'pass' : 'FAIL'}  ${kernel.padEnd(18)} ${variant.padEnd(20)} ${outcome}`);
 };
 
 const describe = (device: GpuDevice) => ({

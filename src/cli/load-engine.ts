@@ -2,12 +2,16 @@
 import { basename } from 'node:path';
 import type { Engine } from '../runtime/api.ts';
 import type { Config } from '../runtime/config.ts';
+import type { EngineError } from '../runtime/errors.ts';
 import { startEngineThread } from '../runtime/start-engine-thread.ts';
 import { loadOptions } from './options.ts';
 import { loadLabel, withProgress } from './progress.ts';
 
-/** @throws EngineError as `startEngineThread` */
-export const loadEngine = (config: Config): Promise<Engine> => {
+/**
+ * `onExit` hears of the thread's unexpected end: everything asked of the engine has failed then, and will.
+ * @throws EngineError as `startEngineThread`
+ */
+export const loadEngine = (config: Config, onExit?: (error: EngineError) => void): Promise<Engine> => {
   const name = basename(config.model);
   return withProgress(`loading ${name}`, (setLabel) =>
     startEngineThread(
@@ -17,7 +21,10 @@ export const loadEngine = (config: Config): Promise<Engine> => {
         maxQueue: config.maxQueue,
         ...(config.modelId === undefined ? {} : { modelId: config.modelId }),
       },
-      { onProgress: (progress) => setLabel(loadLabel(name, progress)), ...(onExit === undefined ? {} : { onExit }) },
+      {
+        onProgress: (progress) => setLabel(loadLabel(name, progress)),
+        ...(onExit === undefined ? {} : { onExit }),
+      },
     ),
   );
 };

@@ -38,7 +38,7 @@ export const readConfig = (command: Command): Config => {
   const given = command.opts<Record<string, unknown>>();
   const names = Object.keys(OPTIONS) as OptionName[];
   const flags = Object.fromEntries(names.map((name) => [name, given[toFlag(name).attributeName()]]));
-  const configPath = given['config'];
+  const configPath = given.config;
   const { config, warnings } = loadConfig({
     flags,
     configPath: typeof configPath === 'string' ? configPath : undefined,

@@ -2,6 +2,7 @@
 import { pino } from 'pino';
 import type { Engine } from '../runtime/api.ts';
 import type { Config } from '../runtime/config.ts';
+import type { EngineError } from '../runtime/errors.ts';
 import { createServer } from '../server/app.ts';
 import { loadEngine } from './load-engine.ts';
 
@@ -13,13 +14,18 @@ const MAX_NOT_QUEUED = 256;
 
 /**
  * Serves until told to end; then lets running requests finish. Resolves when the engine is closed.
- * @throws EngineError as `createEngine` and `createServer`
+ * @throws EngineError as `startEngineThread` and `createServer`; also when the engine's thread ends by itself, so that
+ * whatever watches this process can start it again
  */
 export const runServe = async (config: Config): Promise<void> => {
   // Whoever reads stdout wants the URL; the log goes the other way.
   const logger = pino({ level: config.logLevel }, pino.destination({ fd: STDERR, sync: true }));
   const ending = config.keepRunning ? undefined : parentEnd();
-  const engine = await loadEngine(config);
+  let onExit: (error: EngineError) => void = () => {};
+  const engineFailed = new Promise<never>((_, reject) => {
+    onExit = reject;
+  });
+  const engine = await loadEngine(config, (error) => onExit(error));
   try {
     const server = await createServer(engine, {
       host: config.host,
@@ -32,7 +38,7 @@ export const runServe = async (config: Config): Promise<void> => {
       logger,
     });
     greet(engine, server.url, config.apiKeys.length > 0);
-    const reason = await Promise.race([stopSignal(), ...(ending ? [ending.happened] : [])]);
+    const reason = await Promise.race([stopSignal(), engineFailed, ...(ending ? [ending.happened] : [])]);
     logger.info({ reason }, 'stopping');
     await server.drain();
   } finally {

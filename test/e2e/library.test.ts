@@ -19,12 +19,7 @@ const runModule = async (source: string): Promise<{ code: number | null; stdout:
 
 test("the README's library example has at most ten lines, answers, and ends by itself", async () => {
   const example = exampleOf(readFileSync('README.md', 'utf8'));
-  expect(
-    example
-      .trim()
-      .split('\n')
-      .filter((line) => line !== ''),
-  ).toHaveLength(10);
+  expect(example.trim().split('\n').length).toBeLessThanOrEqual(10);
   const hasModel = existsSync(EMBEDDED_MODEL_PATH);
   // Without the embedded model a script takes its place; every other line runs as printed.
   const model = hasModel ? undefined : scriptedModel({ replies: [{ tokens: ['1', ', 2', ', 3'] }] });
