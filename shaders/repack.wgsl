@@ -14,11 +14,22 @@ fn sourceByte(offset: u32) -> u32 {
   return (source[offset / 4u] >> ((offset % 4u) * 8u)) & 0xffu;
 }
 
-fn sourceNibble(part: u32, weight: u32) -> u32 {
+// Blocks begin at any byte. A shift by 32 is undefined, hence two shifts for the upper part.
+fn sourceWord(offset: u32) -> u32 {
+  let shift = (offset % 4u) * 8u;
+  return (source[offset / 4u] >> shift) | ((source[offset / 4u + 1u] << (31u - shift)) << 1u);
+}
+
+// Four neighbouring weights, one to a byte.
+fn sourceNibbles(part: u32, weight: u32) -> u32 {
   let pair = weight / (2u * NIBBLE_DISTANCE);
   let place = weight % (2u * NIBBLE_DISTANCE);
-  let byte = sourceByte(part + pair * NIBBLE_DISTANCE + place % NIBBLE_DISTANCE);
-  return (byte >> (4u * (place / NIBBLE_DISTANCE))) & 0xfu;
+  let bytes = sourceWord(part + pair * NIBBLE_DISTANCE + place % NIBBLE_DISTANCE);
+  return (bytes >> (4u * (place / NIBBLE_DISTANCE))) & 0x0f0f0f0fu;
+}
+
+fn partOf(row: u32, block: u32) -> u32 {
+  return (row * params.blocksPerRow + block) * BLOCK_BYTES + PART_OFFSET;
 }
 
 @compute @workgroup_size(64)
@@ -28,21 +39,25 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) grid:
     return;
   }
   let row = index / params.wordsPerRow;
+  let byteInRow = (index % params.wordsPerRow) * 4u;
   var word = 0u;
-  for (var i = 0u; i < 4u; i++) {
-    let byteInRow = (index % params.wordsPerRow) * 4u + i;
+  if (BYTES_PER_BLOCK % 4u == 0u) {
     let block = byteInRow / BYTES_PER_BLOCK;
+    let byteInPart = byteInRow % BYTES_PER_BLOCK;
     if (block < params.blocksPerRow) {
-      let byteInPart = byteInRow % BYTES_PER_BLOCK;
-      let part = (row * params.blocksPerRow + block) * BLOCK_BYTES + PART_OFFSET;
-      var byte: u32;
+      let part = partOf(row, block);
       if (HAS_NIBBLES) {
-        let weight = (byteInPart / 4u) * 8u + byteInPart % 4u;
-        byte = sourceNibble(part, weight) | (sourceNibble(part, weight + 4u) << 4u);
+        word = sourceNibbles(part, byteInPart * 2u) | (sourceNibbles(part, byteInPart * 2u + 4u) << 4u);
       } else {
-        byte = sourceByte(part + byteInPart);
+        word = sourceWord(part + byteInPart);
       }
-      word |= byte << (8u * i);
+    }
+  } else {
+    for (var i = 0u; i < 4u; i++) {
+      let block = (byteInRow + i) / BYTES_PER_BLOCK;
+      if (block < params.blocksPerRow) {
+        word |= sourceByte(partOf(row, block) + (byteInRow + i) % BYTES_PER_BLOCK) << (8u * i);
+      }
     }
   }
   stream[params.firstWord + index] = word;

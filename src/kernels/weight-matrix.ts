@@ -99,25 +99,41 @@ export const uploadRows = async (
       `${matrix.label}: ${bytes.byteLength} bytes at row ${rowStart} do not fit ${matrix.rows} rows of ${bytesPerRow} bytes`,
     );
   }
+  const write = await rowWriter(device, matrix);
   const rowsPerChunk = Math.floor(STAGING_BYTES / bytesPerRow);
   if (rowsPerChunk < 1) {
     throw new EngineError(
       'model_file_invalid',
-      `${matrix.label}: a row of ${bytesPerRow} bytes is above ${STAGING_BYTES}`,
+      `${matrix.label}: a row has ${bytesPerRow} bytes, allowed ${STAGING_BYTES}`,
     );
   }
-  const staging = await stagingOf(device);
-  const kernels = await Promise.all(matrix.format.streams.map((stream) => repackKernel(device, matrix.format, stream)));
   for (const shard of matrix.shards) {
     const end = Math.min(rowStart + numRows, shard.rowStart + shard.rows);
     for (let row = Math.max(rowStart, shard.rowStart); row < end; row += rowsPerChunk) {
       const count = Math.min(rowsPerChunk, end - row);
       const byteStart = (row - rowStart) * bytesPerRow;
-      writeBytes(device, staging.buffer, bytes.subarray(byteStart, byteStart + count * bytesPerRow));
-      repack(device, matrix, shard, kernels, staging, row - shard.rowStart, count);
+      write(shard, row - shard.rowStart, bytes.subarray(byteStart, byteStart + count * bytesPerRow));
       await throttle(device, count * bytesPerRow);
     }
   }
+};
+
+/** Puts whole GGUF rows, no more than the staging buffer holds, at a shard's row. */
+type RowWriter = (shard: WeightShard, firstRow: number, bytes: Uint8Array) => void;
+
+const rowWriter = async (device: GpuDevice, matrix: WeightMatrix): Promise<RowWriter> => {
+  const bytesPerRow = rowBytes(matrix.format, matrix.columns);
+  const onlyStream = streamOfWholeRows(matrix);
+  if (onlyStream) {
+    return (shard, firstRow, bytes) =>
+      writeBytes(device, shard.streams[onlyStream.name]!.buffer, firstRow * bytesPerRow, bytes);
+  }
+  const staging = await stagingOf(device);
+  const kernels = await Promise.all(matrix.format.streams.map((stream) => repackKernel(device, matrix.format, stream)));
+  return (shard, firstRow, bytes) => {
+    writeBytes(device, staging.buffer, 0, bytes);
+    repack(device, matrix, shard, kernels, staging, firstRow, bytes.byteLength / bytesPerRow);
+  };
 };
 
 /** Frees the matrix's memory at once; no submitted work may still need it. */
@@ -126,6 +142,15 @@ export const destroyWeightMatrix = (device: GpuDevice, matrix: WeightMatrix): vo
     for (const tensor of Object.values(shard.streams)) device.destroyBuffer(tensor.buffer);
   }
 };
+
+/** The stream that keeps rows just as the file does, if there is one: F32 and F16 rows that need no padding. */
+const streamOfWholeRows = ({ format, columns }: WeightMatrix): WeightStream | undefined =>
+  format.streams.find(
+    (stream) =>
+      stream.bytesPerBlock === format.blockBytes &&
+      stream.nibbleDistance === undefined &&
+      streamRowBytes(format, stream, columns) === rowBytes(format, columns),
+  );
 
 const repackKernel = (device: GpuDevice, format: QuantFormat, stream: WeightStream): Promise<Kernel> =>
   Kernel.compile(device, 'repack', {
@@ -168,25 +193,28 @@ const repack = (
 
 const stagingTensors = new WeakMap<GpuDevice, Promise<Tensor>>();
 
-/** One staging buffer a device, reused by every upload: writes and repacks are ordered by the queue. */
+/**
+ * One staging buffer a device, reused by every upload: writes and repacks are ordered by the queue. A word longer than what
+ * is written, since the kernel reads words at any byte.
+ */
 const stagingOf = (device: GpuDevice): Promise<Tensor> => {
   let staging = stagingTensors.get(device);
   if (!staging) {
-    staging = createTensor(device, 'u32', [STAGING_BYTES / 4], 'upload staging');
+    staging = createTensor(device, 'u32', [STAGING_BYTES / 4 + 1], 'upload staging');
     stagingTensors.set(device, staging);
   }
   return staging;
 };
 
 /** `writeBuffer` takes whole words, rows may end within one. */
-const writeBytes = (device: GpuDevice, buffer: GPUBuffer, bytes: Uint8Array): void => {
+const writeBytes = (device: GpuDevice, buffer: GPUBuffer, byteOffset: number, bytes: Uint8Array): void => {
   const whole = bytes.byteLength & ~3;
   const { queue } = device.device;
-  if (whole > 0) queue.writeBuffer(buffer, 0, bytes.buffer, bytes.byteOffset, whole);
+  if (whole > 0) queue.writeBuffer(buffer, byteOffset, bytes.buffer, bytes.byteOffset, whole);
   if (whole === bytes.byteLength) return;
   const tail = new Uint8Array(4);
   tail.set(bytes.subarray(whole));
-  queue.writeBuffer(buffer, whole, tail);
+  queue.writeBuffer(buffer, byteOffset + whole, tail);
 };
 
 const bytesInFlight = new WeakMap<GpuDevice, number>();
