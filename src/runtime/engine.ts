@@ -257,7 +257,8 @@ export class LocalEngine implements Engine {
     this.#runner = undefined;
     this.#totals.deviceLosses++;
     this.#scheduler.reset();
-    await lost.close();
+    // What a lost device says when it is closed is of no use to anybody.
+    await lost.close().catch(() => undefined);
   }
 
   async #rebuild(): Promise<ModelRunner> {

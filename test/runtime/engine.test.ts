@@ -321,6 +321,40 @@ describe('abort', () => {
   });
 });
 
+test('hundreds of requests, some aborted at any moment, leave no block in use and get their own text', async () => {
+  const replies = Array.from({ length: 8 }, (_, index) => ({
+    when: `^${index}`,
+    tokens: Array.from({ length: 10 + 7 * index }, (_, count) => `${index}.${count} `),
+  }));
+  const engine = await startEngine({ contextLength: 256, replies }, { numBlocks: 24, maxRunning: 6, maxQueue: 1000 });
+  let numWhole = 0;
+  await Promise.all(
+    Array.from({ length: 400 }, async (_, index) => {
+      const abort = new AbortController();
+      const reply = replies[index % 8]!;
+      const leaveAfter = index % 3 === 0 ? (index * 7) % 13 : Number.POSITIVE_INFINITY;
+      const prompt = `${index % 8}${'shared prefix '.repeat(index % 5)}${index}`;
+      const texts: string[] = [];
+      try {
+        const generation = await generate(engine, prompt, {}, abort.signal);
+        if (index % 17 === 0) abort.abort();
+        for await (const event of generation.events) {
+          if (event.type === 'text') texts.push(event.text);
+          if (texts.length >= leaveAfter) return;
+        }
+        numWhole++;
+        expect(texts).toEqual(reply.tokens);
+      } catch (error) {
+        expect(error).toMatchObject({ code: 'aborted' });
+        expect(index % 17).toBe(0);
+      }
+    }),
+  );
+  expect(numWhole).toBeGreaterThan(200);
+  expect(engine.stats()).toMatchObject({ running: 0, waiting: 0, kvBlocksUsed: 0 });
+  expect(engine.stats().preemptions).toBeGreaterThan(0);
+});
+
 describe('a failed step', () => {
   test('fails what is in it; the device is rebuilt and the queue goes on', async () => {
     let numRebuilt = 0;
