@@ -23,8 +23,8 @@ const SHARING_LANES = 8;
 const canShare = (device: GpuDevice): boolean =>
   device.subgroupMinSize === SHARING_LANES && device.subgroupMaxSize === SHARING_LANES;
 
-/** A second row takes eight more loads of F32 weights: it gains little and doubles the time to compile. */
-const threadRows = (format: QuantFormat): number => (format.blockBytes / format.blockLength >= 4 ? 1 : 2);
+/** A second row of wide weights gains nothing over its loads, and doubles the time to compile. */
+const threadRows = (format: QuantFormat): number => (format.blockBytes / format.blockLength >= 2 ? 1 : 2);
 
 /** On lavapipe, 4 × 4 gains up to a third over 2 × 4 and doubles the time to compile. */
 const threadTile = (device: GpuDevice, rowTile: number, tokenTile: number): MatmulVariant => ({
