@@ -24,7 +24,7 @@ export interface ChatTemplateTokens {
 
 type Variables = Record<string, unknown>;
 
-const RENDER_LIMIT_MS = 5000;
+const RENDER_LIMIT_MS = 2000;
 /** Where the message to be continued ends: no character, so in no text, yet no white space that a template would trim. */
 const END_MARK = '\ufdd0';
 const OPEN_REASONING = /<think>\s*$/;
@@ -60,8 +60,8 @@ export class ChatTemplate {
     });
     const folded = foldMessages(messages, this.#abilities);
     const variables: Variables = { ...templateArguments };
-    if (prompt.enableThinking !== undefined) variables['enable_thinking'] = prompt.enableThinking;
-    if (prompt.reasoningEffort !== undefined) variables['reasoning_effort'] = prompt.reasoningEffort;
+    if (prompt.enableThinking !== undefined) variables.enable_thinking = prompt.enableThinking;
+    if (prompt.reasoningEffort !== undefined) variables.reasoning_effort = prompt.reasoningEffort;
     try {
       const text = prompt.continueFinalMessage
         ? this.#continued(folded, variables)
@@ -99,7 +99,7 @@ export class ChatTemplate {
   #render(messages: readonly TemplateMessage[], variables: Variables, tools = this.#tools): string {
     const { bosText, eosText } = this.#tokens;
     const items: Variables = { ...variables, messages, bos_token: bosText, eos_token: eosText };
-    if (tools) items['tools'] = tools;
+    if (tools) items.tools = tools;
     return limited(() => this.#template.render(items));
   }
 
@@ -150,7 +150,7 @@ const limited = <Value>(work: () => Value): Value =>
     () =>
       new EngineError(
         'model_unsupported',
-        `the model's chat template ran longer than ${RENDER_LIMIT_MS} ms and was stopped; use another template or /v1/completions`,
+        `the model's chat template ran longer than ${RENDER_LIMIT_MS} ms and was stopped; use /v1/completions`,
       ),
   );
 

@@ -21,14 +21,15 @@ export interface WorkerPoolOptions {
   readonly numThreads: number;
   /** Length of a row of logits where it is more than the tokenizer's tokens (padding). */
   readonly vocabularySize?: number;
+  /** A prompt thread that needs more is ended and its prompt refused: chat templates are not trusted. */
+  readonly promptHeapMebibytes?: number;
 }
 
 /** Rows worth a thread of their own: below this a second round trip costs more than it saves. */
 const SHARD_COST = 16;
 const WHOLE_ROW_COST = 8;
 const PROMPT_IDLE_MS = 60_000;
-/** A prompt thread that needs more is ended: chat templates are not trusted. */
-const MAX_HEAP_MEBIBYTES = 2048;
+const DEFAULT_HEAP_MEBIBYTES = 2048;
 
 /**
  * Starts the threads and waits until they know the tokenizer.
@@ -50,7 +51,8 @@ export class WorkerPool {
   readonly #promptThreads: Piscina;
   readonly #stepThreads: Piscina;
 
-  constructor({ definition, numThreads, vocabularySize = 0 }: WorkerPoolOptions) {
+  constructor(options: WorkerPoolOptions) {
+    const { definition, numThreads, vocabularySize = 0, promptHeapMebibytes = DEFAULT_HEAP_MEBIBYTES } = options;
     const { url, execArgv } = threadEntry(import.meta.url, './worker');
     const setup: ThreadSetup = {
       definition,
@@ -63,7 +65,7 @@ export class WorkerPool {
       workerData: setup,
       minThreads: 1,
       idleTimeout: PROMPT_IDLE_MS,
-      resourceLimits: { maxOldGenerationSizeMb: MAX_HEAP_MEBIBYTES },
+      resourceLimits: { maxOldGenerationSizeMb: promptHeapMebibytes },
     });
     // Steps need no merges and no template: half of what a thread would keep.
     const stepSetup = { ...setup, definition: forSteps(definition) };
@@ -94,10 +96,11 @@ export class WorkerPool {
 
   /** Has one thread of each kind load the tokenizer. @throws as `createWorkerPool` */
   async warm(): Promise<void> {
-    const prepared = run<undefined>(this.#promptThreads, 'prepare', null);
-    const stepped = run<RowResult[]>(this.#stepThreads, 'nextTokens', []);
-    unwrap(await prepared);
-    unwrap(await stepped);
+    const loads = [
+      run<unknown>(this.#promptThreads, 'prepare', null),
+      run<unknown>(this.#stepThreads, 'nextTokens', []),
+    ];
+    for (const result of await Promise.all(loads)) unwrap(result);
   }
 
   /** Ends the threads; tasks in flight fail. */

@@ -20,10 +20,9 @@ export const withTimeLimit = <Value>(work: () => Value, limitMs: number, onLimit
   try {
     call.runInContext(context, { timeout: limitMs });
   } catch (error) {
-    // Only the interruption comes out here: it cannot be caught inside.
-    throw error instanceof Error && 'code' in error && error.code === 'ERR_SCRIPT_EXECUTION_TIMEOUT'
-      ? onLimit()
-      : error;
+    // Of work's own errors none comes out here. The interruption is an object of the context: no instance of our Error.
+    if (Object(error).code === 'ERR_SCRIPT_EXECUTION_TIMEOUT') throw onLimit();
+    throw error;
   }
   if (result === undefined) throw new Error('the work did not run');
   if ('error' in result) throw result.error;

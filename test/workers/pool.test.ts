@@ -1,0 +1,164 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { ChatPrompt } from '../../src/runtime/api.ts';
+import { DEFAULT_SAMPLING } from '../../src/runtime/sampling.ts';
+import { createNextToken } from '../../src/workers/next-token.ts';
+import { createWorkerPool, type SampleRow, type WorkerPool } from '../../src/workers/pool.ts';
+import { threadEntry } from '../../src/workers/thread-entry.ts';
+import type { ByteDefinition, VocabularyDefinition } from '../../src/workers/tokenizer/definition.ts';
+
+const bytes: ByteDefinition = {
+  model: 'bytes',
+  roleTokenIds: { system: 256, developer: 257, user: 258, assistant: 259, tool: 260 },
+  endTokenIds: [261],
+  extraTokens: [...new Array(6).fill(new Uint8Array()), Buffer.from('Hel'), Uint8Array.of(0xf0, 0x9f)],
+  addBos: false,
+  addEos: false,
+};
+
+const vocabulary = (rest: Partial<VocabularyDefinition>): VocabularyDefinition => ({
+  model: 'llama',
+  tokens: ['<unk>', '<s>', '</s>', '▁', 'a', 'b', 'ab'],
+  tokenTypes: [2, 3, 3, 1, 1, 1, 1],
+  scores: [0, 0, 0, -3, -2, -2, -1],
+  bosTokenId: 1,
+  unknownTokenId: 0,
+  endTokenIds: [2],
+  addBos: true,
+  addEos: false,
+  addSpacePrefix: false,
+  ...rest,
+});
+
+const chat = (text: string, rest: Partial<ChatPrompt> = {}): ChatPrompt => ({
+  kind: 'chat',
+  messages: [{ role: 'user', content: text }],
+  continueFinalMessage: false,
+  ...rest,
+});
+
+const row = (source: SampleRow['source'], rest: Partial<SampleRow> = {}): SampleRow => ({
+  source,
+  sampling: DEFAULT_SAMPLING,
+  seed: 1,
+  index: 0,
+  pending: new Uint8Array(),
+  ...rest,
+});
+
+describe('a pool for a scripted model', () => {
+  let pool: WorkerPool;
+  beforeAll(async () => {
+    pool = await createWorkerPool({ definition: bytes, numThreads: 2 });
+  });
+  afterAll(() => pool.close());
+
+  test('turns a conversation into role markers and bytes', async () => {
+    const prompt = chat('', {
+      messages: [
+        { role: 'system', content: 'A' },
+        { role: 'user', content: 'é' },
+      ],
+    });
+    const { tokenIds, reasoningOpened } = await pool.prepare(prompt);
+    expect([...tokenIds]).toEqual([256, 65, 258, 0xc3, 0xa9, 259]);
+    expect(reasoningOpened).toBe(false);
+  });
+
+  test('leaves a message open that is to be continued', async () => {
+    const messages = [{ role: 'assistant' as const, content: [{ type: 'text' as const, text: 'B' }] }];
+    expect([...(await pool.prepare(chat('', { messages, continueFinalMessage: true }))).tokenIds]).toEqual([259, 66]);
+  });
+
+  test('passes token ids through and writes texts byte by byte', async () => {
+    expect([...(await pool.prepare({ kind: 'tokens', tokenIds: [7, 300] })).tokenIds]).toEqual([7, 300]);
+    expect([...(await pool.prepare({ kind: 'text', text: 'ab' })).tokenIds]).toEqual([97, 98]);
+  });
+
+  test('says the text of tokens, and which one ends the turn', async () => {
+    const greedy = { ...DEFAULT_SAMPLING, temperature: 0 };
+    const rows = [262, 263, 261].map((tokenId) => row({ kind: 'token', tokenId }, { sampling: greedy }));
+    expect(await pool.nextTokens(rows)).toEqual([
+      { tokenId: 262, text: 'Hel', pending: new Uint8Array(), endOfTurn: false },
+      { tokenId: 263, text: '', pending: Uint8Array.of(0xf0, 0x9f), endOfTurn: false },
+      { tokenId: 261, text: '', pending: new Uint8Array(), endOfTurn: true },
+    ]);
+    expect(await pool.flush(Uint8Array.of(0xf0, 0x9f))).toBe('\ufffd');
+    expect(await pool.nextTokens([])).toEqual([]);
+  });
+
+  test('gives every row of a large step what it would get alone, in order', async () => {
+    const size = 256 + bytes.extraTokens.length;
+    const logitsOf = (seed: number) => Float32Array.from({ length: size }, (_, id) => Math.sin(seed * 31 + id * 7));
+    const rows = (): SampleRow[] =>
+      Array.from({ length: 50 }, (_, seed) =>
+        seed % 3 === 0
+          ? row({ kind: 'token', tokenId: seed }, { sampling: { ...DEFAULT_SAMPLING, temperature: 0 } })
+          : row({ kind: 'logits', logits: logitsOf(seed) }, { seed, index: seed }),
+      );
+    const alone = createNextToken(bytes, size);
+    expect(await pool.nextTokens(rows())).toEqual(rows().map(alone));
+  });
+
+  test('fails one step with its cause and goes on', async () => {
+    const broken = row({ kind: 'logits', logits: new Float32Array(4).fill(Number.NaN) });
+    await expect(pool.nextTokens([broken])).rejects.toMatchObject({ name: 'EngineError', code: 'internal' });
+    expect(
+      await pool.nextTokens([
+        row({ kind: 'logits', logits: Float32Array.of(0, 9) }, { sampling: { ...DEFAULT_SAMPLING, topK: 1 } }),
+      ]),
+    ).toMatchObject([{ tokenId: 1 }]);
+  });
+});
+
+describe('a pool for a model with a vocabulary', () => {
+  test('keeps the code and the field of an error', async () => {
+    const source = "{{ raise_exception('not like this') }}";
+    const pool = await createWorkerPool({ definition: vocabulary({ chatTemplate: source }), numThreads: 1 });
+    await expect(pool.prepare(chat('a'))).rejects.toMatchObject({
+      name: 'EngineError',
+      code: 'invalid_request',
+      details: { param: 'messages' },
+    });
+    expect([...(await pool.prepare({ kind: 'text', text: 'ab' })).tokenIds]).toEqual([1, 6]);
+    await pool.close();
+  });
+
+  test('puts BOS once before a prompt, whether the template has it or not', async () => {
+    for (const chatTemplate of ['{{ messages[0].content }}', '{{ bos_token + messages[0].content }}']) {
+      const pool = await createWorkerPool({ definition: vocabulary({ chatTemplate }), numThreads: 1 });
+      expect([...(await pool.prepare(chat('ab'))).tokenIds]).toEqual([1, 6]);
+      expect([...(await pool.prepare(chat('<s>'))).tokenIds].filter((id) => id === 1)).toHaveLength(1);
+      await pool.close();
+    }
+  });
+
+  test('names the completions route where there is no chat template', async () => {
+    const pool = await createWorkerPool({ definition: vocabulary({}), numThreads: 1 });
+    await expect(pool.prepare(chat('a'))).rejects.toThrow(/no chat template; use \/v1\/completions/);
+    await pool.close();
+  });
+
+  test('does not start with a tokenizer that nothing here reads', async () => {
+    const definition = vocabulary({ model: 'gpt2', merges: ['a b'], preTokenizer: 'from-the-future' });
+    await expect(createWorkerPool({ definition, numThreads: 1 })).rejects.toMatchObject({ code: 'model_unsupported' });
+  });
+
+  test('lives on when a template has used up its thread’s memory or time', async () => {
+    const chatTemplate =
+      "{% set ns = namespace(x=1) %}{% if messages[0].content == 'big' %}{% for a in range(1000) %}{% for b in range(1000) %}" +
+      '{% set ns.x = [ns.x, range(100)] %}{% endfor %}{% endfor %}{% endif %}ab';
+    const definition = vocabulary({ chatTemplate });
+    const pool = await createWorkerPool({ definition, numThreads: 1, promptHeapMebibytes: 96 });
+    await expect(pool.prepare(chat('big'))).rejects.toMatchObject({ name: 'EngineError' });
+    expect([...(await pool.prepare(chat('small'))).tokenIds]).toEqual([1, 6]);
+    await pool.close();
+  });
+});
+
+test('a thread’s entry lies beside its caller, in a checkout and in a build', () => {
+  expect(threadEntry('file:///x/dist/workers/pool.js', './worker')).toEqual({
+    url: new URL('file:///x/dist/workers/worker.js'),
+    execArgv: [],
+  });
+  expect(threadEntry(import.meta.url, './worker').url.href.endsWith('/test/workers/worker.ts')).toBe(true);
+});
