@@ -37,8 +37,10 @@ export const runServe = async (config: Config): Promise<void> => {
       logLevel: config.logLevel,
       logger,
     });
+    // Before the greeting: whoever reads it may send a signal at once.
+    const stopped = stopSignal();
     greet(engine, server.url, config.apiKeys.length > 0);
-    const reason = await Promise.race([stopSignal(), engineFailed, ...(ending ? [ending.happened] : [])]);
+    const reason = await Promise.race([stopped, engineFailed, ...(ending ? [ending.happened] : [])]);
     logger.info({ reason }, 'stopping');
     await server.drain();
   } finally {

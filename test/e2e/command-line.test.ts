@@ -92,7 +92,7 @@ test('ends a piped chat with an error when a turn fails', async () => {
   const model = scriptedModel({ replies: [{ tokens: ['a'], failAfterTokens: 0 }] });
   const { code, stderr } = await firstlight(['chat', '--model', model], { stdin: 'Hello\n' });
   expect(code).toBe(1);
-  expect(stderr).toMatch(/^error: .*failAfterTokens/);
+  expect(stderr).toMatch(/^error: .*failAfterTokens/m);
 });
 
 const ORACLES = ['llama3-q8_0', 'llama3-q4_0'].filter((name) => testData(`oracles/${name}.gguf`) !== undefined);

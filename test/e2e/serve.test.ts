@@ -99,10 +99,11 @@ test.each(['SIGTERM', 'SIGINT'] as const)('on %s finishes running streams, then 
   const server = await startServer(['--model', scriptedModel(lasting)]);
   const { rest } = await begin(await chat(server));
   server.child.kill(signal);
-  const text = await rest;
-  expect(chatText(text)).toBe(lastingText);
+  const text = await rest.catch((error: unknown) => String(error));
+  const { code, stderr } = await server.finished;
+  expect(chatText(text), stderr).toBe(lastingText);
   expect(text).toContain('data: [DONE]');
-  expect((await server.finished).code).toBe(0);
+  expect(code).toBe(0);
 });
 
 test('exits with 130 on a second SIGINT, without waiting', async () => {

@@ -28,6 +28,9 @@ const environmentOf = (added: Readonly<Record<string, string>> = {}): NodeJS.Pro
   return { ...Object.fromEntries(inherited), ...added };
 };
 
+/** The command's own words: what set-up says before it, when sources have changed since the last build, is not tested here. */
+const withoutSetup = (stderr: string): string => stderr.replaceAll(/^firstlight: .*\n/gm, '');
+
 const collect = (child: ChildProcess) => {
   const output = { stdout: '', stderr: '' };
   for (const name of ['stdout', 'stderr'] as const) {
@@ -36,7 +39,7 @@ const collect = (child: ChildProcess) => {
     });
   }
   const finished = new Promise<Finished>((resolve) => {
-    child.once('close', (code) => resolve({ code, ...output }));
+    child.once('close', (code) => resolve({ code, stdout: output.stdout, stderr: withoutSetup(output.stderr) }));
   });
   return { output, finished };
 };
