@@ -66,7 +66,9 @@ export class ChatTemplate {
       const text = prompt.continueFinalMessage
         ? this.#continued(folded, variables)
         : this.#render(folded, { ...variables, add_generation_prompt: true });
-      return { segments: restore(text), reasoningOpened: OPEN_REASONING.test(text) };
+      const continued = prompt.continueFinalMessage ? (folded.at(-1)?.content ?? '') : '';
+      const reasoningOpened = OPEN_REASONING.test(text) || isWithinReasoning(continued);
+      return { segments: restore(text), reasoningOpened };
     } catch (cause) {
       if (cause instanceof EngineError) throw cause;
       const reason = cause instanceof Error ? cause.message : String(cause);
@@ -131,6 +133,9 @@ export class ChatTemplate {
     };
   }
 }
+
+/** True when an answer so far has opened a reasoning block and not closed it. */
+const isWithinReasoning = (answer: string): boolean => answer.lastIndexOf('<think>') > answer.lastIndexOf('</think>');
 
 /** A message's parts as one text. */
 export const contentText = (content: ChatMessage['content']): string =>

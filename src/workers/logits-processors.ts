@@ -8,10 +8,6 @@ export const changesLogits = (sampling: SamplingParameters): boolean =>
   sampling.presencePenalty !== 0 ||
   sampling.frequencyPenalty !== 0;
 
-/** True when penalties need to know which tokens came before. */
-export const needsHistory = (sampling: SamplingParameters): boolean =>
-  sampling.repetitionPenalty !== 1 || sampling.presencePenalty !== 0 || sampling.frequencyPenalty !== 0;
-
 /**
  * Applies penalties and biases to a row of logits in place. The repetition penalty looks at prompt and answer
  * (Keskar et al. 2019), presence and frequency at the answer alone (OpenAI). Ids outside the row are ignored.

@@ -122,6 +122,17 @@ describe('conversations that a template does not take as they are', () => {
   });
 });
 
+describe('reasoning', () => {
+  const opened = (content: string) =>
+    render(open(CHATML), [user('a <think>'), assistant(content)], { continueFinalMessage: true }).reasoningOpened;
+  test('is open where the answer to be continued stands within it', () => {
+    expect(opened('<think>\nfirst')).toBe(true);
+    expect(opened('<think>')).toBe(true);
+    expect(opened('<think>\nfirst</think>\nthen')).toBe(false);
+    expect(opened('then')).toBe(false);
+  });
+});
+
 describe('a caller’s text', () => {
   const literals = (messages: readonly ChatMessage[], source = CHATML) =>
     render(open(source), messages)
