@@ -63,7 +63,7 @@ export class Access {
     if (origin === undefined || this.#allowsOrigin(origin) || this.#isSameOrigin(origin, host)) return;
     throw new EngineError(
       'forbidden',
-      `pages from origin '${origin}' may not call this server: add the origin to the server's CORS list`,
+      `pages from origin '${origin}' may not call this server: allow it with --cors-origin ORIGIN`,
     );
   }
 

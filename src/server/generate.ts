@@ -61,19 +61,20 @@ const collect = async (exchange: GenerateExchange, queue: EventQueue, reply: Rep
 };
 
 const stream = async (context: GenerateContext, encoder: Encoder, queue: EventQueue, reply: Reply): Promise<void> => {
-  const response = reply.stream(SSE_HEADERS);
-  const writer = new StreamWriter(response, queue);
+  const writer = new StreamWriter(reply, queue);
   const pings = setInterval(() => writer.ping(encoder), context.pingIntervalMs);
   try {
+    await writer.write(encoder.begin());
     for (let next = await queue.next(); next !== undefined; next = await queue.next()) {
       await writer.write(encode(encoder, next));
     }
     await writer.write(encoder.end());
   } catch (error) {
+    if (!reply.hasBegun) throw error;
     await writer.write(encoder.failure(context.toEngineError(error, reply)));
   } finally {
     clearInterval(pings);
-    response.end();
+    writer.end();
   }
 };
 
@@ -81,18 +82,21 @@ const encode = (encoder: Encoder, { choice, event }: ChoiceEvent): string => enc
 
 /** Writes frames in order; while the client is behind, waits and lets the queue join what comes. */
 class StreamWriter {
-  readonly #response: HttpResponse;
+  readonly #reply: Reply;
   readonly #queue: EventQueue;
+  /** From the first frame on: until then an error can still have a status of its own. */
+  #response: HttpResponse | undefined;
   #isSilent = true;
 
-  constructor(response: HttpResponse, queue: EventQueue) {
-    this.#response = response;
+  constructor(reply: Reply, queue: EventQueue) {
+    this.#reply = reply;
     this.#queue = queue;
   }
 
   async write(frames: string): Promise<void> {
     if (frames === '') return;
     this.#isSilent = false;
+    this.#response ??= this.#reply.stream(SSE_HEADERS);
     if (this.#response.write(frames)) return;
     this.#queue.isPaused = true;
     await this.#response.drained();
@@ -103,5 +107,9 @@ class StreamWriter {
   ping(encoder: Encoder): void {
     if (this.#isSilent && !this.#queue.isPaused) void this.write(encoder.ping());
     this.#isSilent = true;
+  }
+
+  end(): void {
+    this.#response?.end();
   }
 }

@@ -126,7 +126,7 @@ describe.each(SDKS)('%s', (_name, Sdk) => {
 });
 
 const stream = async (url: string, body: object): Promise<readonly (readonly [string, unknown])[]> => {
-  const answer = await fetch(`${url}/v1/messages`, {
+  const answer = await fetch(`${url}/v1/messages?beta=true`, {
     method: 'POST',
     body: JSON.stringify({ model: 'scripted', max_tokens: 50, stream: true, ...body }),
   });
@@ -206,4 +206,17 @@ test('reports stop sequences and max tokens by name', async () => {
   expect(await message({ max_tokens: 3 })).toEqual(['1, 2', 'max_tokens', null]);
   expect(await message({ messages: ask('full') })).toEqual(['no more room', 'max_tokens', null]);
   expect(await message({ max_tokens: 0 })).toEqual([undefined, 'max_tokens', null]);
+});
+
+test('counts what came from the cache apart from the input', async () => {
+  const { url } = await serve(SCRIPT);
+  const body = { model: 'scripted', max_tokens: 9, messages: ask(`Count to 3. ${'Please. '.repeat(20)}`) };
+  const usage = async () => ((await post(`${url}/v1/messages`, body)).body as Anthropic.Message).usage;
+  const first = await usage();
+  const second = await usage();
+  expect(first.cache_read_input_tokens).toBe(0);
+  expect(second.cache_read_input_tokens).toBeGreaterThan(0);
+  expect(second.input_tokens + (second.cache_read_input_tokens ?? 0)).toBe(first.input_tokens);
+  const [[, start] = []] = await stream(url, body);
+  expect(start).toMatchObject({ message: { usage: { input_tokens: second.input_tokens } } });
 });

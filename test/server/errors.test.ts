@@ -3,6 +3,7 @@ import { expect, test } from 'vitest';
 import { EngineError, ERROR_CODES } from '../../src/runtime/errors.ts';
 import { DIALECTS } from '../../src/server/dialects/index.ts';
 import { post, type Script, serve } from '../support/serve.ts';
+import { TokenGate, until } from '../support/token-gate.ts';
 import { expectSchema } from '../support/vendor-schemas.ts';
 
 const SCRIPT: Script = { contextLength: 100, replies: [{ tokens: ['ok'] }] };
@@ -207,20 +208,21 @@ test('a body that is no JSON, or no object, is refused without being quoted', as
 });
 
 test('a full queue answers 429 to OpenAI clients and 529 to Anthropic clients, with Retry-After', async () => {
-  const { url, engine } = await serve(SCRIPT);
-  engine.maxQueue = 0;
-  const openai = await post(`${url}/v1/chat/completions`, { model: 'scripted', messages: hi });
-  expect([openai.status, openai.headers.get('retry-after'), openai.body]).toMatchObject([
-    429,
-    '2',
-    { error: { code: 'rate_limit_exceeded' } },
-  ]);
-  const anthropic = await post(`${url}/v1/messages`, { model: 'scripted', max_tokens: 5, messages: hi });
-  expect([anthropic.status, anthropic.headers.get('retry-after'), anthropic.body]).toMatchObject([
-    529,
-    '2',
-    { error: { type: 'overloaded_error' } },
-  ]);
+  const gate = new TokenGate();
+  const { beforeToken } = gate;
+  const { url, engine } = await serve(SCRIPT, { beforeToken, engine: { maxRunning: 1, maxQueue: 1 } });
+  const chat = { model: 'scripted', messages: hi };
+  const running = post(`${url}/v1/chat/completions`, chat);
+  await until(() => engine.stats().running === 1);
+  const waiting = post(`${url}/v1/chat/completions`, chat);
+  await until(() => engine.stats().waiting === 1);
+  const openai = await post(`${url}/v1/chat/completions`, { ...chat, stream: true });
+  expect([openai.status, openai.body]).toMatchObject([429, { error: { code: 'rate_limit_exceeded' } }]);
+  const anthropic = await post(`${url}/v1/messages`, { ...chat, max_tokens: 5, stream: true });
+  expect([anthropic.status, anthropic.body]).toMatchObject([529, { error: { type: 'overloaded_error' } }]);
+  for (const { headers } of [openai, anthropic]) expect(headers.get('retry-after')).toMatch(/^[1-9]\d*$/);
+  gate.open();
+  expect([(await running).status, (await waiting).status]).toEqual([200, 200]);
 });
 
 test('every error code has a status and a body in every dialect', () => {

@@ -10,6 +10,7 @@ const SCRIPT: Script = {
   reasoningFormat: 'think',
   replies: [
     { when: 'think', tokens: ['<think>', 'Hm', 'm.', '</think>', 'So', ' 4'] },
+    { when: 'emoji', tokens: ['a', { base64: '8J+Y' }, { base64: 'gA==' }, 'b'] },
     { when: 'long', tokens: ['a', 'b', 'c', 'd'], finish: 'length' },
     { when: 'break', tokens: ['one', 'two', 'three'], failAfterTokens: 2 },
     { tokens: ['1', ', ', '2', ', ', '3'] },
@@ -243,4 +244,35 @@ test('ends before a stop string, at max tokens, and prefers max_completion_token
       unknown_field: {},
     }),
   ).toEqual(['1, 2, 3', 'stop']);
+});
+
+test('sends only whole characters, and the bytes of their parts where asked', async () => {
+  const { url } = await serve(SCRIPT);
+  const body = { model: 'scripted', messages: ask('emoji'), logprobs: true };
+  const answer = await fetch(`${url}/v1/chat/completions`, {
+    method: 'POST',
+    body: JSON.stringify({ ...body, stream: true }),
+  });
+  const chunks = parseSse(await answer.text()).map(([, data]) => data as OpenAI.ChatCompletionChunk);
+  const contents = chunks.flatMap(({ choices }) => choices?.map(({ delta }) => delta.content ?? '') ?? []);
+  expect(contents.filter((content) => content !== '')).toEqual(['a', '😀', 'b']);
+  const { choices } = (await post(`${url}/v1/chat/completions`, body)).body as OpenAI.ChatCompletion;
+  const tokens = choices[0]?.logprobs?.content?.map(({ token, bytes }) => [token, bytes]);
+  expect(tokens).toEqual([
+    ['a', [0x61]],
+    ['bytes:\\xf0\\x9f\\x98', [0xf0, 0x9f, 0x98]],
+    ['bytes:\\x80', [0x80]],
+    ['b', [0x62]],
+  ]);
+});
+
+test('says how much of the prompt came from the cache', async () => {
+  const { url } = await serve(SCRIPT);
+  const body = { model: 'scripted', messages: ask(`Count to 3. ${'Please. '.repeat(20)}`) };
+  const usage = async () => ((await post(`${url}/v1/chat/completions`, body)).body as OpenAI.ChatCompletion).usage;
+  const first = await usage();
+  const second = await usage();
+  expect(first?.prompt_tokens_details?.cached_tokens).toBe(0);
+  expect(second?.prompt_tokens_details?.cached_tokens).toBeGreaterThan(0);
+  expect(second?.prompt_tokens).toBe(first?.prompt_tokens);
 });

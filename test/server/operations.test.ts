@@ -1,5 +1,5 @@
 /** Running the server: routes, health, metrics, logs, limits and the way it ends. */
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { RawClient } from '../support/raw-client.ts';
 import { post, type Script, serve } from '../support/serve.ts';
 import { TokenGate, until } from '../support/token-gate.ts';
@@ -47,6 +47,10 @@ describe.each(TRANSPORTS)('over %s', (transport) => {
 
   test('health turns degraded above nine tenths of the KV pool', async () => {
     const { url, engine } = await serve(SCRIPT, { transport });
+    const { stats: realStats } = engine;
+    onTestFinished(() => {
+      engine.stats = realStats;
+    });
     const stats = engine.stats();
     const health = async (path: string) => {
       const answer = await fetch(url + path);
@@ -62,7 +66,7 @@ describe.each(TRANSPORTS)('over %s', (transport) => {
 
   test('draining lets streams end, refuses what comes anew, then closes', async () => {
     const gate = new TokenGate();
-    const { url, server } = await serve(SCRIPT, { transport }, gate.beforeToken);
+    const { url, server } = await serve(SCRIPT, { transport, beforeToken: gate.beforeToken });
     gate.allow(1);
     const kept = await RawClient.open(server.port);
     kept.send('GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n');
@@ -80,7 +84,7 @@ describe.each(TRANSPORTS)('over %s', (transport) => {
     kept.send('GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n');
     await kept.until(/\r\n\r\n\{"status":"ok"\}$/);
     await expect(fetch(`${url}/health`)).rejects.toThrow();
-    gate.allow(3);
+    gate.open();
     await drained;
     await streaming.closed();
     expect(streaming.received).toContain('data: [DONE]\n\n');
@@ -89,14 +93,14 @@ describe.each(TRANSPORTS)('over %s', (transport) => {
 
   test('at the limit of requests in flight, answers 429 and 529 with Retry-After, and recovers', async () => {
     const gate = new TokenGate();
-    const { url, engine } = await serve(SCRIPT, { transport, maxConcurrentRequests: 1 }, gate.beforeToken);
+    const { url, engine } = await serve(SCRIPT, { transport, maxConcurrentRequests: 1, beforeToken: gate.beforeToken });
     const running = post(`${url}/v1/chat/completions`, chat);
     await until(() => engine.stats().running === 1);
     const openai = await post(`${url}/v1/chat/completions`, chat);
     expect([openai.status, openai.headers.get('retry-after')]).toEqual([429, '1']);
     const anthropic = await post(`${url}/v1/messages`, { ...chat, max_tokens: 5 });
     expect([anthropic.status, anthropic.headers.get('retry-after')]).toEqual([529, '1']);
-    gate.allow(3);
+    gate.open();
     expect((await running).status).toBe(200);
     expect((await post(`${url}/v1/chat/completions`, chat)).status).toBe(200);
   });

@@ -72,7 +72,7 @@ describe.each(TRANSPORTS)('over %s', (transport) => {
 
     test('sends each token before the next one is made', async () => {
       const gate = new TokenGate();
-      const { url } = await serve(SCRIPT, { transport }, gate.beforeToken);
+      const { url } = await serve(SCRIPT, { transport, beforeToken: gate.beforeToken });
       gate.allow(1);
       const reader = new StreamReader(await open(url));
       for (let held = 1; held <= TOKENS.length; held++) {
@@ -86,7 +86,7 @@ describe.each(TRANSPORTS)('over %s', (transport) => {
 
     test('ends the work within a step when the client leaves mid-stream', async () => {
       const gate = new TokenGate();
-      const { url, engine, log } = await serve(SCRIPT, { transport }, gate.beforeToken);
+      const { url, engine, log } = await serve(SCRIPT, { transport, beforeToken: gate.beforeToken });
       gate.allow(2);
       const leaving = new AbortController();
       const reader = new StreamReader(await open(url, leaving.signal));
@@ -94,37 +94,37 @@ describe.each(TRANSPORTS)('over %s', (transport) => {
       expect(engine.stats().running).toBe(1);
       leaving.abort();
       await until(() => log.some(({ status }) => status === 499));
-      gate.allow(TOKENS.length);
+      gate.open();
       await until(() => engine.stats().running === 0);
       expect(engine.stats().completionTokens).toBeLessThan(TOKENS.length);
     });
 
     test('keeps a silent stream alive with pings', async () => {
       const gate = new TokenGate();
-      const { url } = await serve(SCRIPT, { transport, pingIntervalMs: 5 }, gate.beforeToken);
+      const { url } = await serve(SCRIPT, { transport, pingIntervalMs: 5, beforeToken: gate.beforeToken });
       gate.allow(1);
       const reader = new StreamReader(await open(url));
       await reader.until((received) => received.split(ping).length > 3);
-      gate.allow(TOKENS.length);
+      gate.open();
       await reader.rest();
       expect(reader.texts(text)).toEqual(TOKENS);
     });
 
     test('lets a slow reader wait alone, and joins the text that it left unread', async () => {
-      const piece = 'slow reader '.repeat(3000);
-      const numTokens = 500;
-      const script: Script = { contextLength: 100_000, replies: [{ tokens: Array<string>(numTokens).fill(piece) }] };
-      const { url, engine, server } = await serve(script, { transport });
+      const piece = 'slow reader '.repeat(40_000);
+      const numTokens = 40;
+      const script: Script = { replies: [{ tokens: Array<string>(numTokens).fill(piece) }] };
+      const { url, engine, server } = await serve(script, { transport, engine: { maxRunning: 1 } });
       const raw = await RawClient.open(server.port);
       raw.socket.pause();
-      const json = JSON.stringify({ ...body, max_tokens: 50_000 });
+      const json = JSON.stringify({ ...body, max_tokens: 1000 });
       raw.send(`POST ${path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: ${json.length}\r\n\r\n${json}`);
-      // The engine finishes although nobody reads: 18 MB, more than the sockets hold.
+      // The engine finishes although nobody reads: 19 MB, more than the sockets hold.
       await until(() => engine.stats().completionTokens >= numTokens && engine.stats().running === 0);
       expect((await fetch(`${url}/health`)).status).toBe(200);
       raw.socket.resume();
       await raw.untilEnd('\r\n0\r\n\r\n');
-      expect(raw.received.split('slow reader ').length - 1).toBe(numTokens * 3000);
+      expect(raw.received.split('slow reader ').length - 1).toBe(numTokens * 40_000);
       expect(raw.received.split('data: ').length - 1).toBeLessThan(numTokens);
       raw.close();
     });
@@ -132,16 +132,40 @@ describe.each(TRANSPORTS)('over %s', (transport) => {
 
   test('ends the work when the client of a whole answer leaves', async () => {
     const gate = new TokenGate();
-    const { server, engine, log } = await serve(SCRIPT, { transport }, gate.beforeToken);
+    const { server, engine, log } = await serve(SCRIPT, { transport, beforeToken: gate.beforeToken });
     const raw = await RawClient.open(server.port);
     const json = JSON.stringify({ model: 'scripted', messages });
     raw.send(`POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: ${json.length}\r\n\r\n${json}`);
     await until(() => engine.stats().running === 1);
     raw.close();
     await until(() => log.some(({ status }) => status === 499));
-    gate.allow(TOKENS.length);
+    gate.open();
     await until(() => engine.stats().running === 0);
     expect(engine.stats().completionTokens).toBeLessThan(TOKENS.length);
+  });
+
+  test('forgets a request whose client leaves the queue', async () => {
+    const gate = new TokenGate();
+    const options = { transport, beforeToken: gate.beforeToken, engine: { maxRunning: 1 } };
+    const { url, engine, log } = await serve(SCRIPT, options);
+    const ask = (signal?: AbortSignal): Promise<Response> =>
+      fetch(`${url}/v1/chat/completions`, {
+        method: 'POST',
+        body: JSON.stringify({ model: 'scripted', messages, stream: true }),
+        ...(signal ? { signal } : {}),
+      });
+    const running = ask().then((answer) => answer.text());
+    await until(() => engine.stats().running === 1);
+    const leaving = new AbortController();
+    const waiting = ask(leaving.signal).catch(() => 'left');
+    await until(() => engine.stats().waiting === 1);
+    leaving.abort();
+    await until(() => log.some(({ status }) => status === 499));
+    gate.open();
+    expect(await running).toContain('[DONE]');
+    await waiting;
+    await until(() => engine.stats().waiting === 0 && engine.stats().running === 0);
+    expect(engine.stats().completionTokens).toBeLessThan(TOKENS.length * 2);
   });
 
   test('ends the other choices when the client leaves or one choice fails', async () => {
@@ -149,7 +173,7 @@ describe.each(TRANSPORTS)('over %s', (transport) => {
       replies: [{ when: 'break', times: 1, tokens: ['a', 'b'], failAfterTokens: 1 }, { tokens: TOKENS }],
     };
     const gate = new TokenGate();
-    const { url, engine, log } = await serve(script, { transport }, gate.beforeToken);
+    const { url, engine, log } = await serve(script, { transport, beforeToken: gate.beforeToken });
     const leaving = new AbortController();
     const ask = (content: string): Promise<Response> =>
       fetch(`${url}/v1/chat/completions`, {
@@ -160,15 +184,15 @@ describe.each(TRANSPORTS)('over %s', (transport) => {
     gate.allow(2);
     const broken = ask('break').then((answer) => answer.text());
     expect(await broken).toMatch(/data: \{"error":[^\n]*\n\n$/);
-    gate.allow(3);
+    gate.open();
     await until(() => engine.stats().running === 0);
     gate.allow(1);
     const reader = new StreamReader(await ask('go'));
     await reader.until((received) => received.includes('one'));
-    expect(engine.stats().running).toBe(4);
+    await until(() => engine.stats().running + engine.stats().waiting === 4);
     leaving.abort();
     await until(() => log.some(({ status }) => status === 499));
-    gate.allow(TOKENS.length);
+    gate.open();
     await until(() => engine.stats().running === 0);
   });
 });

@@ -1,33 +1,80 @@
-/** A real listening server over a scripted engine, closed after the test. */
+/** A real listening server over the scripted model, closed after the test. */
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { pino } from 'pino';
-import { onTestFinished } from 'vitest';
+import { afterAll, onTestFinished } from 'vitest';
+import type { Engine } from '../../src/runtime/api.ts';
+import { type CreateEngineOptions, createEngine, type EngineHooks } from '../../src/runtime/create-engine.ts';
 import { createServer, type Server } from '../../src/server/app.ts';
 import type { ServerOptions } from '../../src/server/options.ts';
-import { type BeforeToken, FakeEngine, type Script } from './fake-engine.ts';
 
-export type { BeforeToken, Script };
+/** The scripted model's file format. */
+export interface Script {
+  readonly contextLength?: number;
+  readonly reasoningFormat?: 'none' | 'think';
+  readonly replies: readonly {
+    readonly when?: string;
+    readonly times?: number;
+    readonly tokens: readonly (string | { readonly base64: string })[];
+    readonly failAfterTokens?: number;
+    readonly finish?: 'stop' | 'length';
+  }[];
+}
+
+export type BeforeToken = NonNullable<EngineHooks['beforeToken']>;
 
 export interface Served {
   readonly server: Server;
-  readonly engine: FakeEngine;
+  readonly engine: Engine;
   readonly url: string;
   /** The server's log lines so far. */
   readonly log: readonly Readonly<Record<string, unknown>>[];
 }
 
-export const serve = async (
-  script: Script,
-  options: Partial<ServerOptions> = {},
-  beforeToken?: BeforeToken,
-): Promise<Served> => {
-  const engine = new FakeEngine(script, beforeToken);
+export interface ServeOptions extends Partial<ServerOptions> {
+  readonly beforeToken?: BeforeToken;
+  readonly engine?: Partial<CreateEngineOptions>;
+}
+
+/** Starting an engine starts threads: tests of one file with the same script and nothing special share one. */
+const sharedEngines = new Map<string, Promise<Engine>>();
+const folders: string[] = [];
+
+afterAll(async () => {
+  for (const engine of sharedEngines.values()) await (await engine).close();
+  for (const folder of folders) await rm(folder, { recursive: true });
+});
+
+const startEngine = async (script: Script, { beforeToken, engine }: ServeOptions): Promise<Engine> => {
+  const folder = await mkdtemp(join(tmpdir(), 'firstlight-test-'));
+  folders.push(folder);
+  const file = join(folder, 'scripted.json');
+  await writeFile(file, JSON.stringify(script));
+  const hooks = beforeToken === undefined ? {} : { beforeToken };
+  return createEngine({ model: `scripted:${file}`, numWorkerThreads: 1, ...engine }, hooks);
+};
+
+const engineFor = async (script: Script, options: ServeOptions): Promise<Engine> => {
+  if (options.beforeToken !== undefined || options.engine !== undefined) {
+    const engine = await startEngine(script, options);
+    onTestFinished(() => engine.close());
+    return engine;
+  }
+  const key = JSON.stringify(script);
+  const shared = sharedEngines.get(key) ?? startEngine(script, options);
+  sharedEngines.set(key, shared);
+  return shared;
+};
+
+/** The model's name for clients is `scripted`. */
+export const serve = async (script: Script, options: ServeOptions = {}): Promise<Served> => {
+  const { beforeToken: _beforeToken, engine: _engine, ...serverOptions } = options;
+  const engine = await engineFor(script, options);
   const log: Record<string, unknown>[] = [];
   const logger = pino({ level: 'info' }, { write: (line) => log.push(JSON.parse(line) as Record<string, unknown>) });
-  const server = await createServer(engine, { port: 0, logger, ...options });
-  onTestFinished(async () => {
-    await server.close();
-    await engine.close();
-  });
+  const server = await createServer(engine, { port: 0, logger, ...serverOptions });
+  onTestFinished(() => server.close());
   return { server, engine, url: server.url, log };
 };
 

@@ -13,6 +13,11 @@ export class TokenGate {
           this.#waiting.push({ index, open });
         });
 
+  /** Lets everything go, the end of the sequence as well, which a model says as one more token. */
+  open(): void {
+    this.allow(Number.POSITIVE_INFINITY);
+  }
+
   /** Lets the first `count` tokens of every sequence go. */
   allow(count: number): void {
     this.#numAllowed = count;

@@ -77,6 +77,11 @@ export class MessageEncoder implements Encoder {
     this.#signature = newSignature(head);
   }
 
+  /** Nothing: the first event tells how much of the prompt was cached, which only the engine's start knows. */
+  begin(): string {
+    return '';
+  }
+
   event(_choice: number, event: GenerationEvent): string {
     if (event.type === 'start') return this.#start(event.promptTokens, event.cachedTokens);
     if (event.type === 'finish') return this.#closeBlock() + this.#finish(event);

@@ -23,6 +23,8 @@ export interface Answer {
 
 /** Turns the events of one request into frames of a stream. Every method returns text to send, perhaps none. */
 export interface Encoder {
+  /** As soon as the request is accepted: whatever can be said before the engine says anything, so that the head leaves. */
+  begin(): string;
   event(choice: number, event: GenerationEvent): string;
   /** After the last event of every choice. */
   end(): string;

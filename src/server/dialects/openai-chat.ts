@@ -13,6 +13,7 @@ import {
   logprobsBody,
   openaiError,
   openaiHeaders,
+  type StreamOptions,
   samplingFields,
   samplingOf,
   seedOfChoice,
@@ -157,7 +158,11 @@ const parse = (raw: unknown, context: ParseContext): GenerateExchange => {
       },
     })),
     stream: body.stream ?? false,
-    encoder: () => new ChatEncoder(id, context, { withUsage: body.stream_options?.include_usage ?? false }),
+    encoder: () =>
+      new ChatEncoder(id, context, {
+        numChoices: body.n ?? 1,
+        withUsage: body.stream_options?.include_usage ?? false,
+      }),
     response: (answers) => ({
       ...envelope(id, 'chat.completion', context),
       choices: answers.map((answer, index) => choiceBody(answer, index, body.logprobs ?? false)),
@@ -194,18 +199,25 @@ const choiceBody = (answer: Answer, index: number, withLogprobs: boolean): objec
 
 class ChatEncoder implements Encoder {
   readonly #envelope: object;
+  readonly #numChoices: number;
   readonly #withUsage: boolean;
   readonly #usages: Usage[] = [];
 
-  constructor(id: string, context: ParseContext, { withUsage }: { withUsage: boolean }) {
+  constructor(id: string, context: ParseContext, { numChoices, withUsage }: StreamOptions) {
     this.#envelope = envelope(id, 'chat.completion.chunk', context);
+    this.#numChoices = numChoices;
     this.#withUsage = withUsage;
+  }
+
+  begin(): string {
+    const role = { role: 'assistant', content: '' };
+    return Array.from({ length: this.#numChoices }, (_, choice) => this.#chunk(choice, role)).join('');
   }
 
   event(choice: number, event: GenerationEvent): string {
     switch (event.type) {
       case 'start':
-        return this.#chunk(choice, { role: 'assistant', content: '' });
+        return '';
       case 'reasoning':
         return event.text === '' ? '' : this.#chunk(choice, reasoningFields(event.text));
       case 'text':

@@ -11,6 +11,7 @@ import {
   fingerprintOf,
   openaiError,
   openaiHeaders,
+  type StreamOptions,
   samplingFields,
   samplingOf,
   seedOfChoice,
@@ -66,7 +67,11 @@ const parse = (raw: unknown, context: ParseContext): GenerateExchange => {
           : { ...sampling, seed: seedOfChoice(body.seed, choice) },
     })),
     stream: body.stream ?? false,
-    encoder: () => new CompletionEncoder(id, context, { withUsage: body.stream_options?.include_usage ?? false }),
+    encoder: () =>
+      new CompletionEncoder(id, context, {
+        numChoices: body.n ?? 1,
+        withUsage: body.stream_options?.include_usage ?? false,
+      }),
     response: (answers) => ({
       ...envelope(id, context),
       choices: answers.map((answer, index) => ({
@@ -98,12 +103,18 @@ const reasoningFields = (text: string): object => (text === '' ? {} : { reasonin
 
 class CompletionEncoder implements Encoder {
   readonly #envelope: object;
+  readonly #numChoices: number;
   readonly #withUsage: boolean;
   readonly #usages: Usage[] = [];
 
-  constructor(id: string, context: ParseContext, { withUsage }: { withUsage: boolean }) {
+  constructor(id: string, context: ParseContext, { numChoices, withUsage }: StreamOptions) {
     this.#envelope = envelope(id, context);
+    this.#numChoices = numChoices;
     this.#withUsage = withUsage;
+  }
+
+  begin(): string {
+    return Array.from({ length: this.#numChoices }, (_, choice) => this.#chunk(choiceBody(choice, '', null))).join('');
   }
 
   event(choice: number, event: GenerationEvent): string {

@@ -74,6 +74,13 @@ export const modelNotFound = (name: string, model: ModelDescription): EngineErro
 
 export const fingerprintOf = (model: ModelDescription): string => `fp_${model.fingerprint.slice(0, 16)}`;
 
+/** What the encoders of both routes are told. */
+export interface StreamOptions {
+  readonly numChoices: number;
+  /** End with a chunk that has no choices, but the usage. */
+  readonly withUsage: boolean;
+}
+
 export const FINISH_REASONS = {
   stop: 'stop',
   stop_sequence: 'stop',

@@ -6,6 +6,8 @@ import { BodyCollector } from '../body.ts';
 import type { HttpRequest, HttpResponse, RequestListener, Transport } from '../http.ts';
 import { listenError } from './listen-error.ts';
 
+const STALLED_READER_MS = 60_000;
+
 const headerMap = (message: IncomingMessage): Map<string, string> => {
   const headers = new Map<string, string>();
   for (const [name, value] of Object.entries(message.headers)) {
@@ -42,6 +44,7 @@ class NodeHttpResponse implements HttpResponse {
   constructor(response: ServerResponse, signal: AbortSignal) {
     this.#response = response;
     this.#signal = signal;
+    response.on('drain', () => response.socket?.setTimeout(0));
   }
 
   head(status: number, headers: Readonly<Record<string, string>>): void {
@@ -53,7 +56,10 @@ class NodeHttpResponse implements HttpResponse {
   write(text: string): boolean {
     if (this.#signal.aborted) return true;
     this.#streaming = true;
-    return this.#response.write(text);
+    if (this.#response.write(text)) return true;
+    // A socket that moves nothing this long is destroyed, so a client that never reads again cannot hold up a drain.
+    this.#response.socket?.setTimeout(STALLED_READER_MS);
+    return false;
   }
 
   drained(): Promise<void> {
