@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { readdir, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { GpuDevice } from '../kernels/device.ts';
+import { ELEMENT_BYTES } from '../kernels/tensor.ts';
 import type { TokenizerDefinition } from '../workers/tokenizer/definition.ts';
 import type { ModelDescription } from './api.ts';
 import { EngineError } from './errors.ts';
@@ -43,6 +44,8 @@ export interface LoadedModel {
 }
 
 const BLOCK_SIZE = 16;
+/** The KV pool's default: this many sequences of full length, as far as this memory holds them. */
+const DEFAULT_KV_SEQUENCES = 16;
 const DEFAULT_KV_BYTES = 1024 ** 3;
 const DEFAULT_BATCH_TOKENS = 512;
 const DEFAULT_SEQUENCES = 64;
@@ -69,8 +72,11 @@ export const loadModel = async (
     try {
       const activations = choosePrecision(options.activations, device, '--activations');
       const kvFormat = choosePrecision(options.kvFormat, device, '--kv-format');
-      const kvMemoryBytes = options.kvMemoryBytes ?? DEFAULT_KV_BYTES;
-      const contextLength = chooseContext(modelPath, config, kvFormat, kvMemoryBytes, options.contextLength);
+      const tokenBytes = 2 * config.numLayers * config.numKvHeads * config.headDim * ELEMENT_BYTES[kvFormat];
+      const affordable = (options.kvMemoryBytes ?? DEFAULT_KV_BYTES) / tokenBytes;
+      const contextLength = chooseContext(modelPath, config, affordable, options.contextLength);
+      const kvTokens = options.kvMemoryBytes === undefined ? DEFAULT_KV_SEQUENCES * contextLength : affordable;
+      const kvMemoryBytes = Math.min(kvTokens, affordable) * tokenBytes;
       const weights = new GgufWeights(device, file, onProgress);
       const maxSequences = options.maxSequences ?? DEFAULT_SEQUENCES;
       const runner = await GpuRunner.create(device, architecture, config, weights, {
@@ -126,23 +132,17 @@ const choosePrecision = (wanted: Precision = 'auto', device: GpuDevice, flag: st
   return wanted;
 };
 
-const chooseContext = (
-  path: string,
-  config: ModelConfig,
-  kvFormat: 'f32' | 'f16',
-  kvMemoryBytes: number,
-  wanted: number | undefined,
-): number => {
-  if (wanted !== undefined) {
-    if (wanted <= config.contextLength) return wanted;
-    throw new EngineError(
-      'config_invalid',
-      `--context ${wanted}: ${path} was trained for ${config.contextLength} tokens; use that or less`,
-    );
+/** `affordable`: tokens that the KV memory holds. */
+const chooseContext = (path: string, config: ModelConfig, affordable: number, wanted: number | undefined): number => {
+  if (wanted === undefined) {
+    const wholeBlocks = Math.floor(affordable / BLOCK_SIZE) * BLOCK_SIZE;
+    return Math.min(config.contextLength, Math.max(wholeBlocks, BLOCK_SIZE));
   }
-  const tokenBytes = 2 * config.numLayers * config.numKvHeads * config.headDim * (kvFormat === 'f16' ? 2 : 4);
-  const affordable = Math.floor(kvMemoryBytes / tokenBytes / BLOCK_SIZE) * BLOCK_SIZE;
-  return Math.min(config.contextLength, Math.max(affordable, BLOCK_SIZE));
+  if (wanted <= config.contextLength) return wanted;
+  throw new EngineError(
+    'config_invalid',
+    `--context ${wanted}: ${path} was trained for ${config.contextLength} tokens; use that or less`,
+  );
 };
 
 const describe = async (
