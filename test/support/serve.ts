@@ -37,34 +37,43 @@ export interface ServeOptions extends Partial<ServerOptions> {
   readonly engine?: Partial<CreateEngineOptions>;
 }
 
-/** Starting an engine starts threads: tests of one file with the same script and nothing special share one. */
-const sharedEngines = new Map<string, Promise<Engine>>();
+/** An engine whose tokens the test that runs now may hold back. */
+interface GatedEngine {
+  readonly engine: Engine;
+  beforeToken: BeforeToken | undefined;
+}
+
+/** Starting an engine starts threads: tests of one file with the same script and engine options share one. */
+const engines = new Map<string, Promise<GatedEngine>>();
 const folders: string[] = [];
 
 afterAll(async () => {
-  for (const engine of sharedEngines.values()) await (await engine).close();
+  for (const gated of engines.values()) await (await gated).engine.close();
   for (const folder of folders) await rm(folder, { recursive: true });
 });
 
-const startEngine = async (script: Script, { beforeToken, engine }: ServeOptions): Promise<Engine> => {
+const startEngine = async (script: Script, options: Partial<CreateEngineOptions>): Promise<GatedEngine> => {
   const folder = await mkdtemp(join(tmpdir(), 'firstlight-test-'));
   folders.push(folder);
   const file = join(folder, 'scripted.json');
   await writeFile(file, JSON.stringify(script));
-  const hooks = beforeToken === undefined ? {} : { beforeToken };
-  return createEngine({ model: `scripted:${file}`, numWorkerThreads: 1, ...engine }, hooks);
+  const gate: Pick<GatedEngine, 'beforeToken'> = { beforeToken: undefined };
+  const beforeToken: BeforeToken = async (sequenceId, index) => gate.beforeToken?.(sequenceId, index);
+  const model = `scripted:${file}`;
+  const engine = await createEngine({ model, numWorkerThreads: 1, ...options }, { beforeToken });
+  return Object.assign(gate, { engine });
 };
 
-const engineFor = async (script: Script, options: ServeOptions): Promise<Engine> => {
-  if (options.beforeToken !== undefined || options.engine !== undefined) {
-    const engine = await startEngine(script, options);
-    onTestFinished(() => engine.close());
-    return engine;
-  }
-  const key = JSON.stringify(script);
-  const shared = sharedEngines.get(key) ?? startEngine(script, options);
-  sharedEngines.set(key, shared);
-  return shared;
+const engineFor = async (script: Script, { beforeToken, engine: options = {} }: ServeOptions): Promise<Engine> => {
+  const key = JSON.stringify([script, options]);
+  const starting = engines.get(key) ?? startEngine(script, options);
+  engines.set(key, starting);
+  const gated = await starting;
+  gated.beforeToken = beforeToken;
+  onTestFinished(() => {
+    gated.beforeToken = undefined;
+  });
+  return gated.engine;
 };
 
 /** The model's name for clients is `scripted`. */
