@@ -42,10 +42,7 @@ fn addQuad(tile: ptr<function, Tile>, firstRow: u32, firstToken: u32, block: u32
   for (var t = 0u; t < TOKEN_TILE; t++) {
     let quad = sharedQuad(tile.activations[t], tokenOf(firstToken, t), block, place);
     for (var r = 0u; r < ROW_TILE; r++) {
-      tile.sums[r][t] += weights[r].x * quad.x;
-      tile.sums[r][t] += weights[r].y * quad.y;
-      tile.sums[r][t] += weights[r].z * quad.z;
-      tile.sums[r][t] += weights[r].w * quad.w;
+      tile.sums[r][t] += dot(weights[r], quad);
     }
   }
 }
