@@ -111,44 +111,23 @@ describe('a pool for a scripted model', () => {
 });
 
 describe('a pool for a model with a vocabulary', () => {
-  test('keeps the code and the field of an error', async () => {
-    const source = "{{ raise_exception('not like this') }}";
-    const pool = await createWorkerPool({ definition: vocabulary({ chatTemplate: source }), numThreads: 1 });
-    await expect(pool.prepare(chat('a'))).rejects.toMatchObject({
-      name: 'EngineError',
-      code: 'invalid_request',
-      details: { param: 'messages' },
-    });
-    expect([...(await pool.prepare({ kind: 'text', text: 'ab' })).tokenIds]).toEqual([1, 6]);
-    await pool.close();
-  });
-
-  test('puts BOS once before a prompt, whether the template has it or not', async () => {
-    for (const chatTemplate of ['{{ messages[0].content }}', '{{ bos_token + messages[0].content }}']) {
-      const pool = await createWorkerPool({ definition: vocabulary({ chatTemplate }), numThreads: 1 });
-      expect([...(await pool.prepare(chat('ab'))).tokenIds]).toEqual([1, 6]);
-      expect([...(await pool.prepare(chat('<s>'))).tokenIds].filter((id) => id === 1)).toHaveLength(1);
-      await pool.close();
-    }
-  });
-
-  test('names the completions route where there is no chat template', async () => {
-    const pool = await createWorkerPool({ definition: vocabulary({}), numThreads: 1 });
-    await expect(pool.prepare(chat('a'))).rejects.toThrow(/no chat template; use \/v1\/completions/);
-    await pool.close();
-  });
-
   test('does not start with a tokenizer that nothing here reads', async () => {
     const definition = vocabulary({ model: 'gpt2', merges: ['a b'], preTokenizer: 'from-the-future' });
     await expect(createWorkerPool({ definition, numThreads: 1 })).rejects.toMatchObject({ code: 'model_unsupported' });
   });
 
-  test('lives on when a template has used up its thread’s memory or time', async () => {
+  test('keeps the code and the field of an error, and lives on when a template uses up memory or time', async () => {
     const chatTemplate =
-      "{% set ns = namespace(x=1) %}{% if messages[0].content == 'big' %}{% for a in range(1000) %}{% for b in range(1000) %}" +
+      "{% if messages[0].content == 'odd' %}{{ raise_exception('not like this') }}{% endif %}{% set ns = namespace(x=1) %}" +
+      "{% if messages[0].content == 'big' %}{% for a in range(1000) %}{% for b in range(1000) %}" +
       '{% set ns.x = [ns.x, range(100)] %}{% endfor %}{% endfor %}{% endif %}ab';
     const definition = vocabulary({ chatTemplate });
     const pool = await createWorkerPool({ definition, numThreads: 1, promptHeapMebibytes: 96 });
+    await expect(pool.prepare(chat('odd'))).rejects.toMatchObject({
+      name: 'EngineError',
+      code: 'invalid_request',
+      details: { param: 'messages' },
+    });
     await expect(pool.prepare(chat('big'))).rejects.toMatchObject({ name: 'EngineError' });
     expect([...(await pool.prepare(chat('small'))).tokenIds]).toEqual([1, 6]);
     await pool.close();
