@@ -27,6 +27,8 @@ export const PREFILL_TILE_ROWS = 16;
 const SERIAL_QUERIES = 4;
 /** Keys that a workgroup holds at once: the most that fit its memory. */
 const KEY_TILES = [32, 16, 8];
+/** Its loops unroll into little code: a software adapter only runs this kernel to test it. */
+const SOFTWARE_KEY_TILES = [8];
 
 /** The rows' K and V are already in the cache. */
 export const bindAttentionPrefill = (
@@ -57,7 +59,8 @@ const bindTiled = async (device: GpuDevice, tensors: AttentionPrefillTensors): P
   const { q, qColumn, kCache, vCache, blockTableStarts, blockTables, positions, tiles, y } = tensors;
   const { numHeads, headDim } = tensors;
   const limit = device.limits.maxComputeWorkgroupStorageSize;
-  const keyTile = KEY_TILES.find((size) => tileBytes(headDim, size) <= limit) ?? KEY_TILES.at(-1)!;
+  const keyTiles = device.isSoftware ? SOFTWARE_KEY_TILES : KEY_TILES;
+  const keyTile = keyTiles.find((size) => tileBytes(headDim, size) <= limit) ?? keyTiles.at(-1)!;
   const kernel = await Kernel.compile(device, 'attention-prefill', {
     uses: ['lib/octets'],
     constants: { ...pagedAttentionConstants(tensors), TILE_ROWS: PREFILL_TILE_ROWS, KEY_TILE: keyTile },

@@ -1,0 +1,180 @@
+/** Checks of paged attention: random sequences in a cache whose blocks are dealt out shuffled. */
+import { bindAttentionDecode } from '../attention-decode.ts';
+import { bindAttentionPrefill, PREFILL_TILE_ROWS } from '../attention-prefill.ts';
+import type { GpuDevice } from '../device.ts';
+import { type AttentionVariant, pickAttentionVariant } from '../paged-attention.ts';
+import { attend } from '../reference.ts';
+import { CheckTensors, errorOf, type FloatType, type KernelCheck, maxErrorOf } from './kernel-check.ts';
+
+export interface PagedShape {
+  readonly numHeads: number;
+  readonly numKvHeads: number;
+  readonly headDim: number;
+  readonly blockSize: number;
+  readonly activations: FloatType;
+  readonly kvFormat: FloatType;
+  /** Keys in the cache, and how many of the last ones are queries of this batch. */
+  readonly sequences: readonly { readonly numKeys: number; readonly numQueries: number }[];
+  readonly variant?: AttentionVariant;
+  /** Room for so many keys a sequence; absent: as many as the longest has. */
+  readonly maxContext?: number;
+}
+
+/** Rows keep 8 columns before the queries. */
+const Q_COLUMN = 8;
+
+interface PagedBatch {
+  readonly tensors: CheckTensors;
+  readonly q: Float64Array;
+  readonly kCache: Float64Array;
+  readonly vCache: Float64Array;
+  readonly numBlocks: number;
+  readonly numRows: number;
+  readonly contextLengths: number[];
+  readonly blockTableStarts: number[];
+  readonly blockTables: number[];
+  readonly positions: number[];
+  /** [numRows, numHeads * headDim] */
+  readonly expected: Float64Array;
+}
+
+const makeBatch = (device: GpuDevice, shape: PagedShape): PagedBatch => {
+  const { numHeads, numKvHeads, headDim, blockSize, sequences, activations, kvFormat } = shape;
+  const tensors = new CheckTensors(device);
+  const blockCounts = sequences.map(({ numKeys }) => Math.ceil(numKeys / blockSize));
+  const numBlocks = blockCounts.reduce((sum, count) => sum + count, 1);
+  const numRows = sequences.reduce((sum, { numQueries }) => sum + numQueries, 0);
+  const deck = Array.from({ length: numBlocks }, (_, block) => ({ block, order: tensors.random() }))
+    .sort((a, b) => a.order - b.order)
+    .map(({ block }) => block);
+  // What no sequence wrote is NaN: whoever lets it into a sum is found out.
+  const cacheLength = numBlocks * numKvHeads * blockSize * headDim;
+  const batch: PagedBatch = {
+    tensors,
+    q: tensors.randomFloats(activations, numRows * (Q_COLUMN + numHeads * headDim)),
+    kCache: new Float64Array(cacheLength).fill(Number.NaN),
+    vCache: new Float64Array(cacheLength).fill(Number.NaN),
+    numBlocks,
+    numRows,
+    contextLengths: sequences.map(({ numKeys }) => numKeys),
+    blockTableStarts: [],
+    blockTables: [],
+    positions: [],
+    expected: new Float64Array(numRows * numHeads * headDim),
+  };
+  for (const [s, { numKeys, numQueries }] of sequences.entries()) {
+    const table = deck.splice(0, blockCounts[s]!);
+    batch.blockTableStarts.push(batch.blockTables.length);
+    batch.blockTables.push(...table);
+    const [keys, values] = [batch.kCache, batch.vCache].map((cache) =>
+      Array.from({ length: numKvHeads }, (_, head) =>
+        Array.from({ length: numKeys }, (_, key) => {
+          const vector = tensors.randomFloats(kvFormat, headDim);
+          const block = table[Math.floor(key / blockSize)]!;
+          cache.set(vector, ((block * numKvHeads + head) * blockSize + (key % blockSize)) * headDim);
+          return vector;
+        }),
+      ),
+    ) as [Float64Array[][], Float64Array[][]];
+    for (let position = numKeys - numQueries; position < numKeys; position++) {
+      addExpected(shape, batch, position, keys, values);
+    }
+  }
+  return batch;
+};
+
+/** The next row is a query at `position` of the sequence whose heads have these keys and values. */
+const addExpected = (
+  { numHeads, numKvHeads, headDim }: PagedShape,
+  batch: PagedBatch,
+  position: number,
+  keys: readonly Float64Array[][],
+  values: readonly Float64Array[][],
+): void => {
+  const row = batch.positions.length;
+  batch.positions.push(position);
+  for (let head = 0; head < numHeads; head++) {
+    const kvHead = Math.floor((head * numKvHeads) / numHeads);
+    const start = row * (Q_COLUMN + numHeads * headDim) + Q_COLUMN + head * headDim;
+    const query = batch.q.subarray(start, start + headDim);
+    const [seenKeys, seenValues] = [keys[kvHead]!, values[kvHead]!].map((all) => all.slice(0, position + 1));
+    batch.expected.set(
+      attend(query, seenKeys!, seenValues!, 1 / Math.sqrt(headDim)),
+      (row * numHeads + head) * headDim,
+    );
+  }
+};
+
+const upload = async (shape: PagedShape, batch: PagedBatch) => {
+  const { numHeads, numKvHeads, headDim, blockSize, activations, kvFormat, sequences } = shape;
+  const { tensors, numBlocks, numRows } = batch;
+  const cacheShape = [numBlocks, numKvHeads, blockSize, headDim];
+  return {
+    q: await tensors.floats(activations, [numRows, Q_COLUMN + numHeads * headDim], batch.q),
+    qColumn: Q_COLUMN,
+    kCache: await tensors.floats(kvFormat, cacheShape, batch.kCache),
+    vCache: await tensors.floats(kvFormat, cacheShape, batch.vCache),
+    blockTableStarts: await tensors.words([sequences.length], batch.blockTableStarts),
+    blockTables: await tensors.words([batch.blockTables.length], batch.blockTables),
+    y: await tensors.zeros(activations, [numRows, numHeads * headDim]),
+    numHeads,
+    numKvHeads,
+    headDim,
+    blockSize,
+    scale: 1 / Math.sqrt(headDim),
+    maxContext: shape.maxContext ?? Math.max(1, ...batch.contextLengths),
+  };
+};
+
+/** Every sequence must have one query. */
+export const attentionDecodeCheck = async (device: GpuDevice, shape: PagedShape): Promise<KernelCheck> => {
+  const batch = makeBatch(device, shape);
+  const shared = await upload(shape, batch);
+  const { tensors, contextLengths, numRows } = batch;
+  const record = await bindAttentionDecode(
+    device,
+    { ...shared, contextLengths: await tensors.words([numRows], contextLengths), maxSequences: Math.max(1, numRows) },
+    shape.variant ?? pickAttentionVariant(device),
+  );
+  return {
+    record: (pass) => record(pass, numRows, Math.max(0, ...contextLengths)),
+    error: () => errorOf(device, shared.y, batch.expected),
+    maxError: maxErrorOf(shape.activations),
+    close: tensors.close,
+  };
+};
+
+/** Tiles of a batch: each sequence's queries, PREFILL_TILE_ROWS at a time. */
+const tilesOf = ({ sequences }: PagedShape): number[] => {
+  const tiles: number[] = [];
+  let first = 0;
+  for (const [sequence, { numQueries }] of sequences.entries()) {
+    for (let row = 0; row < numQueries; row += PREFILL_TILE_ROWS) {
+      tiles.push(sequence, first + row, Math.min(PREFILL_TILE_ROWS, numQueries - row));
+    }
+    first += numQueries;
+  }
+  return tiles;
+};
+
+export const attentionPrefillCheck = async (device: GpuDevice, shape: PagedShape): Promise<KernelCheck> => {
+  const batch = makeBatch(device, shape);
+  const shared = await upload(shape, batch);
+  const { tensors } = batch;
+  const tiles = tilesOf(shape);
+  const record = await bindAttentionPrefill(
+    device,
+    {
+      ...shared,
+      positions: await tensors.words([batch.numRows], batch.positions),
+      tiles: await tensors.words([tiles.length / 3, 3], tiles),
+    },
+    shape.variant ?? pickAttentionVariant(device),
+  );
+  return {
+    record: (pass) => record(pass, tiles.length / 3),
+    error: () => errorOf(device, shared.y, batch.expected),
+    maxError: maxErrorOf(shape.activations),
+    close: tensors.close,
+  };
+};

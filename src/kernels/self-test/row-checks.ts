@@ -1,0 +1,180 @@
+/** Checks of the kernels that work on rows of activations. */
+import type { GpuDevice } from '../device.ts';
+import { bindKvWrite } from '../kv-write.ts';
+import { pickReduction, type Reduction } from '../reduction.ts';
+import * as reference from '../reference.ts';
+import { bindRmsNorm } from '../rms-norm.ts';
+import { bindRope, ropeTable } from '../rope.ts';
+import { bindSwiglu } from '../swiglu.ts';
+import { CheckTensors, errorOf, type FloatType, type KernelCheck, maxErrorOf } from './kernel-check.ts';
+
+export interface RmsNormShape {
+  readonly numRows: number;
+  readonly dim: number;
+  readonly activations: FloatType;
+  /** Adds a delta of this type first. */
+  readonly delta?: FloatType;
+  /** Normalises every second row only. */
+  readonly hasRows?: boolean;
+  readonly reduction?: Reduction;
+}
+
+export const rmsNormCheck = async (device: GpuDevice, shape: RmsNormShape): Promise<KernelCheck> => {
+  const { numRows, dim, activations, delta: deltaType, hasRows = false } = shape;
+  const tensors = new CheckTensors(device);
+  const eps = 1e-5;
+  const x = tensors.randomFloats('f32', numRows * dim);
+  const weight = tensors.randomFloats('f32', dim);
+  const delta = tensors.randomFloats(deltaType ?? 'f32', numRows * dim);
+  const sum = deltaType ? x.map((value, i) => value + delta[i]!) : x;
+  const rows = Array.from({ length: hasRows ? Math.ceil(numRows / 2) : 0 }, (_, i) => 2 * i);
+  const all = reference.rmsNorm(sum, weight, eps);
+  const expected = hasRows ? rows.flatMap((row) => [...all.subarray(row * dim, (row + 1) * dim)]) : all;
+  const xTensor = await tensors.floats('f32', [numRows, dim], x);
+  const y = await tensors.zeros(activations, [numRows, dim]);
+  const record = await bindRmsNorm(
+    device,
+    {
+      x: xTensor,
+      weight: await tensors.floats('f32', [dim], weight),
+      y,
+      eps,
+      ...(deltaType ? { delta: await tensors.floats(deltaType, [numRows, dim], delta) } : {}),
+      ...(hasRows ? { rows: await tensors.words([rows.length], rows) } : {}),
+    },
+    shape.reduction ?? pickReduction(device),
+  );
+  return {
+    record: (pass) => record(pass, hasRows ? rows.length : numRows),
+    error: async () => {
+      const residual = await errorOf(device, xTensor, hasRows ? x : sum);
+      return Math.max(await errorOf(device, y, expected), residual);
+    },
+    maxError: maxErrorOf(activations, 'f32'),
+    close: tensors.close,
+  };
+};
+
+export interface RopeShape {
+  readonly numRows: number;
+  readonly numHeads: number;
+  readonly headDim: number;
+  readonly rotaryDim: number;
+  readonly layout: 'interleaved' | 'half';
+  readonly activations: FloatType;
+}
+
+/** Rows keep 4 columns before and 3 after the heads, which must stay. */
+export const ropeCheck = async (device: GpuDevice, shape: RopeShape): Promise<KernelCheck> => {
+  const { numRows, numHeads, headDim, rotaryDim, layout, activations } = shape;
+  const tensors = new CheckTensors(device);
+  const column = 4;
+  const stride = column + numHeads * headDim + 3;
+  const base = 10_000;
+  const numPositions = 2048;
+  const x = tensors.randomFloats(activations, numRows * stride);
+  const positions = Array.from({ length: numRows }, () => Math.floor(tensors.random() * numPositions));
+  const expected = x.slice();
+  for (const [row, position] of positions.entries()) {
+    for (let head = 0; head < numHeads; head++) {
+      const at = row * stride + column + head * headDim;
+      expected.set(reference.rotateHead(x.subarray(at, at + headDim), position, rotaryDim, base, layout), at);
+    }
+  }
+  const table = ropeTable({ rotaryDim, numPositions, base });
+  const xTensor = await tensors.floats(activations, [numRows, stride], x);
+  const record = await bindRope(device, {
+    x: xTensor,
+    positions: await tensors.words([numRows], positions),
+    table: await tensors.floats('f32', [numPositions, rotaryDim / 2, 2], table),
+    column,
+    numHeads,
+    headDim,
+    rotaryDim,
+    layout,
+  });
+  return {
+    record: (pass) => record(pass, numRows),
+    error: () => errorOf(device, xTensor, expected),
+    maxError: maxErrorOf(activations),
+    close: tensors.close,
+  };
+};
+
+export interface KvWriteShape {
+  readonly numRows: number;
+  readonly numKvHeads: number;
+  readonly headDim: number;
+  readonly blockSize: number;
+  readonly activations: FloatType;
+  readonly kvFormat: FloatType;
+}
+
+/** Rows go to shuffled slots; the other slots must stay as they are. */
+export const kvWriteCheck = async (device: GpuDevice, shape: KvWriteShape): Promise<KernelCheck> => {
+  const { numRows, numKvHeads, headDim, blockSize, activations, kvFormat } = shape;
+  const tensors = new CheckTensors(device);
+  const numBlocks = Math.ceil(numRows / blockSize) + 2;
+  const width = numKvHeads * headDim;
+  const qkv = tensors.randomFloats(activations, numRows * 3 * width);
+  const slots = Array.from({ length: numBlocks * blockSize }, (_, slot) => ({ slot, order: tensors.random() }))
+    .sort((a, b) => a.order - b.order)
+    .slice(0, numRows)
+    .map(({ slot }) => slot);
+  const cacheShape = [numBlocks, numKvHeads, blockSize, headDim];
+  const [kExpected, vExpected] = [1, 2].map((part) => {
+    const cache = tensors.randomFloats(kvFormat, numBlocks * width * blockSize);
+    const before = cache.slice();
+    for (const [row, slot] of slots.entries()) {
+      for (let head = 0; head < numKvHeads; head++) {
+        const block = Math.floor(slot / blockSize);
+        const at = ((block * numKvHeads + head) * blockSize + (slot % blockSize)) * headDim;
+        const source = row * 3 * width + part * width + head * headDim;
+        cache.set(qkv.subarray(source, source + headDim), at);
+      }
+    }
+    return { before, after: cache };
+  }) as [{ before: Float64Array; after: Float64Array }, { before: Float64Array; after: Float64Array }];
+  const kCache = await tensors.floats(kvFormat, cacheShape, kExpected.before);
+  const vCache = await tensors.floats(kvFormat, cacheShape, vExpected.before);
+  const record = await bindKvWrite(device, {
+    qkv: await tensors.floats(activations, [numRows, 3 * width], qkv),
+    kColumn: width,
+    vColumn: 2 * width,
+    slots: await tensors.words([numRows], slots),
+    kCache,
+    vCache,
+  });
+  return {
+    record: (pass) => record(pass, numRows),
+    error: async () =>
+      Math.max(await errorOf(device, kCache, kExpected.after), await errorOf(device, vCache, vExpected.after)),
+    maxError: maxErrorOf(kvFormat),
+    close: tensors.close,
+  };
+};
+
+export interface SwigluShape {
+  readonly numRows: number;
+  readonly dim: number;
+  readonly activations: FloatType;
+  /** Gates lie in [−size, size). */
+  readonly size?: number;
+}
+
+export const swigluCheck = async (device: GpuDevice, shape: SwigluShape): Promise<KernelCheck> => {
+  const { numRows, dim, activations, size = 6 } = shape;
+  const tensors = new CheckTensors(device);
+  const gateUp = tensors.randomFloats(activations, numRows * 2 * dim, size);
+  const y = await tensors.zeros(activations, [numRows, dim]);
+  const record = await bindSwiglu(device, {
+    gateUp: await tensors.floats(activations, [numRows, 2 * dim], gateUp),
+    y,
+  });
+  return {
+    record: (pass) => record(pass, numRows),
+    error: () => errorOf(device, y, reference.swiglu(gateUp, dim)),
+    maxError: maxErrorOf(activations),
+    close: tensors.close,
+  };
+};
