@@ -1,4 +1,5 @@
 /** `firstlight serve`: one engine, one HTTP server, until a signal or the parent's end. */
+import { readFileSync } from 'node:fs';
 import { pino } from 'pino';
 import type { Engine } from '../runtime/api.ts';
 import type { Config } from '../runtime/config.ts';
@@ -75,12 +76,30 @@ const stopSignal = (): Promise<string> =>
 
 /** npm dies on SIGTERM without passing it on: an orphan must end by itself. */
 const parentEnd = () => {
-  const parent = process.ppid;
+  const parents = parentChain();
   let timer: NodeJS.Timeout | undefined;
   const happened = new Promise<string>((resolve) => {
     timer = setInterval(() => {
-      if (process.ppid !== parent) resolve('the parent process ended');
+      if (parentChain() !== parents) resolve('the parent process ended');
     }, PARENT_POLL_MS).unref();
   });
   return { happened, stopWatching: () => clearInterval(timer) };
+};
+
+/**
+ * The parent's process id; where that is the shell npm starts commands with, which may outlive npm, the shell's parent
+ * too. Only Linux tells of other processes cheaply.
+ */
+const parentChain = (): string => {
+  const parent = process.ppid;
+  if (process.platform !== 'linux') return `${parent}`;
+  try {
+    const [shell = '', flag] = readFileSync(`/proc/${parent}/cmdline`, 'utf8').split('\0');
+    if (!/(^|\/)(ba|da)?sh$/.test(shell) || flag !== '-c') return `${parent}`;
+    // The name in parentheses may hold anything; the parent's id is the second field after it.
+    const [, grandparent] = readFileSync(`/proc/${parent}/stat`, 'utf8').split(') ').at(-1)!.split(' ');
+    return `${parent} of ${grandparent}`;
+  } catch {
+    return `${process.ppid}`; // The parent ended between two looks: its successor differs.
+  }
 };

@@ -1,6 +1,7 @@
 /** The served command over HTTP: greeting, streams in both dialects, ends. */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { expect, onTestFinished, test } from 'vitest';
 import {
@@ -50,14 +51,17 @@ const begin = async (response: Response): Promise<{ rest: Promise<string> }> => 
   return { rest: finish() };
 };
 
+/** Resolves when the process is gone, or dead and waiting for a parent that never asks. */
 const hasEnded = async (pid: number): Promise<void> => {
-  for (;;) {
-    try {
-      process.kill(pid, 0);
-    } catch {
-      return; // ESRCH: no such process any more.
-    }
-    await new Promise((resolve) => setTimeout(resolve, 50));
+  while (isAlive(pid)) await new Promise((resolve) => setTimeout(resolve, 50));
+};
+
+const isAlive = (pid: number): boolean => {
+  try {
+    process.kill(pid, 0);
+    return process.platform !== 'linux' || !readFileSync(`/proc/${pid}/stat`, 'utf8').includes(') Z ');
+  } catch {
+    return false;
   }
 };
 
@@ -118,13 +122,15 @@ test('exits with 130 on a second SIGINT, without waiting', async () => {
   expect((await server.finished).code).toBe(130);
 });
 
-/** A parent that starts the server, passes its output on, and tells its process id. */
+/** A parent that starts the server as npm does, through a shell that stays between them or not. */
 const startOrphan = async (
   args: readonly string[],
+  shell: 'stays' | 'goes',
 ): Promise<{ parent: ChildProcess; server: RunningServer; pid: number }> => {
+  const command = `"${process.execPath}" "${launcher}" serve --port 0 ${args.map((argument) => `"${argument}"`).join(' ')}`;
+  const line = shell === 'stays' ? `${command} & echo pid $!; wait` : `echo pid $$; exec ${command}`;
   const program = `
-    const child = require('node:child_process').spawn(process.execPath, ${JSON.stringify([launcher, 'serve', '--port', '0', ...args])}, { stdio: ['ignore', 'inherit', 'inherit'] });
-    process.stdout.write('pid ' + child.pid + '\\n');
+    require('node:child_process').spawn('sh', ['-c', ${JSON.stringify(line)}], { stdio: ['ignore', 'inherit', 'inherit'] });
     setInterval(() => {}, 1000);`;
   const parent = spawn(process.execPath, ['-e', program], { stdio: ['ignore', 'pipe', 'pipe'] });
   const server = await greetingOf(parent);
@@ -140,16 +146,19 @@ const startOrphan = async (
   return { parent, server, pid };
 };
 
-test('when its parent disappears finishes running streams and ends', async () => {
-  const { parent, server, pid } = await startOrphan(['--model', scriptedModel(lasting)]);
-  const { rest } = await begin(await chat(server));
-  parent.kill('SIGKILL');
-  expect(chatText(await rest)).toBe(lastingText);
-  await hasEnded(pid);
-});
+test.each(['goes', 'stays'] as const)(
+  'when its parent disappears finishes running streams and ends, if a shell between them %s',
+  async (shell) => {
+    const { parent, server, pid } = await startOrphan(['--model', scriptedModel(lasting)], shell);
+    const { rest } = await begin(await chat(server));
+    parent.kill('SIGKILL');
+    expect(chatText(await rest)).toBe(lastingText);
+    await hasEnded(pid);
+  },
+);
 
 test('with --keep-running outlives its parent', async () => {
-  const { parent, server, pid } = await startOrphan(['--model', scriptedModel(lasting), '--keep-running']);
+  const { parent, server, pid } = await startOrphan(['--model', scriptedModel(lasting), '--keep-running'], 'goes');
   parent.kill('SIGKILL');
   await once(parent, 'exit');
   expect(chatText(await (await chat(server)).text())).toBe(lastingText);
