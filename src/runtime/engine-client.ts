@@ -115,8 +115,9 @@ export class EngineClient implements Engine {
   #ask(id: number, message: ToEngine): Promise<number> {
     return new Promise((answer, refuse) => {
       if (this.#failure) return refuse(this.#failure);
-      this.#questions.set(id, { answer, refuse });
+      // Posted first: what cannot be cloned throws here and leaves nothing behind.
       this.#post(message);
+      this.#questions.set(id, { answer, refuse });
     });
   }
 

@@ -1,6 +1,6 @@
 /** The engine in this thread: accepts requests, runs the one loop, and tells each request what happens to it. */
 import { randomInt } from 'node:crypto';
-import type { WorkerPool } from '../workers/pool.ts';
+import type { PreparedPrompt, WorkerPool } from '../workers/pool.ts';
 import type {
   Engine,
   EngineStats,
@@ -63,6 +63,7 @@ export class LocalEngine implements Engine {
   #nextId = 0;
   #numPreparing = 0;
   #isClosing = false;
+  #closed: Promise<void> | undefined;
   #wake: () => void = () => {};
   readonly #loop: Promise<void>;
 
@@ -90,6 +91,8 @@ export class LocalEngine implements Engine {
     this.#refuseWhenBusy();
     refuseBadIds(request, this.model.vocabularySize);
     const prompt = await this.#prepare(request.prompt, signal);
+    // Between the prompt and here nothing may wait: an abort or a close from now on finds the sequence.
+    this.#refuseWhenOver(signal);
     const maxTokens = fitPrompt(prompt.tokenIds.length, request.maxTokens, this.model.contextLength);
     const sequence = new Sequence(this.#nextId++, prompt.tokenIds, maxTokens, this.#rootKey);
     const parser = new OutputParser({
@@ -97,7 +100,7 @@ export class LocalEngine implements Engine {
       reasoningOpened: prompt.reasoningOpened,
       stop: request.stop,
     });
-    const abort = (): void => this.#fail(running, new EngineError('aborted', 'the request was aborted'));
+    const abort = (): void => this.#fail(running, aborted());
     const running = new Running(sequence, request.sampling, parser, {
       seed: request.sampling.seed ?? randomInt(2 ** 32),
       onLeave: abort,
@@ -112,9 +115,7 @@ export class LocalEngine implements Engine {
 
   async countTokens(prompt: Prompt): Promise<number> {
     if (this.#isClosing) throw shuttingDown();
-    return prompt.kind === 'tokens'
-      ? prompt.tokenIds.length
-      : (await this.#parts.workers.prepare(prompt)).tokenIds.length;
+    return prompt.kind === 'tokens' ? prompt.tokenIds.length : (await this.#tokenize(prompt)).tokenIds.length;
   }
 
   stats(): EngineStats {
@@ -131,7 +132,12 @@ export class LocalEngine implements Engine {
     };
   }
 
-  async close(): Promise<void> {
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  async #close(): Promise<void> {
     this.#isClosing = true;
     for (const running of [...this.#bySequence.values()]) this.#fail(running, shuttingDown());
     this.#wake();
@@ -183,7 +189,7 @@ export class LocalEngine implements Engine {
   }
 
   /** Ends sequences whose row failed or is the last one, and samples the others'. */
-  async #sample(plan: Plan, logits: StepLogits): Promise<Map<Sequence, SampledToken>> {
+  async #sample(plan: Plan, logits: StepLogits): Promise<ReadonlyMap<Sequence, SampledToken>> {
     for (const { running, row } of this.#sampled(plan)) {
       const failure = logits.failures?.get(row);
       if (failure) this.#fail(running, failure);
@@ -197,7 +203,12 @@ export class LocalEngine implements Engine {
       seed: running.seed,
       pending: running.pending,
     }));
-    return sampleTokens(this.#parts.workers, logits, sequences);
+    const { tokens, failures } = await sampleTokens(this.#parts.workers, logits, sequences);
+    for (const { running } of this.#sampled(plan)) {
+      const failure = failures.get(running.sequence);
+      if (failure) this.#fail(running, failure);
+    }
+    return tokens;
   }
 
   /** Unfinished sequences that this plan computes to their end, with their rows. */
@@ -275,12 +286,11 @@ export class LocalEngine implements Engine {
     }
   }
 
-  async #prepare(prompt: Prompt, signal: AbortSignal): Promise<{ tokenIds: Uint32Array; reasoningOpened: boolean }> {
-    const aborted = () => new EngineError('aborted', 'the request was aborted');
-    if (signal.aborted) throw aborted();
+  async #prepare(prompt: Prompt, signal: AbortSignal): Promise<PreparedPrompt> {
+    this.#refuseWhenOver(signal);
     if (prompt.kind === 'tokens') return { tokenIds: Uint32Array.from(prompt.tokenIds), reasoningOpened: false };
     this.#numPreparing++;
-    const preparing = this.#parts.workers.prepare(prompt).finally(() => {
+    const preparing = this.#tokenize(prompt).finally(() => {
       this.#numPreparing--;
     });
     let stop = (): void => {};
@@ -289,13 +299,25 @@ export class LocalEngine implements Engine {
         stop = () => reject(aborted());
         signal.addEventListener('abort', stop, { once: true });
       });
-      const prepared = await Promise.race([preparing, abort]);
-      if (this.#isClosing) throw shuttingDown();
-      if (signal.aborted) throw aborted();
-      return prepared;
+      return await Promise.race([preparing, abort]);
     } finally {
       signal.removeEventListener('abort', stop);
     }
+  }
+
+  async #tokenize(prompt: Prompt): Promise<PreparedPrompt> {
+    try {
+      return await this.#parts.workers.prepare(prompt);
+    } catch (error) {
+      // Closing ends the worker threads under their tasks.
+      throw this.#isClosing ? shuttingDown() : error;
+    }
+  }
+
+  /** @throws EngineError shutting_down, aborted */
+  #refuseWhenOver(signal: AbortSignal): void {
+    if (this.#isClosing) throw shuttingDown();
+    if (signal.aborted) throw aborted();
   }
 
   /** @throws EngineError shutting_down, overloaded */
@@ -313,6 +335,8 @@ export class LocalEngine implements Engine {
 }
 
 const RETRY_AFTER_SECONDS = 5;
+
+const aborted = (): EngineError => new EngineError('aborted', 'the request was aborted');
 
 const shuttingDown = (): EngineError => new EngineError('shutting_down', 'the engine is shutting down');
 

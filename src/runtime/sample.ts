@@ -1,6 +1,7 @@
 /** From a step's logits to one token a sequence: asks the GPU for no more than the sampling needs. */
 import type { RowResult, SampleRow, WorkerPool } from '../workers/pool.ts';
 import type { SamplingParameters } from './api.ts';
+import { type EngineError, fromErrorRecord } from './errors.ts';
 import type { StepLogits } from './model-runner.ts';
 import type { Sequence } from './sequence.ts';
 
@@ -29,29 +30,41 @@ const sourceOf = (sampling: SamplingParameters): 'argmax' | 'candidates' | 'logi
 const hasPenalties = ({ repetitionPenalty, presencePenalty, frequencyPenalty }: SamplingParameters): boolean =>
   repetitionPenalty !== 1 || presencePenalty !== 0 || frequencyPenalty !== 0;
 
+/** What a step's rows came to. */
+export interface Sampled {
+  readonly tokens: ReadonlyMap<Sequence, SampledToken>;
+  /** Sequences for which there is no token to choose. */
+  readonly failures: ReadonlyMap<Sequence, EngineError>;
+}
+
 /** One round trip to the pool; a second one for rows whose candidates turned out not to be enough. */
 export const sampleTokens = async (
   workers: Pick<WorkerPool, 'nextTokens'>,
   logits: StepLogits,
   sequences: readonly SampledSequence[],
-): Promise<Map<Sequence, SampledToken>> => {
+): Promise<Sampled> => {
   const tokens = new Map<Sequence, SampledToken>();
-  if (sequences.length === 0) return tokens;
+  const failures = new Map<Sequence, EngineError>();
+  if (sequences.length === 0) return { tokens, failures };
+  const settle = (sequence: Sequence, result: Exclude<RowResult, { needsLogits: true }>): void => {
+    if ('failure' in result) failures.set(sequence, fromErrorRecord(result.failure));
+    else tokens.set(sequence, result);
+  };
   const wanted = sequences.filter(({ sampling }) => sourceOf(sampling) === 'logits');
   const rows = await wholeRows(logits, wanted);
   const results = await workers.nextTokens(sequences.map((sampled) => rows.get(sampled) ?? cheapRow(logits, sampled)));
   const unsettled: SampledSequence[] = [];
   for (const [index, result] of results.entries()) {
     if ('needsLogits' in result) unsettled.push(sequences[index]!);
-    else tokens.set(sequences[index]!.sequence, result);
+    else settle(sequences[index]!.sequence, result);
   }
-  if (unsettled.length === 0) return tokens;
+  if (unsettled.length === 0) return { tokens, failures };
   const wholes = await wholeRows(logits, unsettled);
   for (const [index, result] of (await workers.nextTokens([...wholes.values()])).entries()) {
     if ('needsLogits' in result) throw new Error('the sampler asked for logits that it was given');
-    tokens.set(unsettled[index]!.sequence, result);
+    settle(unsettled[index]!.sequence, result);
   }
-  return tokens;
+  return { tokens, failures };
 };
 
 const wholeRows = async (

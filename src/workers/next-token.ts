@@ -1,6 +1,6 @@
 /** One sequence's share of a step, on the CPU: choose its next token, say its text and its log-probabilities. */
 import type { ChosenLogprob, SamplingParameters, TokenLogprob } from '../runtime/api.ts';
-import { EngineError } from '../runtime/errors.ts';
+import { EngineError, type ErrorRecord, toErrorRecord } from '../runtime/errors.ts';
 import { detokenize } from './detokenizer.ts';
 import { changesLogits, processLogits } from './logits-processors.ts';
 import { bestTokens, logSumExp, sampleCandidates, sampleRow } from './sampler.ts';
@@ -46,7 +46,9 @@ export type RowResult =
       readonly logprobs?: ChosenLogprob;
     }
   /** The candidates do not determine the token: ask again with the whole row. */
-  | { readonly needsLogits: true };
+  | { readonly needsLogits: true }
+  /** This row has no token to choose; its neighbours are not to blame. */
+  | { readonly failure: ErrorRecord };
 
 const NO_BYTES = new Uint8Array();
 
@@ -103,7 +105,7 @@ export const createNextToken = (
     return isEnough ? { tokenId: source.tokenId } : undefined;
   };
 
-  return (row) => {
+  const nextToken = (row: SampleRow): RowResult => {
     const choice = choose(row);
     if (choice === undefined) return { needsLogits: true };
     return {
@@ -112,7 +114,19 @@ export const createNextToken = (
       endOfTurn: endTokenIds.has(choice.tokenId),
     };
   };
+
+  return (row) => {
+    try {
+      return nextToken(row);
+    } catch (error) {
+      if (error instanceof EngineError) return { failure: toErrorRecord(error) };
+      throw error;
+    }
+  };
 };
 
 const brokenLogits = (logit: number | undefined): EngineError =>
-  new EngineError('internal', `the model computed a logit of ${logit}: the weights or the device are at fault`);
+  new EngineError(
+    'internal',
+    `the best logit is ${logit}: the weights, the device or an extreme penalty or bias are at fault`,
+  );

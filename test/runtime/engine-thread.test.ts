@@ -73,6 +73,14 @@ describe('an engine behind a port', () => {
     await until(() => client.stats().kvBlocksUsed === 0);
   });
 
+  test('refuses what cannot be sent, and forgets it', async () => {
+    const { client } = await connect();
+    const templateArguments = { greet: () => 'hello' };
+    const prompt = { kind: 'chat', messages: [], continueFinalMessage: false, templateArguments } as const;
+    await expect(generate(client, prompt)).rejects.toThrow(/could not be cloned/);
+    expect(textOf(await ask(client, 'Count'))).toBe('1, 2, 3');
+  });
+
   test('fails all requests when the port closes', async () => {
     const engine = await startEngine(SCRIPT);
     const { port1, port2 } = new MessageChannel();
@@ -110,7 +118,8 @@ describe('an engine in its own thread', () => {
     expect(engine.model).toMatchObject({ id: 'scripted', contextLength: 4096 });
     const events = await ask(engine, 'think');
     expect([textOf(events, 'reasoning'), textOf(events)]).toEqual(['Hm', 'Yes']);
-    await engine.close();
+    const pending = generate(engine, 'Count');
+    await Promise.all([expect(pending).rejects.toMatchObject({ code: 'shutting_down' }), engine.close()]);
     expect(hasExited).toBe(false);
   });
 

@@ -304,6 +304,10 @@ describe('abort', () => {
     await expect(pending).rejects.toMatchObject({ code: 'aborted' });
     await expect(generate(engine, 'a', {}, abort.signal)).rejects.toMatchObject({ code: 'aborted' });
     await until(() => engine.stats().waiting === 0);
+    const later = new AbortController();
+    const accepted = generate(engine, { kind: 'tokens', tokenIds: [65] }, {}, later.signal);
+    later.abort();
+    await expect(accepted).rejects.toMatchObject({ code: 'aborted' });
   });
 
   test('stops a prompt between its chunks', async () => {
@@ -353,6 +357,15 @@ test('hundreds of requests, some aborted at any moment, leave no block in use an
   expect(numWhole).toBeGreaterThan(200);
   expect(engine.stats()).toMatchObject({ running: 0, waiting: 0, kvBlocksUsed: 0 });
   expect(engine.stats().preemptions).toBeGreaterThan(0);
+});
+
+test('a row without a token to choose fails its own request alone', async () => {
+  const engine = await startEngine({ replies: [COUNT] });
+  const logitBias = [[65, Number.POSITIVE_INFINITY]] as const;
+  const broken = await generate(engine, 'a', { sampling: { ...DEFAULT_SAMPLING, logitBias } });
+  const whole = await generate(engine, 'b');
+  await expect(collect(broken)).rejects.toMatchObject({ code: 'internal', message: /logit is Infinity/ });
+  expect(textOf(await collect(whole))).toBe('1, 2, 3');
 });
 
 describe('a failed step', () => {
@@ -421,4 +434,12 @@ test('closing fails what is in flight with shutting_down and refuses what comes'
   await expect(engine.generate(request('go'), new AbortController().signal)).rejects.toMatchObject({
     code: 'shutting_down',
   });
+});
+
+test('closing refuses what was asked a moment before, and may be asked for twice', async () => {
+  const engine = await startEngine({ replies: [COUNT] });
+  const pending = generate(engine, { kind: 'tokens', tokenIds: [65] });
+  const closing = [engine.close(), engine.close()];
+  await expect(pending).rejects.toMatchObject({ code: 'shutting_down' });
+  await Promise.all(closing);
 });

@@ -116,6 +116,7 @@ describe('choice', () => {
   });
 
   test('logits that are no numbers are an error, not a token', () => {
-    expect(() => nextToken(row(logits(...ROW.map(() => Number.NaN)), { temperature: 0 }))).toThrow(/logit of NaN/);
+    const result = nextToken(row(logits(...ROW.map(() => Number.NaN)), { temperature: 0 }));
+    expect(result).toMatchObject({ failure: { code: 'internal', message: /logit is NaN/ } });
   });
 });
