@@ -233,15 +233,36 @@ const isAlive = (pid) => {
 /** Commands that compute, and so need an adapter. */
 const COMPUTING_COMMANDS = ['serve', 'chat', 'doctor', 'logits', 'bench'];
 
+/** @param {readonly string[]} argv @param {string} flag @returns {string | undefined} what the command line gives it */
+const flagValue = (argv, flag) => {
+  const at = argv.findLastIndex((argument) => argument === flag || argument.startsWith(`${flag}=`));
+  return argv[at] === flag ? argv[at + 1] : argv[at]?.slice(flag.length + 1);
+};
+
+/**
+ * Whether the command line, else the environment, else the configuration file names a scripted model.
+ * @param {readonly string[]} argv
+ * @param {Record<string, string | undefined>} environment
+ */
+const isScripted = (argv, environment) => {
+  const model = flagValue(argv, '--model') ?? environment.FIRSTLIGHT_MODEL;
+  if (model !== undefined) return model.startsWith('scripted:');
+  const file = flagValue(argv, '--config') ?? environment.FIRSTLIGHT_CONFIG;
+  // What cannot be read is told when the options are checked.
+  if (file === undefined || !statSync(file, { throwIfNoEntry: false })?.isFile()) return false;
+  return /^["']?model["']?\s*:\s*["']?scripted:/m.test(readFileSync(file, 'utf8'));
+};
+
 /**
  * Whether a command line needs an adapter: help, versions, mistakes and scripted models do not.
  * @param {readonly string[]} argv without node and the script
+ * @param {Record<string, string | undefined>} [environment]
  * @returns {boolean}
  */
-export const needsAdapter = (argv) =>
+export const needsAdapter = (argv, environment = process.env) =>
   COMPUTING_COMMANDS.includes(argv[0] ?? '') &&
   !argv.some((argument) => ['--help', '-h', '--version', '-V'].includes(argument)) &&
-  !argv.some((argument) => /^(--model=)?scripted:/.test(argument));
+  (argv[0] === 'doctor' || !isScripted(argv, environment));
 
 /**
  * Does what is missing, in silence when nothing is.

@@ -96,7 +96,23 @@ test.each([
   ['serve --model scripted:replies.json', false],
   ['serve --model=scripted:replies.json', false],
 ])('"%s" needs an adapter: %s', (line, needed) => {
-  expect(needsAdapter(line.split(' ').filter(Boolean))).toBe(needed);
+  expect(needsAdapter(line.split(' ').filter(Boolean), {})).toBe(needed);
+});
+
+test('a scripted model needs no adapter wherever it is named: flags before the environment before the file', () => {
+  const root = folderWith({
+    'scripted.yaml': 'port: 0\nmodel: "scripted:replies.json"\n',
+    'gpu.yaml': 'model: m.gguf\n',
+  });
+  const scripted = { FIRSTLIGHT_MODEL: 'scripted:replies.json' };
+  expect(needsAdapter(['serve'], scripted)).toBe(false);
+  expect(needsAdapter(['serve', '--model', 'm.gguf'], scripted)).toBe(true);
+  expect(needsAdapter(['doctor'], scripted)).toBe(true);
+  expect(needsAdapter(['serve', '--config', join(root, 'scripted.yaml')], {})).toBe(false);
+  expect(needsAdapter(['serve'], { FIRSTLIGHT_CONFIG: join(root, 'scripted.yaml') })).toBe(false);
+  expect(needsAdapter(['serve', `--config=${join(root, 'gpu.yaml')}`], {})).toBe(true);
+  expect(needsAdapter(['serve', '--config', join(root, 'scripted.yaml')], { FIRSTLIGHT_MODEL: 'm.gguf' })).toBe(true);
+  expect(needsAdapter(['serve', '--config', join(root, 'missing.yaml')], {})).toBe(true);
 });
 
 test('no registry, mirror or other host is written into set-up', () => {
