@@ -24,12 +24,12 @@ const HEAD_GROUPS = NUM_HEADS / QUERIES;
 // Invocations that look for a query's maximum together.
 const LANES_PER_QUERY = SPLIT_KEYS / QUERIES;
 // Keys whose values are added side by side.
-const VALUE_LANES = SPLIT_KEYS / OCTETS;
+const VALUE_LANES = SPLIT_KEYS / (QUERIES * OCTETS);
 
 var<workgroup> queries: array<Octet, QUERIES * OCTETS>;
 var<workgroup> weights: array<array<f32, SPLIT_KEYS>, QUERIES>;
 var<workgroup> extremes: array<f32, SPLIT_KEYS>;
-var<workgroup> sums: array<Octet, VALUE_LANES * OCTETS>;
+var<workgroup> sums: array<Octet, VALUE_LANES * QUERIES * OCTETS>;
 
 fn queryOctet(i: u32) -> Octet {
   if (ACT_IS_F16) { return octetOfHalves(q[i]); }
@@ -51,7 +51,7 @@ fn cacheOctet(table: u32, kvHead: u32, key: u32) -> u32 {
   return ((block * NUM_KV_HEADS + kvHead) * BLOCK_SIZE + key % BLOCK_SIZE) * OCTETS;
 }
 
-// One over all keys of the split; each query's scores become exp(score − maximum). Returns nothing: partials get both.
+// Each query's scores become exp(score − maximum of the split); maximum and sum go to its partial.
 fn softmaxSplit(local: u32, toFirst: u32) {
   let query = min(local / LANES_PER_QUERY, QUERIES - 1u);
   let lane = local % LANES_PER_QUERY;
@@ -118,34 +118,29 @@ fn main(
   let toFirst = ((roundRow * NUM_HEADS + group * QUERIES) * params.numSplits + split) * (HEAD_DIM + 2u);
   softmaxSplit(local, toFirst);
 
-  let octet = local % OCTETS;
-  let valueLane = local / OCTETS;
-  var low: array<vec4f, QUERIES>;
-  var high: array<vec4f, QUERIES>;
+  // An invocation owns 8 columns of a query, and every VALUE_LANES-th key.
+  let column = local % (QUERIES * OCTETS);
+  let valueLane = local / (QUERIES * OCTETS);
+  let columnQuery = column / OCTETS;
+  let octet = column % OCTETS;
+  var total = Octet();
   if (valueLane < VALUE_LANES) {
     for (var key = valueLane; key < numKeys; key += VALUE_LANES) {
       let value = valueOctet(cacheOctet(table, kvHead, first + key) + octet);
-      for (var r = 0u; r < QUERIES; r++) {
-        low[r] += weights[r][key] * value.low;
-        high[r] += weights[r][key] * value.high;
-      }
+      let weight = weights[columnQuery][key];
+      total = Octet(total.low + weight * value.low, total.high + weight * value.high);
     }
+    sums[local] = total;
   }
-  for (var r = 0u; r < QUERIES; r++) {
-    if (valueLane < VALUE_LANES) { sums[local] = Octet(low[r], high[r]); }
-    workgroupBarrier();
-    if (local < OCTETS) {
-      var total = sums[local];
-      for (var i = 1u; i < VALUE_LANES; i++) {
-        let other = sums[i * OCTETS + local];
-        total = Octet(total.low + other.low, total.high + other.high);
-      }
-      let to = toFirst + r * params.numSplits * (HEAD_DIM + 2u) + local * 8u;
-      for (var j = 0u; j < 4u; j++) {
-        partials[to + j] = total.low[j];
-        partials[to + 4u + j] = total.high[j];
-      }
-    }
-    workgroupBarrier();
+  workgroupBarrier();
+  if (valueLane > 0u) { return; }
+  for (var i = 1u; i < VALUE_LANES; i++) {
+    let other = sums[i * QUERIES * OCTETS + column];
+    total = Octet(total.low + other.low, total.high + other.high);
+  }
+  let to = toFirst + columnQuery * params.numSplits * (HEAD_DIM + 2u) + octet * 8u;
+  for (var j = 0u; j < 4u; j++) {
+    partials[to + j] = total.low[j];
+    partials[to + 4u + j] = total.high[j];
   }
 }

@@ -25,7 +25,7 @@ export type RecordDecode = (pass: GPUComputePassEncoder, numDecode: number, maxC
 /** Invocations of a workgroup, and the keys it attends to. */
 const SPLIT_KEYS = 128;
 const MERGE_WORKGROUP_SIZE = 64;
-/** Query heads a workgroup computes side by side: bounded by registers. */
+/** Query heads a workgroup computes side by side. */
 const MAX_QUERIES = 8;
 const SERIAL_MAX_QUERIES = 4;
 const MAX_PARTIAL_BYTES = 64 * 1024 * 1024;
@@ -59,7 +59,8 @@ const bindSerial = async (device: GpuDevice, tensors: AttentionDecodeTensors): P
 const bindSplit = async (device: GpuDevice, tensors: AttentionDecodeTensors): Promise<RecordDecode> => {
   const { q, qColumn, kCache, vCache, contextLengths, blockTableStarts, blockTables, y } = tensors;
   const { numHeads, numKvHeads, headDim, maxSequences, maxContext } = tensors;
-  const queries = queriesPerGroup(numHeads, numKvHeads, MAX_QUERIES);
+  // Each invocation owns 8 columns of a query.
+  const queries = queriesPerGroup(numHeads, numKvHeads, Math.min(MAX_QUERIES, SPLIT_KEYS / (headDim / 8)));
   const maxSplits = Math.ceil(maxContext / SPLIT_KEYS);
   const rowBytes = numHeads * maxSplits * (headDim + 2) * 4;
   const rowsPerRound = Math.max(1, Math.min(maxSequences, Math.floor(MAX_PARTIAL_BYTES / rowBytes)));
