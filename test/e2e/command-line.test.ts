@@ -1,7 +1,8 @@
 /** The command line itself: help, mistakes, where options come from, chat, logits. */
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { EMBEDDED_MODEL_PATH } from '../../src/runtime/config.ts';
 import { firstlight, scriptedModel, startServer, temporaryFolder } from '../support/firstlight.ts';
 import { nmse, readOracle } from '../support/oracle.ts';
 import { hasTestData, testData } from '../support/test-data.ts';
@@ -111,4 +112,33 @@ test.each(ORACLES)('writes the logits of %s as the oracle has them, fed as a fil
   expect(readFileSync(out).subarray(0, 12 + 4 * numIds)).toEqual(oracle.subarray(0, 12 + 4 * numIds));
   const [actual, expected] = [readOracle(out), readOracle(testData(`oracles/${name}.logits`)!)];
   expect(nmse(actual.logits, expected.logits)).toBeLessThan(1e-6);
+});
+
+test('doctor finds every kernel right on this device', async () => {
+  const { code, stdout, stderr } = await firstlight(['doctor', '--json']);
+  expect(code, stdout + stderr).toBe(0);
+  const report = JSON.parse(stdout) as { adapter: string; kernels: { kernel: string; passed: boolean }[] };
+  expect(report.adapter).not.toBe('');
+  expect(report.kernels.length).toBeGreaterThan(10);
+  expect(report.kernels.filter(({ passed }) => !passed)).toEqual([]);
+});
+
+test('doctor says that there is no such adapter', async () => {
+  const { code, stdout, stderr } = await firstlight(['doctor', '--adapter', 'no such adapter']);
+  expect(code).toBe(1);
+  expect(stdout).toBe('');
+  expect(stderr).toContain('error: no WebGPU adapter matches --adapter no such adapter.');
+});
+
+test.runIf(existsSync(EMBEDDED_MODEL_PATH))('bench counts what it was asked to compute', async () => {
+  const flags = ['--prompt-tokens', '20', '--decode-tokens', '3', '--batch', '1,2', '--json'];
+  const { code, stdout, stderr } = await firstlight(['bench', ...flags]);
+  expect(code, stderr).toBe(0);
+  const report = JSON.parse(stdout) as {
+    promptTokens: number;
+    results: { batch: number; decodeTokensPerSecond: number }[];
+  };
+  expect(report.promptTokens).toBe(20);
+  expect(report.results.map(({ batch }) => batch)).toEqual([1, 2]);
+  for (const { decodeTokensPerSecond } of report.results) expect(decodeTokensPerSecond).toBeGreaterThan(0);
 });
