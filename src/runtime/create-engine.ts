@@ -7,6 +7,7 @@ import type { TokenizerDefinition } from '../workers/tokenizer/definition.ts';
 import type { Engine, ModelDescription } from './api.ts';
 import { type EngineOptions, LocalEngine } from './engine.ts';
 import { EngineError } from './errors.ts';
+import type { GpuRunner } from './gpu-runner.ts';
 import type { LoadOptions } from './load-model.ts';
 import type { KvGeometry, ModelRunner } from './model-runner.ts';
 import type { ReasoningFormat } from './output/parser.ts';
@@ -26,6 +27,8 @@ export interface EngineHooks {
   readonly onProgress?: (progress: LoadProgress) => void;
   /** Scripted models only: awaited before each token of a reply. */
   readonly beforeToken?: ScriptedRunnerOptions['beforeToken'];
+  /** Model files only: shown each runner as it is made, the first and those after a loss of the device. */
+  readonly onRunner?: (runner: GpuRunner) => void;
 }
 
 /** A model ready to compute, wherever its logits come from. */
@@ -59,10 +62,14 @@ export const createEngine = async (options: CreateEngineOptions, hooks: EngineHo
   }
 };
 
-const loadFromFile = async (options: CreateEngineOptions, { onProgress }: EngineHooks): Promise<Loaded> => {
+const loadFromFile = async (options: CreateEngineOptions, { onProgress, onRunner }: EngineHooks): Promise<Loaded> => {
   // Imported when needed: a scripted model runs where no GPU binding can be loaded.
   const { loadModel } = await import('./load-model.ts');
-  const load = () => loadModel(options.model, loadOptions(options), onProgress);
+  const load = async () => {
+    const loaded = await loadModel(options.model, loadOptions(options), onProgress);
+    onRunner?.(loaded.runner);
+    return loaded;
+  };
   const { runner, description, tokenizer, adapter, kvFormat } = await load();
   if (tokenizer === undefined) {
     await runner.close();

@@ -132,13 +132,11 @@ export class GpuRunner implements ModelRunner {
     pass.end();
     this.#results.copy(encoder, withCandidates);
     device.queue.submit([encoder.finish()]);
-    try {
+    return this.#orDeviceLoss(async () => {
       const result = await this.#results.read(numRows, withCandidates ? batch.numCandidates : 0);
       if (this.#fault !== undefined) throw new EngineError('internal', `the GPU reported: ${this.#takeFault()}`);
-      return { ...result, readLogits: (rows) => this.#readLogits(rows) };
-    } catch (error) {
-      throw this.#deviceLost ?? (await this.#asDeviceLoss(error));
-    }
+      return { ...result, readLogits: (rows) => this.#orDeviceLoss(() => this.#readLogits(rows)) };
+    });
   }
 
   release(): void {
@@ -170,6 +168,15 @@ export class GpuRunner implements ModelRunner {
     const fault = this.#fault ?? '';
     this.#fault = undefined;
     return fault;
+  }
+
+  /** @throws EngineError device_lost in place of whatever a lost device makes of the work */
+  async #orDeviceLoss<Result>(work: () => Promise<Result>): Promise<Result> {
+    try {
+      return await work();
+    } catch (error) {
+      throw this.#deviceLost ?? (await this.#asDeviceLoss(error));
+    }
   }
 
   /** A mapping that fails is how a lost device shows first; give its own notice a moment to arrive. */

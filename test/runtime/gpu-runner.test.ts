@@ -78,6 +78,14 @@ describe('GpuRunner', () => {
     await runner.close();
   });
 
+  test('fails with device_lost when the device goes while logits are read back', async () => {
+    const { runner } = await open();
+    const step = await runner.forward(sequenceBatch(runner, IDS, 0, 5));
+    runner.loseDevice();
+    await expect(step.readLogits([4])).rejects.toMatchObject({ code: 'device_lost' });
+    await runner.close();
+  });
+
   test('refuses a context beyond the training length, naming both', async () => {
     const failure = await open({ contextLength: 257 }).catch((error: unknown) => error);
     expect((failure as EngineError).code).toBe('config_invalid');
