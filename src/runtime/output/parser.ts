@@ -83,7 +83,10 @@ export class OutputParser {
     else if (this.#state === 'reasoning') this.#think(this.#held + piece);
     else {
       const text = this.#state === 'closed' ? piece.trimStart() : piece;
-      if (text === '') return;
+      if (text === '') {
+        if (this.#state === 'closed') this.#giveLogprobsToReasoning();
+        return;
+      }
       this.#state = 'answer';
       this.#answer(text);
     }
@@ -119,6 +122,13 @@ export class OutputParser {
     this.#emit('reasoning', text.slice(0, end));
     this.#state = 'closed';
     this.#advance(text.slice(end + CLOSING.length));
+  }
+
+  /** Those of a closing tag and of the white space behind it must not pass for the answer's. */
+  #giveLogprobsToReasoning(): void {
+    if (this.#logprobs.length === 0) return;
+    this.#events.push({ type: 'reasoning', text: '', logprobs: this.#logprobs });
+    this.#logprobs = [];
   }
 
   #answer(piece: string): void {

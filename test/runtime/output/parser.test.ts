@@ -142,6 +142,19 @@ describe('output parser', () => {
     expect(parser.flush()).toEqual([{ type: 'text', text: 'a', logprobs: [logprob(3)] }]);
   });
 
+  test('counts log-probabilities of tags and of white space between as reasoning, never as answer', () => {
+    const logprob = (tokenId: number) => ({ tokenId, bytes: new Uint8Array(), logprob: -1, top: [] });
+    const parser = new OutputParser(FORMAT);
+    const tokens = ['<think>', 'Hm', '</', 'think>', '\n\n', 'Yes', '.'];
+    const events = tokens.flatMap((text, id) => parser.push(text, logprob(id)));
+    const idsOf = (type: 'text' | 'reasoning') =>
+      events.flatMap((event) => (event.type === type ? event.logprobs!.map(({ tokenId }) => tokenId) : []));
+    expect([idsOf('reasoning'), idsOf('text')]).toEqual([
+      [0, 1, 2, 3, 4],
+      [5, 6],
+    ]);
+  });
+
   test('gives the same reasoning, text and stop string for every split', () => {
     const alphabet = ['<think>', '</think>', '<', 'think', '>', '</', ' ', '\n', 'a', 'STOP', 'ST', 'é'];
     fc.assert(
