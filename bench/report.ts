@@ -1,7 +1,7 @@
 /** Writes measured figures to bench/RESULTS.md: each with the machine, the command and the date. */
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
-import { cpus, release, totalmem, type } from 'node:os';
+import { cpus, loadavg, release, totalmem, type } from 'node:os';
 import { fileURLToPath } from 'node:url';
 
 /** One measurement: what was measured under which conditions, and its figures with units. */
@@ -18,11 +18,14 @@ measured in one run; compare figures of different rows only where machine and da
 `;
 const COLUMNS = '| Date | What | Figures | Command | Commit | Machine |\n|---|---|---|---|---|---|\n';
 
-/** Processor, cores, memory, system, Node and adapter, in one line. */
+/** How busy the machine was before this script began: what shares the processor slows a software adapter. */
+const loadBefore = loadavg()[0] ?? 0;
+
+/** Processor, cores, memory, system, Node, adapter and load, in one line. */
 export const describeMachine = (adapter: string): string => {
   const { model = 'unknown processor' } = cpus()[0] ?? {};
   const memoryGib = Math.round(totalmem() / 1024 ** 3);
-  return `${model.trim()}, ${cpus().length} cores, ${memoryGib} GiB; ${type()} ${release()}; Node ${process.versions.node}; ${adapter}`;
+  return `${model.trim()}, ${cpus().length} cores, ${memoryGib} GiB; ${type()} ${release()}; Node ${process.versions.node}; ${adapter}; load ${loadBefore.toFixed(1)} before`;
 };
 
 /** The commit measured, marked when the tree had changes. */
