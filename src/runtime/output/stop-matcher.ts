@@ -33,7 +33,7 @@ export class StopMatcher {
       this.#held = '';
       return { text: text.slice(0, found.start), stop: found.stop };
     }
-    const numHeld = Math.max(0, ...this.#stops.map((stop) => overlap(text, stop)));
+    const numHeld = this.#stops.reduce((most, stop) => Math.max(most, overlap(text, stop)), 0);
     this.#held = text.slice(text.length - numHeld);
     return { text: text.slice(0, text.length - numHeld) };
   }

@@ -46,6 +46,12 @@ describe('stop matcher', () => {
     ]);
   });
 
+  test('takes as many stop strings as there are', () => {
+    const matcher = new StopMatcher(Array.from({ length: 200_000 }, (_, index) => `stop ${index}`));
+    expect(matcher.push('a sto')).toEqual({ text: 'a ' });
+    expect(matcher.push('p 7!')).toEqual({ text: '', stop: 'stop 7' });
+  });
+
   test('lets text go as soon as it cannot become a stop string', () => {
     const matcher = new StopMatcher(['abc']);
     expect([matcher.push('xab'), matcher.push('x'), matcher.push('ab')]).toEqual([
