@@ -123,7 +123,7 @@ export const OPTIONS = {
   kvMemory: optional({
     key: 'kv-memory',
     argument: 'BYTES',
-    help: 'bytes for the KV cache: 512MiB, 2G (default: 1GiB)',
+    help: 'bytes for the KV cache: 512MiB, 2G (default: 16 whole contexts, at most 1GiB)',
     allowed: 'a number of bytes of at least 1MiB: 536870912, 512MiB, 2G (both powers of 1024), 2GB (of 1000)',
     schema: byteSize(1024 * 1024),
   }),
