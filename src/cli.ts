@@ -16,6 +16,7 @@ export const main = async (argv: readonly string[]): Promise<number> => {
   const program = createProgram((code) => {
     exitCode = code;
   });
+  process.stdout.once('error', endWithOutput);
   try {
     await program.parseAsync(argv, { from: 'user' });
     return exitCode;
@@ -24,7 +25,16 @@ export const main = async (argv: readonly string[]): Promise<number> => {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT_USAGE;
     reportError(error, isDebugging(argv));
     return EXIT_FAILURE;
+  } finally {
+    process.stdout.off('error', endWithOutput);
   }
+};
+
+/** A reader that leaves early (`| head`) is no failure; a full disk is. */
+const endWithOutput = (error: NodeJS.ErrnoException): void => {
+  if (error.code === 'EPIPE') process.exit(0);
+  reportError(error, false);
+  process.exit(EXIT_FAILURE);
 };
 
 const reportError = (error: unknown, withStack: boolean): void => {
