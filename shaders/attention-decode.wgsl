@@ -8,6 +8,7 @@ struct Params {
   numSplits: u32,
   stride: u32, // of q, in octets
   qColumn: u32, // in octets
+  octetsPerHead: u32, // not a constant, so that the loop is not unrolled: that would take a software adapter a minute
 }
 var<immediate> params: Params;
 
@@ -105,7 +106,7 @@ fn main(
     let key = i * (SPLIT_KEYS / KEY_LANES) + local / KEY_LANES;
     let at = cacheOctet(table, kvHead, first + min(key, numKeys - 1u));
     var scores = array<f32, QUERIES>();
-    for (var o = lane; o < OCTETS; o += KEY_LANES) {
+    for (var o = lane; o < params.octetsPerHead; o += KEY_LANES) {
       let octet = keyOctet(at + o);
       for (var r = 0u; r < QUERIES; r++) { scores[r] += octetDot(queries[r * OCTETS + o], octet); }
     }

@@ -75,7 +75,7 @@ const bindSplit = async (device: GpuDevice, tensors: AttentionDecodeTensors): Pr
   });
   const boundAttend = attend.bind({ q, kCache, vCache, contextLengths, blockTableStarts, blockTables, partials });
   const boundMerge = merge.bind({ partials, contextLengths, y });
-  const sizes = { stride: q.shape[1]! / 8, qColumn: qColumn / 8 };
+  const sizes = { stride: q.shape[1]! / 8, qColumn: qColumn / 8, octetsPerHead: headDim / 8 };
   return (pass, numDecode, maxContextInBatch) => {
     const numSplits = Math.ceil(maxContextInBatch / SPLIT_KEYS);
     for (let firstRow = 0; firstRow < numDecode; firstRow += rowsPerRound) {
