@@ -12,6 +12,7 @@ import { modelNotFound } from './dialects/openai.ts';
 import { generate } from './generate.ts';
 import { readHealth } from './health.ts';
 import type { HttpRequest, HttpResponse, Transport } from './http.ts';
+import { parseJson } from './json-body.ts';
 import { RequestLimits } from './limits.ts';
 import { Metrics } from './metrics.ts';
 import { modelBody, modelListBody } from './models-route.ts';
@@ -51,6 +52,7 @@ const isOperational = (path: string): boolean =>
 const isGreeting = (path: string): boolean => path === '/' || path === '/api/hello';
 
 const MODELS_PREFIX = '/v1/models/';
+const METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'OPTIONS', 'PUT', 'PATCH', 'DELETE']);
 
 class App {
   readonly #engine: Engine;
@@ -216,11 +218,13 @@ class App {
   /** One line a request, without anything that a client wrote or a model said. */
   #record(request: HttpRequest, reply: Reply): void {
     const { usage } = reply;
-    this.#metrics.countRequest(reply.route, request.method, reply.status);
+    // A method may be any word, too: none of a client's own goes into a label or a line.
+    const method = METHODS.has(request.method) ? request.method : 'other';
+    this.#metrics.countRequest(reply.route, method, reply.status);
     this.#log.info(
       {
         requestId: reply.requestId,
-        method: request.method,
+        method,
         route: reply.route,
         status: reply.status,
         ms: Math.round(reply.elapsedMs),
@@ -247,18 +251,6 @@ const draining = (): EngineError =>
   new EngineError('shutting_down', 'the server is shutting down: send the request elsewhere, or retry later', {
     retryAfterSeconds: RETRY_AFTER_DRAIN_SECONDS,
   });
-
-const parseJson = (body: Uint8Array): unknown => {
-  try {
-    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(body));
-  } catch (error) {
-    // The parser's own message quotes the body.
-    const what = error instanceof SyntaxError ? 'valid JSON' : 'valid UTF-8';
-    throw new EngineError('invalid_request', `the request body (${body.byteLength} bytes) is not ${what}`, {
-      reason: 'invalid_json',
-    });
-  }
-};
 
 const decodePath = (path: string): string => {
   try {

@@ -43,6 +43,8 @@ const OPENAI_CASES: readonly (readonly [body: object, param: string, code: strin
   [{ logit_bias: { 1: 101 } }, 'logit_bias.1', 'decimal_above_max_value'],
   [{ logit_bias: { cat: 1 } }, 'logit_bias.cat', 'invalid_value'],
   [{ logit_bias: { 99999: 1 } }, 'logit_bias.99999', 'invalid_value'],
+  [{ logit_bias: Object.fromEntries(Array.from({ length: 1025 }, (_, id) => [id, 1])) }, 'logit_bias', 'invalid_value'],
+  [{ repetition_penalty: 1e-300 }, 'repetition_penalty', 'decimal_below_min_value'],
   [{ top_logprobs: 2 }, 'top_logprobs', 'invalid_value'],
   [{ logprobs: true, top_logprobs: 21 }, 'top_logprobs', 'integer_above_max_value'],
   [{ max_tokens: 0 }, 'max_tokens', 'integer_below_min_value'],
@@ -114,6 +116,7 @@ const ANTHROPIC_CASES: readonly (readonly [body: object, message: RegExp])[] = [
   [{ temperature: 1.5 }, /^temperature: must be at most 1, got 1\.5$/],
   [{ top_k: -1 }, /^top_k: must be at least 0, got -1$/],
   [{ stop_sequences: 'x' }, /^stop_sequences: must be an array, got "x"$/],
+  [{ stop_sequences: Array.from({ length: 257 }, String) }, /^stop_sequences: must have at most 256 items$/],
   [
     { thinking: { type: 'enabled', budget_tokens: 1000 } },
     /^thinking\.budget_tokens: must be at least 1024, got 1000$/,
@@ -205,6 +208,21 @@ test('a body that is no JSON, or no object, is refused without being quoted', as
       if (text !== '"secret"') expect(JSON.stringify(body)).not.toContain('secret');
     }
   }
+});
+
+test('a body nested beyond all reason is refused, one with brackets in its text is not', async () => {
+  const { url } = await serve(SCRIPT);
+  const chat = (kwargs: string) =>
+    post(
+      `${url}/v1/chat/completions`,
+      `{"model":"scripted","messages":${JSON.stringify(hi)},"chat_template_kwargs":${kwargs}}`,
+    );
+  for (const depth of [129, 100_000]) {
+    const { status, body } = await chat(`{"deep":${'['.repeat(depth)}${']'.repeat(depth)}}`);
+    expect([status, body]).toMatchObject([400, { error: { message: expect.stringContaining('128 deep') } }]);
+  }
+  expect((await chat(`{"deep":${'['.repeat(100)}${']'.repeat(100)}}`)).status).toBe(200);
+  expect((await chat(`{"text":${JSON.stringify('["\\{'.repeat(200))}}`)).status).toBe(200);
 });
 
 test('a full queue answers 429 to OpenAI clients and 529 to Anthropic clients, with Retry-After', async () => {

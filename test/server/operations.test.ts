@@ -137,6 +137,16 @@ describe.each(TRANSPORTS)('over %s', (transport) => {
     expect(JSON.stringify(log)).not.toMatch(/private|secret|key|query|broken/);
   });
 
+  test('a method that nobody knows is called other in the log and the metrics', async () => {
+    const { server, url, log } = await serve(SCRIPT, { transport });
+    const raw = await RawClient.open(server.port);
+    raw.send('PROPFIND /health HTTP/1.1\r\nHost: localhost\r\n\r\n');
+    await raw.until(/^HTTP\/1\.1 405 /);
+    await until(() => log.length >= 1);
+    expect(log[0]).toMatchObject({ method: 'other', route: '/health', status: 405 });
+    expect(await (await fetch(`${url}/metrics`)).text()).toMatch(/method="other",status="405"\} 1/);
+  });
+
   test('metrics count requests and tokens, and time the first and the next', async () => {
     const { url } = await serve(SCRIPT, { transport });
     await post(`${url}/v1/chat/completions`, { ...chat, stream: false });

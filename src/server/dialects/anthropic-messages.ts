@@ -11,6 +11,8 @@ import type { CountExchange, Dialect, GenerateExchange, ParseContext } from './d
 import { effortOfBudget, REASONING_EFFORTS, type Thinking } from './effort.ts';
 
 const MIN_THINKING_BUDGET_TOKENS = 1024;
+/** They are looked for at every token, while all other streams wait. */
+const MAX_STOP_SEQUENCES = 256;
 
 const format = optional(z.looseObject({ type: z.string() }));
 
@@ -34,7 +36,7 @@ const countBody = z.object({
 const messagesBody = countBody.extend({
   /** 0 fills the cache and says nothing. */
   max_tokens: integer(0),
-  stop_sequences: optional(z.array(z.string().min(1))),
+  stop_sequences: optional(z.array(z.string().min(1)).max(MAX_STOP_SEQUENCES)),
   stream: optional(z.boolean()),
   temperature: optional(z.number().min(0).max(1)),
   top_p: optional(z.number().min(0).max(1)),

@@ -74,10 +74,9 @@ const parse = (raw: unknown, context: ParseContext): GenerateExchange => {
       }),
     response: (answers) => ({
       ...envelope(id, context),
-      choices: answers.map((answer, index) => ({
-        ...choiceBody(index, textOf(answer, 'text'), FINISH_REASONS[answer.finish.reason]),
-        ...reasoningFields(textOf(answer, 'reasoning')),
-      })),
+      choices: answers.map((answer, index) =>
+        choiceBody(index, textOf(answer, 'text'), FINISH_REASONS[answer.finish.reason]),
+      ),
       usage: usageBody(totalUsage(answers.map((answer) => answer.finish.usage))),
     }),
   };
@@ -98,9 +97,6 @@ const choiceBody = (index: number, text: string, finishReason: string | null) =>
   finish_reason: finishReason,
 });
 
-/** A thinking model thinks without a template too; its thoughts never leave as text. */
-const reasoningFields = (text: string): object => (text === '' ? {} : { reasoning_content: text, reasoning: text });
-
 class CompletionEncoder implements Encoder {
   readonly #envelope: object;
   readonly #numChoices: number;
@@ -120,11 +116,8 @@ class CompletionEncoder implements Encoder {
   event(choice: number, event: GenerationEvent): string {
     switch (event.type) {
       case 'start':
+      case 'reasoning': // Of chats alone: a plain text's tags are its own.
         return '';
-      case 'reasoning':
-        return event.text === ''
-          ? ''
-          : this.#chunk({ ...choiceBody(choice, '', null), ...reasoningFields(event.text) });
       case 'text':
         return event.text === '' ? '' : this.#chunk(choiceBody(choice, event.text, null));
       case 'finish':

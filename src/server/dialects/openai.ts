@@ -15,6 +15,8 @@ import type { ErrorAnswer } from './dialect.ts';
 
 export const MAX_CHOICES = 128;
 const MAX_STOP_STRINGS = 4;
+/** They are looked at for every token, while all other streams wait. */
+const MAX_BIASED_TOKENS = 1024;
 /** JSON has no infinity; OpenAI writes this for impossible tokens. */
 const LOWEST_LOGPROB = -9999;
 
@@ -31,8 +33,14 @@ export const samplingFields = {
   min_p: optional(z.number().min(0).max(1)),
   presence_penalty: optional(z.number().min(-2).max(2)),
   frequency_penalty: optional(z.number().min(-2).max(2)),
-  repetition_penalty: optional(z.number().positive()),
-  logit_bias: optional(z.record(z.string(), z.number().min(-100).max(100))),
+  repetition_penalty: optional(z.number().min(0.01).max(100)),
+  logit_bias: optional(
+    z
+      .record(z.string(), z.number().min(-100).max(100))
+      .refine((biases) => Object.keys(biases).length <= MAX_BIASED_TOKENS, {
+        error: `must have at most ${MAX_BIASED_TOKENS} tokens`,
+      }),
+  ),
 };
 
 type SamplingBody = z.output<z.ZodObject<typeof samplingFields>>;
