@@ -28,8 +28,8 @@ const environmentOf = (added: Readonly<Record<string, string>> = {}): NodeJS.Pro
   return { ...Object.fromEntries(inherited), ...added };
 };
 
-/** The command's own words: what set-up says before it, when sources have changed since the last build, is not tested here. */
-const withoutSetup = (stderr: string): string => stderr.replaceAll(/^firstlight: .*\n/gm, '');
+/** What was said for good: without set-up, when sources have changed since the last build, and without progress lines. */
+const lastingWords = (stderr: string): string => stderr.replaceAll(/^(firstlight: .*|.* … \d+ s)\n/gm, '');
 
 const collect = (child: ChildProcess) => {
   const output = { stdout: '', stderr: '' };
@@ -39,7 +39,7 @@ const collect = (child: ChildProcess) => {
     });
   }
   const finished = new Promise<Finished>((resolve) => {
-    child.once('close', (code) => resolve({ code, stdout: output.stdout, stderr: withoutSetup(output.stderr) }));
+    child.once('close', (code) => resolve({ code, stdout: output.stdout, stderr: lastingWords(output.stderr) }));
   });
   return { output, finished };
 };
