@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { type DeviceOptions, GpuDevice } from '../../src/kernels/device.ts';
 
 // Debian's chromium brings SwiftShader along: subgroups of four, no f16. Elsewhere, name its driver file.
-const SWIFTSHADER_DRIVER = process.env['FIRSTLIGHT_SWIFTSHADER'] ?? '/usr/lib/chromium/vk_swiftshader_icd.json';
+const SWIFTSHADER_DRIVER = process.env.FIRSTLIGHT_SWIFTSHADER ?? '/usr/lib/chromium/vk_swiftshader_icd.json';
 const SWIFTSHADER: DeviceOptions = { adapter: 'SwiftShader' };
 
 /** Name and options of every device variant that a kernel must be right on. */
@@ -32,10 +32,10 @@ export const openVariant = (options: DeviceOptions): Promise<GpuDevice> => {
 
 /** The loader sees the driver only while this device is opened, so that the others stay what they are. */
 const openSwiftShader = async (): Promise<GpuDevice> => {
-  process.env['VK_ADD_DRIVER_FILES'] = SWIFTSHADER_DRIVER;
+  process.env.VK_ADD_DRIVER_FILES = SWIFTSHADER_DRIVER;
   try {
     return await GpuDevice.open(SWIFTSHADER);
   } finally {
-    delete process.env['VK_ADD_DRIVER_FILES'];
+    delete process.env.VK_ADD_DRIVER_FILES;
   }
 };

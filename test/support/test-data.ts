@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
 /** `$FIRSTLIGHT_TEST_DATA`, else the folder `shared` beside the project. */
-export const testDataFolder = process.env['FIRSTLIGHT_TEST_DATA'] ?? resolve(root, '../shared');
+export const testDataFolder = process.env.FIRSTLIGHT_TEST_DATA ?? resolve(root, '../shared');
 
 /** True where the data folder exists: then a test that found no case must fail. */
 export const hasTestData = existsSync(testDataFolder);
