@@ -14,7 +14,7 @@ fn main(@builtin(global_invocation_id) invocation: vec3u) {
   let row = invocation.x;
   if (row >= params.numRows) { return; }
   var best = -1e30f;
-  var bestId = 0u;
+  var bestId = 0xffffffffu;
   for (var part = row * NUM_PARTS; part < (row + 1u) * NUM_PARTS; part++) {
     let value = partValues[part];
     let id = partIds[part];

@@ -1,4 +1,4 @@
-// The greatest logit of each of a row's NUM_PARTS parts, with its id; LANES invocations share a part.
+// The greatest logit of each of a row's NUM_PARTS parts, with its id (2³² − 1: none); LANES invocations share a part.
 
 struct Params {
   numRows: u32,
@@ -22,7 +22,7 @@ fn main(
   let lane = local % LANES;
   // Finite, because relaxed arithmetic may drop infinities; NaN is never greater.
   var best = -1e30f;
-  var bestId = 0u;
+  var bestId = 0xffffffffu;
   for (var id = part % NUM_PARTS * LANES + lane; id < params.vocabularySize; id += NUM_PARTS * LANES) {
     let value = logits[row * params.vocabularySize + id];
     if (value > best) {

@@ -16,7 +16,7 @@ export interface ArgmaxTensors {
 const NUM_PARTS = 64;
 const MERGE_WORKGROUP_SIZE = 16;
 
-/** ids[row] = the lowest id among a row's greatest logits; NaN never wins, a row of NaN or −∞ gives 0. */
+/** ids[row] = the lowest id among a row's greatest logits; NaN never wins, a row of NaN and −∞ alone gives 2³² − 1. */
 export const bindArgmax = async (
   device: GpuDevice,
   { logits, ids }: ArgmaxTensors,

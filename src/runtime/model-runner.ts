@@ -31,7 +31,7 @@ export interface Batch {
 /** The result of one step. Valid until the next `forward`. */
 export interface StepLogits {
   readonly numRows: number;
-  /** [numRows] the token with the greatest logit; the lowest id wins a tie. */
+  /** [numRows] the token with the greatest logit; the lowest id wins a tie. 2³² − 1: no logit is a number. */
   readonly argmax: Uint32Array;
   /** [numRows * numCandidates] the best tokens of each row, greatest logit first. */
   readonly candidateIds: Uint32Array;

@@ -51,6 +51,8 @@ export type RowResult =
   | { readonly failure: ErrorRecord };
 
 const NO_BYTES = new Uint8Array();
+/** What the kernels write for NaN and −∞ among the candidates. */
+const NO_LOGIT = -1e30;
 
 interface Choice {
   readonly tokenId: number;
@@ -89,7 +91,8 @@ export const createNextToken = (
     const { sampling, seed, index } = row;
     const { ids, logits, logSumExp: logMass } = source;
     if (changesLogits(sampling) || (sampling.topLogprobs ?? 0) > ids.length || ids.length === 0) return undefined;
-    if (!Number.isFinite(logits[0])) throw brokenLogits(logits[0]);
+    const best = logits[0]! > NO_LOGIT ? logits[0] : Number.NaN;
+    if (!Number.isFinite(best)) throw brokenLogits(best);
     const tokenId = sampleCandidates({ ids, logits, logSumExp: logMass, vocabularySize }, sampling, seed, index);
     if (tokenId === undefined || sampling.topLogprobs === undefined)
       return tokenId === undefined ? undefined : { tokenId };
@@ -102,7 +105,9 @@ export const createNextToken = (
     if (source.kind === 'candidates') return fromCandidates(row, source);
     if (source.kind === 'logits') return fromLogits(row, source.logits);
     const isEnough = sampling.temperature === 0 && sampling.topLogprobs === undefined && !changesLogits(sampling);
-    return isEnough ? { tokenId: source.tokenId } : undefined;
+    if (!isEnough) return undefined;
+    if (source.tokenId >= vocabularySize) throw brokenLogits(Number.NaN);
+    return { tokenId: source.tokenId };
   };
 
   const nextToken = (row: SampleRow): RowResult => {

@@ -27,7 +27,7 @@ describe.each(DEVICE_VARIANTS)('%s', (_name, options) => {
     }
   });
 
-  test('NaN and −∞ never win, and a row of nothing else gives 0', async () => {
+  test('NaN and −∞ never win, and a row of nothing else gives no id', async () => {
     const device = await openVariant(options);
     const { NaN: nan, NEGATIVE_INFINITY: low } = Number;
     const logits = [nan, -5, low, nan, -3, -3, low, low, low, -1e29, low, nan, low, low, low, low, low, low];

@@ -117,6 +117,11 @@ describe('choice', () => {
 
   test('logits that are no numbers are an error, not a token', () => {
     const result = nextToken(row(logits(...ROW.map(() => Number.NaN)), { temperature: 0 }));
-    expect(result).toMatchObject({ failure: { code: 'internal', message: /logit is NaN/ } });
+    const failure = { code: 'internal', message: /logit is NaN/ };
+    expect(result).toMatchObject({ failure });
+    expect(token(0xffffffff)).toMatchObject({ failure });
+    const ids = Uint32Array.of(0, 1);
+    const candidates = { kind: 'candidates', ids, logits: new Float32Array(2).fill(-1e30), logSumExp: -1e30 } as const;
+    expect(nextToken(row(candidates))).toMatchObject({ failure });
   });
 });
