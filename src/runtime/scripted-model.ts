@@ -125,7 +125,6 @@ export const scriptDefinition = (script: Script): ByteDefinition => ({
   model: 'bytes',
   endTokenIds: [END_OF_SEQUENCE],
   addBos: false,
-  addEos: false,
   roleTokenIds: ROLE_TOKENS,
   extraTokens: script.vocabulary.slice(256),
 });

@@ -10,7 +10,6 @@ const definition: VocabularyDefinition = {
   tokenTypes: [2, 3, 3, 6, 6, 6, 6, TOKEN_TYPE.normal, TOKEN_TYPE.userDefined],
   endTokenIds: [2],
   addBos: true,
-  addEos: false,
   addSpacePrefix: true,
 };
 const nextToken = createNextToken(definition, definition.tokens.length);

@@ -12,7 +12,6 @@ const bytes: ByteDefinition = {
   endTokenIds: [261],
   extraTokens: [...new Array(6).fill(new Uint8Array()), Buffer.from('Hel'), Uint8Array.of(0xf0, 0x9f)],
   addBos: false,
-  addEos: false,
 };
 
 const vocabulary = (rest: Partial<VocabularyDefinition>): VocabularyDefinition => ({
@@ -24,7 +23,6 @@ const vocabulary = (rest: Partial<VocabularyDefinition>): VocabularyDefinition =
   unknownTokenId: 0,
   endTokenIds: [2],
   addBos: true,
-  addEos: false,
   addSpacePrefix: false,
   ...rest,
 });

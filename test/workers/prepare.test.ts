@@ -28,7 +28,6 @@ describe('a small vocabulary', () => {
     unknownTokenId: 0,
     endTokenIds: [2],
     addBos: true,
-    addEos: false,
     addSpacePrefix: false,
     ...rest,
   });

@@ -49,7 +49,6 @@ export const ggufTokenizer = (file: GgufFile): TokenizerDefinition | undefined =
     tokenTypes,
     endTokenIds: endTokenIds(file, tokens, tokenTypes),
     addBos: bosTokenId !== undefined && file.boolean('tokenizer.ggml.add_bos_token', isSentencePiece),
-    addEos: file.boolean('tokenizer.ggml.add_eos_token', false),
     addSpacePrefix: file.boolean('tokenizer.ggml.add_space_prefix', isSentencePiece),
     ...(isSentencePiece ? {} : { preTokenizer: file.string('tokenizer.ggml.pre', 'default') }),
     ...(scores ? { scores } : {}),

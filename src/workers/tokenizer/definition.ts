@@ -9,7 +9,6 @@ interface CommonDefinition {
   readonly endTokenIds: readonly number[];
   /** Put BOS before a prompt that does not have it. */
   readonly addBos: boolean;
-  readonly addEos: boolean;
   /** Jinja source; absent: plain text only. */
   readonly chatTemplate?: string;
 }

@@ -82,7 +82,6 @@ const gpt2: VocabularyDefinition = {
   preTokenizer: 'gpt-2',
   endTokenIds: [6],
   addBos: false,
-  addEos: false,
   addSpacePrefix: false,
 };
 
