@@ -1,6 +1,6 @@
 /** The engine in this thread: accepts requests, runs the one loop, and tells each request what happens to it. */
 import { randomInt } from 'node:crypto';
-import type { PreparedPrompt, WorkerPool } from '../workers/pool.ts';
+import type { WorkerPool } from '../workers/pool.ts';
 import type {
   Engine,
   EngineStats,
@@ -15,6 +15,7 @@ import { EngineError } from './errors.ts';
 import { rootKey } from './kv/block-key.ts';
 import type { ModelRunner, StepLogits } from './model-runner.ts';
 import { OutputParser, type ReasoningFormat } from './output/parser.ts';
+import { aborted, Preparation, shuttingDown } from './preparation.ts';
 import { fitPrompt, refuseBadIds } from './request-limits.ts';
 import { Running } from './running.ts';
 import { candidatesFor, type SampledToken, sampleTokens } from './sample.ts';
@@ -52,6 +53,7 @@ export class LocalEngine implements Engine {
   readonly model: ModelDescription;
   readonly adapter: string;
   readonly #parts: EngineParts;
+  readonly #preparation: Preparation;
   readonly #scheduler: Scheduler;
   readonly #rootKey: string;
   readonly #maxRunning: number;
@@ -61,7 +63,6 @@ export class LocalEngine implements Engine {
   /** Undefined between the loss of a device and its return. */
   #runner: ModelRunner | undefined;
   #nextId = 0;
-  #numPreparing = 0;
   #isClosing = false;
   #closed: Promise<void> | undefined;
   #wake: () => void = () => {};
@@ -71,6 +72,7 @@ export class LocalEngine implements Engine {
     const { runner, model, options } = parts;
     const { kv, limits } = runner;
     this.#parts = parts;
+    this.#preparation = new Preparation(parts.workers);
     this.#runner = runner;
     this.adapter = parts.adapter;
     this.model = { ...model, contextLength: Math.min(model.contextLength, kv.numBlocks * kv.blockSize) };
@@ -90,9 +92,9 @@ export class LocalEngine implements Engine {
   async generate(request: GenerationRequest, signal: AbortSignal): Promise<Generation> {
     this.#refuseWhenBusy();
     refuseBadIds(request, this.model.vocabularySize);
-    const prompt = await this.#prepare(request.prompt, signal);
+    const prompt = await this.#preparation.prepare(request.prompt, signal);
     // Between the prompt and here nothing may wait: an abort or a close from now on finds the sequence.
-    this.#refuseWhenOver(signal);
+    this.#preparation.refuseWhenOver(signal);
     const maxTokens = fitPrompt(prompt.tokenIds.length, request.maxTokens, this.model.contextLength);
     const sequence = new Sequence(this.#nextId++, prompt.tokenIds, maxTokens, this.#rootKey);
     const parser = new OutputParser({
@@ -114,8 +116,7 @@ export class LocalEngine implements Engine {
   }
 
   async countTokens(prompt: Prompt): Promise<number> {
-    if (this.#isClosing) throw shuttingDown();
-    return prompt.kind === 'tokens' ? prompt.tokenIds.length : (await this.#tokenize(prompt)).tokenIds.length;
+    return (await this.#preparation.tokenize(prompt)).tokenIds.length;
   }
 
   stats(): EngineStats {
@@ -123,7 +124,7 @@ export class LocalEngine implements Engine {
     return {
       ...this.#totals,
       running: running.length,
-      waiting: waiting.length + this.#numPreparing,
+      waiting: waiting.length + this.#preparation.numPreparing,
       kvBlocksTotal: pool.numBlocks,
       kvBlocksUsed: pool.numUsed,
       kvBlocksCached: pool.numCached,
@@ -139,6 +140,7 @@ export class LocalEngine implements Engine {
 
   async #close(): Promise<void> {
     this.#isClosing = true;
+    this.#preparation.close();
     for (const running of [...this.#bySequence.values()]) this.#fail(running, shuttingDown());
     this.#wake();
     await this.#loop;
@@ -286,44 +288,10 @@ export class LocalEngine implements Engine {
     }
   }
 
-  async #prepare(prompt: Prompt, signal: AbortSignal): Promise<PreparedPrompt> {
-    this.#refuseWhenOver(signal);
-    if (prompt.kind === 'tokens') return { tokenIds: Uint32Array.from(prompt.tokenIds), reasoningOpened: false };
-    this.#numPreparing++;
-    const preparing = this.#tokenize(prompt).finally(() => {
-      this.#numPreparing--;
-    });
-    let stop = (): void => {};
-    try {
-      const abort = new Promise<never>((_, reject) => {
-        stop = () => reject(aborted());
-        signal.addEventListener('abort', stop, { once: true });
-      });
-      return await Promise.race([preparing, abort]);
-    } finally {
-      signal.removeEventListener('abort', stop);
-    }
-  }
-
-  async #tokenize(prompt: Prompt): Promise<PreparedPrompt> {
-    try {
-      return await this.#parts.workers.prepare(prompt);
-    } catch (error) {
-      // Closing ends the worker threads under their tasks.
-      throw this.#isClosing ? shuttingDown() : error;
-    }
-  }
-
-  /** @throws EngineError shutting_down, aborted */
-  #refuseWhenOver(signal: AbortSignal): void {
-    if (this.#isClosing) throw shuttingDown();
-    if (signal.aborted) throw aborted();
-  }
-
   /** @throws EngineError shutting_down, overloaded */
   #refuseWhenBusy(): void {
     if (this.#isClosing) throw shuttingDown();
-    const numWaiting = this.#scheduler.waiting.length + this.#numPreparing;
+    const numWaiting = this.#scheduler.waiting.length + this.#preparation.numPreparing;
     const numRunnable = this.#maxRunning - this.#scheduler.running.length;
     if (numWaiting < this.#maxQueue + numRunnable) return;
     throw new EngineError(
@@ -335,10 +303,6 @@ export class LocalEngine implements Engine {
 }
 
 const RETRY_AFTER_SECONDS = 5;
-
-const aborted = (): EngineError => new EngineError('aborted', 'the request was aborted');
-
-const shuttingDown = (): EngineError => new EngineError('shutting_down', 'the engine is shutting down');
 
 const asEngineError = (error: unknown): EngineError => {
   if (error instanceof EngineError) return error;
