@@ -4,7 +4,7 @@ import { EMBEDDED_MODEL_PATH } from '../../src/runtime/config.ts';
 import { createEngine } from '../../src/runtime/create-engine.ts';
 import type { GpuRunner } from '../../src/runtime/gpu-runner.ts';
 import { createServer } from '../../src/server/app.ts';
-import { until } from '../support/engine.ts';
+import { until } from '../support/until.ts';
 
 const start = async () => {
   const runners: GpuRunner[] = [];

@@ -7,7 +7,8 @@ import type { Engine } from '../../src/runtime/api.ts';
 import { EngineClient } from '../../src/runtime/engine-client.ts';
 import { serveEngine } from '../../src/runtime/engine-thread.ts';
 import { startEngineThread } from '../../src/runtime/start-engine-thread.ts';
-import { ask, collect, generate, startEngine, type TestEngineOptions, textOf, until } from '../support/engine.ts';
+import { ask, collect, generate, startEngine, type TestEngineOptions, textOf } from '../support/engine.ts';
+import { until } from '../support/until.ts';
 
 const COUNT = { tokens: ['1', ', ', '2', ', ', '3'] };
 const ENDLESS = { when: 'endless', tokens: Array.from({ length: 3000 }, () => 'x') };

@@ -3,7 +3,8 @@ import { expect, test } from 'vitest';
 import { EngineError, ERROR_CODES } from '../../src/runtime/errors.ts';
 import { DIALECTS } from '../../src/server/dialects/index.ts';
 import { post, type Script, serve } from '../support/serve.ts';
-import { TokenGate, until } from '../support/token-gate.ts';
+import { TokenGate } from '../support/token-gate.ts';
+import { until } from '../support/until.ts';
 import { expectSchema } from '../support/vendor-schemas.ts';
 
 const SCRIPT: Script = { contextLength: 100, replies: [{ tokens: ['ok'] }] };

@@ -2,8 +2,9 @@
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { RawClient } from '../support/raw-client.ts';
 import { post, type Script, serve } from '../support/serve.ts';
-import { TokenGate, until } from '../support/token-gate.ts';
+import { TokenGate } from '../support/token-gate.ts';
 import { TRANSPORTS } from '../support/transports.ts';
+import { until } from '../support/until.ts';
 
 const SCRIPT: Script = { replies: [{ tokens: ['secret', ' answer', ' indeed'] }] };
 const messages = [{ role: 'user', content: 'private question' }];

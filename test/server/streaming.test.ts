@@ -3,8 +3,9 @@ import { describe, expect, test } from 'vitest';
 import { EventQueue } from '../../src/server/event-queue.ts';
 import { RawClient } from '../support/raw-client.ts';
 import { parseSse, type Script, serve } from '../support/serve.ts';
-import { TokenGate, until } from '../support/token-gate.ts';
+import { TokenGate } from '../support/token-gate.ts';
 import { TRANSPORTS } from '../support/transports.ts';
+import { until } from '../support/until.ts';
 
 const TOKENS = ['one', ' two', ' three', ' four', ' five'];
 const SCRIPT: Script = { replies: [{ tokens: TOKENS }] };

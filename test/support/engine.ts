@@ -95,7 +95,12 @@ export const textOf = (events: readonly GenerationEvent[], type: 'text' | 'reaso
 export const ask = async (...parameters: Parameters<typeof generate>): Promise<GenerationEvent[]> =>
   collect(await generate(...parameters));
 
-/** Waits for a condition that steps of the engine bring about. */
-export const until = async (condition: () => boolean): Promise<void> => {
-  while (!condition()) await new Promise((resolve) => setImmediate(resolve));
+/** A gate that lets tokens pass one by one. */
+export const gate = () => {
+  const waiting: (() => void)[] = [];
+  return {
+    waiting,
+    beforeToken: () => new Promise<void>((resolve) => waiting.push(resolve)),
+    open: () => waiting.shift()?.(),
+  };
 };

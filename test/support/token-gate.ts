@@ -26,8 +26,3 @@ export class TokenGate {
     for (const { open } of ready) open();
   }
 }
-
-/** Resolves once `isTrue` is; gives the event loop a turn between the looks. */
-export const until = async (isTrue: () => boolean): Promise<void> => {
-  while (!isTrue()) await new Promise((resolve) => setImmediate(resolve));
-};
