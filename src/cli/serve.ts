@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { pino } from 'pino';
 import type { Engine } from '../runtime/api.ts';
 import type { Config } from '../runtime/config.ts';
-import type { EngineError } from '../runtime/errors.ts';
+import { EngineError } from '../runtime/errors.ts';
 import { createServer } from '../server/app.ts';
 import { loadEngine } from './load-engine.ts';
 
@@ -23,8 +23,8 @@ export const runServe = async (config: Config): Promise<void> => {
   const logger = pino({ level: config.logLevel }, pino.destination({ fd: STDERR, sync: true }));
   const ending = config.keepRunning ? undefined : parentEnd();
   let onExit: (error: EngineError) => void = () => {};
-  const engineFailed = new Promise<never>((_, reject) => {
-    onExit = reject;
+  const engineFailed = new Promise<EngineError>((resolve) => {
+    onExit = resolve;
   });
   const engine = await loadEngine(config, (error) => onExit(error));
   try {
@@ -42,8 +42,10 @@ export const runServe = async (config: Config): Promise<void> => {
     const stopped = stopSignal();
     greet(engine, server.url, config.apiKeys.length > 0);
     const reason = await Promise.race([stopped, engineFailed, ...(ending ? [ending.happened] : [])]);
-    logger.info({ reason }, 'stopping');
+    const hasFailed = reason instanceof EngineError;
+    logger.info({ reason: hasFailed ? reason.message : reason }, 'stopping');
     await server.drain();
+    if (hasFailed) throw reason;
   } finally {
     ending?.stopWatching();
     await engine.close();

@@ -1,7 +1,8 @@
 /** The served command over HTTP: greeting, streams in both dialects, ends. */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { expect, onTestFinished, test } from 'vitest';
 import {
@@ -11,6 +12,7 @@ import {
   type RunningServer,
   scriptedModel,
   startServer,
+  temporaryFolder,
 } from '../support/firstlight.ts';
 import { parseSse } from '../support/serve.ts';
 
@@ -120,6 +122,27 @@ test('exits with 130 on a second SIGINT, without waiting', async () => {
   server.child.kill('SIGINT');
   await expect(rest).rejects.toThrow();
   expect((await server.finished).code).toBe(130);
+});
+
+/** Runs in every thread of a process; ends the engine's by an error once a file is there. */
+const CRASH_ENGINE = `
+  const { existsSync } = require('node:fs');
+  const { isMainThread, workerData } = require('node:worker_threads');
+  const poll = () => { if (existsSync(process.env.CRASH_WHEN)) throw new Error('the engine crashed'); };
+  if (!isMainThread && workerData?.port) setInterval(poll, 20);`;
+
+test('when the engine dies tells the clients, ends and exits with 1', async () => {
+  const folder = temporaryFolder();
+  const [preload, trigger] = [join(folder, 'crash-engine.cjs'), join(folder, 'now')];
+  writeFileSync(preload, CRASH_ENGINE);
+  const environment = { NODE_OPTIONS: `--require "${preload}"`, CRASH_WHEN: trigger };
+  const server = await startServer(['--model', scriptedModel(lasting)], { environment });
+  const { rest } = await begin(await chat(server));
+  writeFileSync(trigger, '');
+  expect(await rest).toMatch(/"error":\{"message":"the engine thread failed: the engine crashed"/);
+  const { code, stderr } = await server.finished;
+  expect(code).toBe(1);
+  expect(stderr).toContain('error: the engine thread failed: the engine crashed\n');
 });
 
 /** A parent that starts the server as npm does, through a shell that stays between them or not. */
