@@ -39,7 +39,7 @@ const baseToggles = ['vulkan_enable_f16_on_nvidia'];
 
 export class GpuDevice {
   readonly device: GPUDevice;
-  /** The adapter as people know it: "llvmpipe (LLVM 15.0.6, 256 bits), software". */
+  /** The adapter as people know it: "llvmpipe-llvm-15-0-6-256-bits (software)". */
   readonly name: string;
   /** Name, driver and features: what tuning and caches are keyed by. */
   readonly description: string;
@@ -65,7 +65,9 @@ export class GpuDevice {
     this.device = device;
     this.limits = device.limits;
     this.isSoftware = adapter.info.isFallbackAdapter;
-    this.name = `${model || description || vendor}${this.isSoftware ? ' (software)' : ''}`;
+    // Dawn makes a slug of the name, and ends it where a bracket closed.
+    const shortName = model.replace(/-+$/, '') || description || vendor;
+    this.name = `${shortName}${this.isSoftware ? ' (software)' : ''}`;
     this.description = [vendor, architecture, model, description].filter(Boolean).join(' / ');
     this.hasF16 = device.features.has('shader-f16');
     this.hasSubgroups = device.features.has('subgroups');
