@@ -40,7 +40,7 @@ const readConfig = (file: GgufFile): LlamaConfig => {
       `${file.path}: a mixture of ${numExperts} experts; dense models only yet`,
     );
   }
-  return {
+  const config = {
     contextLength: file.count(key('context_length')),
     vocabularySize: file.tensor('token_embd.weight').rows,
     hiddenSize,
@@ -54,6 +54,27 @@ const readConfig = (file: GgufFile): LlamaConfig => {
     rotaryDim: file.count(key('rope.dimension_count'), headDim),
     ropeScale: scaling === 'linear' ? file.number(key('rope.scaling.factor')) : 1,
   };
+  checkConfig(file, config);
+  return config;
+};
+
+/** Refuses what would compute nonsense, or allocate for layers that are not there, before the tensors' shapes tell. */
+const checkConfig = (file: GgufFile, config: LlamaConfig): void => {
+  const { numLayers, numHeads, numKvHeads, headDim, rotaryDim, rmsNormEpsilon, ropeBase, ropeScale } = config;
+  const require = (isRight: boolean, field: string, value: number, allowed: string): void => {
+    if (isRight) return;
+    throw new EngineError('model_file_invalid', `${file.path}: llama.${field} is ${value}; allowed: ${allowed}`);
+  };
+  const isPositive = (value: number) => value > 0 && Number.isFinite(value);
+  const lastLayer = `blk.${numLayers - 1}.attn_norm.weight`;
+  require(file.tensors.has(lastLayer), 'block_count', numLayers, `the layers in the file, which has no ${lastLayer}`);
+  require(numHeads % numKvHeads === 0, 'attention.head_count_kv', numKvHeads, `a divisor of the ${numHeads} heads`);
+  require(headDim % 8 === 0, 'attention.key_length', headDim, 'a multiple of 8');
+  const isRotary = rotaryDim % 2 === 0 && rotaryDim <= headDim;
+  require(isRotary, 'rope.dimension_count', rotaryDim, `an even number up to the head's ${headDim}`);
+  require(isPositive(rmsNormEpsilon), 'attention.layer_norm_rms_epsilon', rmsNormEpsilon, 'a positive number');
+  require(isPositive(ropeBase), 'rope.freq_base', ropeBase, 'a positive number');
+  require(isPositive(ropeScale), 'rope.scaling.factor', ropeScale, 'a positive number');
 };
 
 const bindLayer = async (

@@ -34,6 +34,13 @@ export const ggufTokenizer = (file: GgufFile): TokenizerDefinition | undefined =
       `${file.path}: tokenizer.ggml.model is "${model}"; supported are llama (SentencePiece BPE) and gpt2 (byte-level BPE)`,
     );
   }
+  const numEmbedded = file.tensors.get('token_embd.weight')?.rows ?? tokens.length;
+  if (tokens.length > numEmbedded) {
+    throw new EngineError(
+      'model_file_invalid',
+      `${file.path}: tokenizer.ggml.tokens has ${tokens.length} entries, token_embd.weight only ${numEmbedded} rows`,
+    );
+  }
   const isSentencePiece = model === 'llama';
   const tokenTypes = readTokenTypes(file, tokens);
   const scores = file.numbers('tokenizer.ggml.scores');
