@@ -4,6 +4,7 @@ import { readdir, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { GpuDevice } from '../kernels/device.ts';
 import { ELEMENT_BYTES } from '../kernels/tensor.ts';
+import { SAMPLER_VERSION } from '../workers/sampler.ts';
 import type { TokenizerDefinition } from '../workers/tokenizer/definition.ts';
 import type { ModelDescription } from './api.ts';
 import { EngineError } from './errors.ts';
@@ -90,7 +91,12 @@ export const loadModel = async (
         kvFormat,
       });
       weights.requireAllRead();
-      const description = await describe(file, config, tokenizer, contextLength, options.modelId);
+      const description = {
+        ...describe(file, config, tokenizer, contextLength),
+        ...(options.modelId === undefined ? {} : { id: options.modelId }),
+        fingerprint: await fingerprint(file, `sampler ${SAMPLER_VERSION}, ${activations}, ${kvFormat}`),
+        createdAt: Math.floor((await stat(file.path)).mtimeMs / 1000),
+      };
       return { runner, description, tokenizer, adapter: device.name, activations, kvFormat };
     } catch (error) {
       device.close();
@@ -145,30 +151,27 @@ const chooseContext = (path: string, config: ModelConfig, affordable: number, wa
   );
 };
 
-const describe = async (
+const describe = (
   file: GgufFile,
   config: ModelConfig,
   tokenizer: TokenizerDefinition | undefined,
   contextLength: number,
-  modelId: string | undefined,
-): Promise<ModelDescription> => ({
-  id: modelId ?? basename(file.path).replace(/\.gguf$/, ''),
+): Omit<ModelDescription, 'fingerprint' | 'createdAt'> => ({
+  id: basename(file.path).replace(/\.gguf$/, ''),
   architecture: file.string('general.architecture'),
   contextLength,
   vocabularySize: config.vocabularySize,
   hasTokenizer: tokenizer !== undefined,
   hasChatTemplate: tokenizer?.chatTemplate !== undefined,
   supportsThinking: /enable_thinking|reasoning_effort/.test(tokenizer?.chatTemplate ?? ''),
-  fingerprint: await fingerprint(file),
-  createdAt: Math.floor((await stat(file.path)).mtimeMs / 1000),
 });
 
 /** Bytes of each tensor that the fingerprint reads: enough to tell fine-tunes apart without reading gigabytes. */
 const FINGERPRINT_BYTES = 4096;
 
-/** Names and shapes of all tensors, and the first bytes of each. */
-const fingerprint = async (file: GgufFile): Promise<string> => {
-  const hash = createHash('sha256');
+/** `arithmetic`, the vocabulary, names and shapes of all tensors, and the first bytes of each. */
+const fingerprint = async (file: GgufFile, arithmetic: string): Promise<string> => {
+  const hash = createHash('sha256').update(`${arithmetic};`);
   for (const tensor of file.tensors.values()) {
     hash.update(`${tensor.name}:${tensor.type}:${tensor.shape.join('x')};`);
     hash.update(await file.readTensor(tensor, 0, Math.min(FINGERPRINT_BYTES, tensor.byteLength)));

@@ -9,6 +9,9 @@
 import type { SamplingParameters } from '../runtime/api.ts';
 import { uniform } from './philox.ts';
 
+/** Part of a model's fingerprint: raise it when a seed draws another token than before. */
+export const SAMPLER_VERSION = 1;
+
 /** The best tokens of a row, greatest logit first, and the log of the row's whole mass. */
 export interface Candidates {
   readonly ids: ArrayLike<number>;

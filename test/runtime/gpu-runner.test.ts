@@ -7,6 +7,7 @@ import { EngineError } from '../../src/runtime/errors.ts';
 import { type LoadedModel, loadModel } from '../../src/runtime/load-model.ts';
 import { sequenceBatch, sequenceLogits } from '../../src/runtime/logits.ts';
 import { testArchitecture } from '../cases/architecture.ts';
+import { openVariant } from '../support/gpu.ts';
 import { argmaxOf, nmse } from '../support/oracle.ts';
 
 const SHAPE = {
@@ -96,8 +97,16 @@ describe('GpuRunner', () => {
     const small = await open({ kvMemoryBytes: 1 });
     expect(small.description.contextLength).toBe(16);
     await small.runner.close();
-    const { runner } = await open({ kvMemoryBytes: 512 * 1024, contextLength: 64 });
+    const { runner, description } = await open({ kvMemoryBytes: 512 * 1024, contextLength: 64 });
     expect(runner.kv.numBlocks * runner.kv.blockBytes).toBeLessThanOrEqual(512 * 1024);
     await runner.close();
+    expect(description.fingerprint).toBe(small.description.fingerprint);
+  });
+
+  test('has another fingerprint where it computes in another type', async () => {
+    if (!(await openVariant({})).hasF16) return;
+    const [whole, half] = [await open(), await open({ kvFormat: 'f16' })];
+    expect(half.description.fingerprint).not.toBe(whole.description.fingerprint);
+    for (const { runner } of [whole, half]) await runner.close();
   });
 });
