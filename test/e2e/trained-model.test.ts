@@ -74,12 +74,14 @@ describe.runIf(modelPath && referencePath)('a trained model', () => {
     expect(new Set(crowd).size).toBeGreaterThan(3);
   });
 
-  test('keeps the text of sequences that were preempted', async () => {
+  test('keeps the text of sequences that are preempted, and whose prompts come in chunks', async () => {
     const [reference] = references;
+    // Twelve blocks, of which one of these answers takes up to eleven.
     const cramped = await createEngine({
       model: modelPath!,
       checks: 'full',
-      maxBatchTokens: 64,
+      maxBatchTokens: 4,
+      maxRunning: 4,
       contextLength: 192,
       kvMemoryBytes: 1,
     });
@@ -94,6 +96,7 @@ describe.runIf(modelPath && referencePath)('a trained model', () => {
     );
     for (const text of texts) expect(reference!.greedyText.startsWith(text.slice(0, 100))).toBe(true);
     expect(cramped.stats().preemptions).toBeGreaterThan(0);
+    expect(cramped.stats().kvBlocksUsed).toBe(0);
     await cramped.close();
   });
 });

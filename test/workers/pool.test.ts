@@ -4,7 +4,8 @@ import { DEFAULT_SAMPLING } from '../../src/runtime/sampling.ts';
 import { createNextToken } from '../../src/workers/next-token.ts';
 import { createWorkerPool, type SampleRow, type WorkerPool } from '../../src/workers/pool.ts';
 import { threadEntry } from '../../src/workers/thread-entry.ts';
-import type { ByteDefinition, VocabularyDefinition } from '../../src/workers/tokenizer/definition.ts';
+import type { ByteDefinition } from '../../src/workers/tokenizer/definition.ts';
+import { smallVocabulary } from '../support/small-vocabulary.ts';
 
 const bytes: ByteDefinition = {
   model: 'bytes',
@@ -13,19 +14,6 @@ const bytes: ByteDefinition = {
   extraTokens: [...new Array(6).fill(new Uint8Array()), Buffer.from('Hel'), Uint8Array.of(0xf0, 0x9f)],
   addBos: false,
 };
-
-const vocabulary = (rest: Partial<VocabularyDefinition>): VocabularyDefinition => ({
-  model: 'llama',
-  tokens: ['<unk>', '<s>', '</s>', '▁', 'a', 'b', 'ab'],
-  tokenTypes: [2, 3, 3, 1, 1, 1, 1],
-  scores: [0, 0, 0, -3, -2, -2, -1],
-  bosTokenId: 1,
-  unknownTokenId: 0,
-  endTokenIds: [2],
-  addBos: true,
-  addSpacePrefix: false,
-  ...rest,
-});
 
 const chat = (text: string, rest: Partial<ChatPrompt> = {}): ChatPrompt => ({
   kind: 'chat',
@@ -109,7 +97,7 @@ describe('a pool for a scripted model', () => {
 
 describe('a pool for a model with a vocabulary', () => {
   test('does not start with a tokenizer that nothing here reads', async () => {
-    const definition = vocabulary({ model: 'gpt2', merges: ['a b'], preTokenizer: 'from-the-future' });
+    const definition = smallVocabulary({ model: 'gpt2', merges: ['a b'], preTokenizer: 'from-the-future' });
     await expect(createWorkerPool({ definition, numThreads: 1 })).rejects.toMatchObject({ code: 'model_unsupported' });
   });
 
@@ -118,7 +106,7 @@ describe('a pool for a model with a vocabulary', () => {
       "{% if messages[0].content == 'odd' %}{{ raise_exception('not like this') }}{% endif %}{% set ns = namespace(x=1) %}" +
       "{% if messages[0].content == 'big' %}{% for a in range(1000) %}{% for b in range(1000) %}" +
       '{% set ns.x = [ns.x, range(100)] %}{% endfor %}{% endfor %}{% endif %}ab';
-    const definition = vocabulary({ chatTemplate });
+    const definition = smallVocabulary({ chatTemplate });
     const pool = await createWorkerPool({ definition, numThreads: 1, promptHeapMebibytes: 96 });
     await expect(pool.prepare(chat('odd'))).rejects.toMatchObject({
       name: 'EngineError',

@@ -8,6 +8,7 @@ import { createPrepare } from '../../src/workers/prepare.ts';
 import type { VocabularyDefinition } from '../../src/workers/tokenizer/definition.ts';
 import { tokenBytes } from '../../src/workers/tokenizer/token-bytes.ts';
 import { createTokenizer } from '../../src/workers/tokenizer/tokenizer.ts';
+import { smallVocabulary } from '../support/small-vocabulary.ts';
 import { testData } from '../support/test-data.ts';
 
 const open = async (path: string): Promise<VocabularyDefinition> => {
@@ -19,18 +20,6 @@ const open = async (path: string): Promise<VocabularyDefinition> => {
 };
 
 describe('a small vocabulary', () => {
-  const vocabulary = (rest: Partial<VocabularyDefinition> = {}): VocabularyDefinition => ({
-    model: 'llama',
-    tokens: ['<unk>', '<s>', '</s>', '▁', 'a', 'b', 'ab'],
-    tokenTypes: [2, 3, 3, 1, 1, 1, 1],
-    scores: [0, 0, 0, -3, -2, -2, -1],
-    bosTokenId: 1,
-    unknownTokenId: 0,
-    endTokenIds: [2],
-    addBos: true,
-    addSpacePrefix: false,
-    ...rest,
-  });
   const chatIds = (definition: VocabularyDefinition, content: string) => [
     ...createPrepare(definition)({ kind: 'chat', messages: [{ role: 'user', content }], continueFinalMessage: false })
       .tokenIds,
@@ -38,16 +27,16 @@ describe('a small vocabulary', () => {
 
   test('puts BOS once before a prompt, whether the template has it or not', () => {
     for (const chatTemplate of ['{{ messages[0].content }}', '{{ bos_token + messages[0].content }}']) {
-      const definition = vocabulary({ chatTemplate });
+      const definition = smallVocabulary({ chatTemplate });
       expect(chatIds(definition, 'ab')).toEqual([1, 6]);
       expect(chatIds(definition, '<s>').filter((id) => id === 1)).toHaveLength(1);
     }
-    const prepare = createPrepare(vocabulary());
+    const prepare = createPrepare(smallVocabulary());
     for (const text of ['ab', '<s>ab']) expect([...prepare({ kind: 'text', text }).tokenIds]).toEqual([1, 6]);
   });
 
   test('names the completions route where there is no chat template', () => {
-    expect(() => chatIds(vocabulary(), 'a')).toThrow(/no chat template; use \/v1\/completions/);
+    expect(() => chatIds(smallVocabulary(), 'a')).toThrow(/no chat template; use \/v1\/completions/);
   });
 });
 
