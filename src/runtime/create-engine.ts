@@ -85,7 +85,12 @@ const loadFromFile = async (options: CreateEngineOptions, { onProgress, onRunner
     kvFormat,
     reasoningFormat: tokenizer.chatTemplate?.includes('<think>') ? 'think' : 'none',
     definition: tokenizer,
-    rebuild: async () => (await load()).runner,
+    rebuild: async () => {
+      const again = await load();
+      if (again.description.fingerprint === description.fingerprint) return again.runner;
+      await again.runner.close();
+      throw new Error(`${options.model} or the adapter has changed since it was loaded; restart the server`);
+    },
   };
 };
 

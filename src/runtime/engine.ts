@@ -276,7 +276,11 @@ export class LocalEngine implements Engine {
 
   async #rebuild(): Promise<ModelRunner> {
     try {
-      return await this.#parts.rebuild();
+      const runner = await this.#parts.rebuild();
+      const { blockSize, numBlocks } = runner.kv;
+      if (blockSize === this.#scheduler.blockSize && numBlocks === this.#scheduler.pool.numBlocks) return runner;
+      await runner.close();
+      throw new Error(`its KV pool has another size now (${numBlocks} blocks of ${blockSize}); restart the server`);
     } catch (cause) {
       const reason = cause instanceof Error ? cause.message : String(cause);
       throw new EngineError(

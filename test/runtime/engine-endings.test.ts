@@ -139,7 +139,9 @@ describe('a failed step', () => {
         isLost = false;
         throw lost();
       },
-      rebuild: async () => void numRebuilt++,
+      rebuild: async () => {
+        numRebuilt++;
+      },
     };
     const engine = await startEngine({ replies: [{ when: 'long', ...endless() }, COUNT] }, options);
     await ask(engine, 'z'.repeat(100));
@@ -170,6 +172,25 @@ describe('a failed step', () => {
     await expect(ask(engine, 'a')).rejects.toMatchObject({ code: 'device_lost' });
     await expect(ask(engine, 'b')).rejects.toMatchObject({ code: 'device_lost', message: /no adapter/ });
     isBack = true;
+    expect(textOf(await ask(engine, 'c'))).toBe('1, 2, 3');
+  });
+
+  test('refuses a device that comes back with another KV pool', async () => {
+    let isLost = true;
+    let numBlocks = 8;
+    const options: TestEngineOptions = {
+      onForward: () => {
+        if (isLost) throw lost();
+      },
+      rebuild: async () => {
+        isLost = false;
+        return numBlocks;
+      },
+    };
+    const engine = await startEngine({ contextLength: 64, replies: [COUNT] }, options);
+    await expect(ask(engine, 'a')).rejects.toMatchObject({ code: 'device_lost' });
+    await expect(ask(engine, 'b')).rejects.toMatchObject({ code: 'device_lost', message: /8 blocks of 16/ });
+    numBlocks = 256;
     expect(textOf(await ask(engine, 'c'))).toBe('1, 2, 3');
   });
 

@@ -12,17 +12,18 @@ export interface TestEngineOptions extends EngineOptions, Pick<ScriptedRunnerOpt
   readonly numBlocks?: number;
   /** Sees every batch before the runner does; may throw in its place. */
   readonly onForward?: (batch: Batch) => void | Promise<void>;
-  readonly rebuild?: () => Promise<void>;
+  /** Called before a runner is made again; may say how many blocks it has then. */
+  readonly rebuild?: () => Promise<unknown>;
 }
 
 /** A real engine whose forward pass alone is a script; closed after the test. */
 export const startEngine = async (script: object, options: TestEngineOptions = {}): Promise<Engine> => {
   const parsed = parseScript(JSON.stringify(script), 'test.json');
   const { numBlocks = 256, onForward, beforeToken, rebuild, ...engineOptions } = options;
-  const build = (): ModelRunner => {
+  const build = (blocks = numBlocks): ModelRunner => {
     const runner = new ScriptedRunner(parsed, {
       blockSize: 16,
-      numBlocks,
+      numBlocks: blocks,
       limits: { maxTokens: 512, maxSequences: 64, maxRows: 64 },
       ...(beforeToken ? { beforeToken } : {}),
     });
@@ -52,8 +53,8 @@ export const startEngine = async (script: object, options: TestEngineOptions = {
     workers: inlineWorkers(scriptDefinition(parsed), parsed.vocabulary.length),
     options: engineOptions,
     rebuild: async () => {
-      await rebuild?.();
-      return build();
+      const blocks = await rebuild?.();
+      return build(typeof blocks === 'number' ? blocks : numBlocks);
     },
   });
   onTestFinished(() => engine.close());
