@@ -14,10 +14,10 @@ import tools
 from chat import Conversation, Turn, render, training_pieces
 
 SKILLS = {
-    "count": (skills.count, 9), "sums": (skills.sums, 17), "spell": (skills.spell, 9), "reverse": (skills.reverse, 11),
+    "count": (skills.count, 11), "sums": (skills.sums, 17), "spell": (skills.spell, 9), "reverse": (skills.reverse, 11),
     "letters": (skills.letters, 4), "echo": (skills.echo, 5), "alphabet": (skills.alphabet, 5), "calendar": (skills.calendar, 5),
     "compare": (skills.compare, 2), "talk": (talk.small_talk, 9), "self": (talk.about_self, 6), "firstlight": (talk.about_server, 11),
-    "facts": (talk.facts, 3), "refusal": (talk.unknown, 7), "story": (stories.story, 4), "json": (tools.extract, 9),
+    "facts": (talk.facts, 3), "refusal": (talk.unknown, 7), "story": (stories.story, 6), "json": (tools.extract, 12),
 }  # fmt: skip
 FILLERS = ["count", "sums", "spell", "reverse", "echo", "alphabet", "calendar", "talk", "firstlight", "refusal", "json"]
 WITH_TOOLS = ["count", "spell", "reverse", "calendar", "talk", "self", "firstlight", "echo", "letters", "alphabet"]
@@ -75,7 +75,7 @@ def assemble(rng, turns, system="", effort="", **extra):
     return Conversation(messages, effort=effort, thought=last, **extra)
 
 
-def draw_effort(rng, share=0.14):
+def draw_effort(rng, share=0.1):
     """A reasoning effort for some of the conversations."""
     return rng.choice(["low", "medium", "medium", "high"]) if rng.random() < share else ""
 
@@ -125,7 +125,7 @@ def remembering(rng, test=None):
         turns.append(told_again)
         facts[i] = new
     asks = [f.ask(rng) for f in rng.sample(facts, rng.randint(1, len(facts)))]
-    if missing and rng.random() < 0.25:
+    if missing and rng.random() < 0.35:
         asks.insert(rng.randint(0, len(asks)), missing[0].ask(rng, known=False))
     if rng.random() < 0.3:
         asks[1:1] = fillers(rng, rng.randint(1, 2), test)
@@ -144,11 +144,11 @@ def unknown_fact(rng, test=None):
 
 def calling(rng, test=None):
     """Tools in the system turn: calls, results, and prompts that need no tool."""
-    chosen = [tools.make(rng, test) for _ in range(rng.choice([1, 1, 1, 2]))]
+    chosen = [tools.make(rng, test) for _ in range(rng.choice([1, 1, 1, 1, 2]))]
     names = {c[0]["function"]["name"] for c in chosen}
     if len(names) < len(chosen):
         chosen = chosen[:1]
-    listed = tools.with_others(rng, [c[0] for c in chosen], rng.choice([0, 0, 1, 1, 2]))
+    listed = tools.with_others(rng, [c[0] for c in chosen], rng.choice([0, 0, 0, 1, 1, 2]))
     system, effort = system_prompt(rng), draw_effort(rng, 0.12)
     messages = [{"role": "system", "content": system}] if system else []
     steps = [("call", c) for c in chosen]
@@ -179,7 +179,7 @@ def calling(rng, test=None):
 
 def drill(rng, test=None):
     """Many short turns of the exact skills: much to learn in few tokens."""
-    names = rng.choice([["sums"], ["sums"], ["sums"], ["reverse"], ["echo", "spell"], ["reverse", "spell"], ["sums", "count"], ["letters", "alphabet", "calendar", "compare", "spell"]])
+    names = rng.choice([["sums"], ["sums"], ["sums"], ["sums"], ["sums"], ["reverse"], ["echo", "spell"], ["reverse", "spell"], ["sums", "count"], ["letters", "compare", "spell"], ["alphabet", "calendar"], ["alphabet", "calendar"], ["facts", "talk", "alphabet", "calendar"], ["facts", "talk", "self"]])
     return assemble(rng, [skill_turn(rng, test, names) for _ in range(rng.randint(5, 11))])
 
 
@@ -209,7 +209,7 @@ def raw_text(rng, test=None):
     return Conversation([], raw=text)
 
 
-KINDS = [(mixed, 60), (drill, 22), (remembering, 18), (unknown_fact, 1), (calling, 14.5), (two_calls, 1), (raw_text, 1.5)]
+KINDS = [(mixed, 48), (drill, 26), (remembering, 10), (unknown_fact, 5), (calling, 19), (two_calls, 1), (raw_text, 1.5)]
 
 
 def conversation(rng, test=None):

@@ -140,7 +140,7 @@ def story(rng, test):
     half = len(body) // 2
     end = rng.choice(MORALS).format(name=name)
     answer = " ".join(parts + body[:2]) + "\n\n" + " ".join(body[2 : half + 2]) + "\n\n" + " ".join(body[half + 2 :])
-    if rng.random() < 0.35 or "long" in verb:
+    if "long" in verb:
         more = rng.choice(PLOTS)(rng, name, third, rng.choice(ANIMALS))
         bridge = rng.choice(["But that was not all.", "The next year, something new happened.", "Some weeks later, the next adventure began."])
         answer += "\n\n" + " ".join([bridge] + more)

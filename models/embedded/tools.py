@@ -155,7 +155,7 @@ def _value(rng, test, numeric):
 def _invented(rng, test):
     name = _invented_name(rng, test)
     params, args = {}, {}
-    for key in rng.sample(PARAMS, rng.choice([1, 1, 1, 2, 2, 3])):
+    for key in rng.sample(PARAMS, rng.choice([1, 1, 1, 1, 2, 2, 3])):
         if rng.random() < 0.15:
             key = syllables(rng, 1, 2)
         numeric = key in NUMERIC

@@ -51,7 +51,7 @@ class Data:
         rows, total, long_total = [], 0, 0
         while len(rows) < 3000:
             if long_total < self.long_share * total:
-                size = rng.choice([500, 600, 800, 1000, 1200, 1600, 2000, 3000, 4000])
+                size = rng.choice([500, 800, 1200, 2000, 3000, 3500, 4000])
                 conv = generate.long_conversation(rng, size, self.measure, False)
                 long_total += size
             else:
@@ -134,6 +134,12 @@ def orthogonal(g, steps=5):
     return x.transpose(1, 2) if tall else x
 
 
+def crowded():
+    """Whether other programs are running now: then threads that wait for each other lose time."""
+    with open("/proc/loadavg") as f:
+        return int(f.read().split()[3].split("/")[0]) > 1
+
+
 def save(path, state):
     torch.save(state, path + ".part")
     os.replace(path + ".part", path)
@@ -146,9 +152,9 @@ def main():
     parser.add_argument("--minutes", type=float, required=True)
     parser.add_argument("--long-share", type=float, default=0.0)
     parser.add_argument("--decay-from", type=float, default=0.6)
-    parser.add_argument("--lr", type=float, default=0.02)
+    parser.add_argument("--lr", type=float, default=0.006)
+    parser.add_argument("--adam-lr", type=float, default=0.001)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--crowded", type=float, default=6.0, help="load above which one thread is used")
     parser.add_argument("--micro", type=int, default=2560)
     parser.add_argument("--accumulate", type=int, default=2)
     args = parser.parse_args()
@@ -160,7 +166,7 @@ def main():
     matrices = [p for n, p in model.named_parameters() if p.dim() == 2 and "embd" not in n]
     others = [p for n, p in model.named_parameters() if p.dim() == 1 or "embd" in n]
     muon = Muon(matrices)
-    adam = torch.optim.AdamW(others, lr=0.003, betas=(0.9, 0.97), weight_decay=0.0)
+    adam = torch.optim.AdamW(others, lr=args.adam_lr, betas=(0.9, 0.97), weight_decay=0.0)
     mean = {n: p.detach().clone() for n, p in model.named_parameters()}
     at = {"step": 0, "pool": 0, "tokens": 0, "seconds": 0.0}
     os.makedirs(args.out, exist_ok=True)
@@ -185,6 +191,7 @@ def main():
             if elapsed >= 1 or stop:
                 break
             rate = min(1.0, (at["step"] + 1) / 50, max(0.02, (1 - elapsed) / (1 - args.decay_from)))
+            torch.set_num_threads(1 if crowded() else args.threads)
             group = [tensors(rows, tokenizer.pad) for rows in batches[b : b + args.accumulate]]
             total = sum(len(g[2]) for g in group)
             for x, pos, places, targets in group:
@@ -197,7 +204,7 @@ def main():
                 seen += x.numel()
             muon.step(args.lr * rate)
             for g in adam.param_groups:
-                g["lr"] = 0.003 * rate
+                g["lr"] = args.adam_lr * rate
             adam.step()
             model.zero_grad()
             at["step"] += 1
@@ -206,7 +213,6 @@ def main():
                 for n, p in model.named_parameters():
                     mean[n].lerp_(p, 1 - keep)
             if time.time() - shown > 20:
-                torch.set_num_threads(1 if os.getloadavg()[0] > args.crowded else args.threads)
                 rate_tokens = seen / (time.time() - shown)
                 at["tokens"] += seen
                 value = sum(v for v, _ in losses) / sum(w for _, w in losses)

@@ -145,7 +145,7 @@ def syllables(rng, low=1, high=3):
     )
 
 
-def random_letters(rng, low=3, high=10):
+def random_letters(rng, low=3, high=9):
     """A string of random letters."""
     return "".join(rng.choice(LETTERS) for _ in range(rng.randint(low, high)))
 
