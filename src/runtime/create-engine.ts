@@ -65,8 +65,15 @@ export const createEngine = async (options: CreateEngineOptions, hooks: EngineHo
 const loadFromFile = async (options: CreateEngineOptions, { onProgress, onRunner }: EngineHooks): Promise<Loaded> => {
   // Imported when needed: a scripted model runs where no GPU binding can be loaded.
   const { loadModel } = await import('./load-model.ts');
+  const { warmUp } = await import('./warm-up.ts');
   const load = async () => {
     const loaded = await loadModel(options.model, loadOptions(options), onProgress);
+    try {
+      await warmUp(loaded.runner);
+    } catch (error) {
+      await loaded.runner.close();
+      throw error;
+    }
     onRunner?.(loaded.runner);
     return loaded;
   };
