@@ -137,10 +137,7 @@ export interface ModelDescription {
   /** Most tokens of prompt and answer together. */
   readonly contextLength: number;
   readonly vocabularySize: number;
-  readonly hasTokenizer: boolean;
   readonly hasChatTemplate: boolean;
-  /** The template knows a switch for thinking. */
-  readonly supportsThinking: boolean;
   /** Hex digest of weights, tokenizer and sampler version: equal fingerprints keep `seed` promises. */
   readonly fingerprint: string;
   /** Unix seconds: the model file's modification time. */

@@ -149,9 +149,7 @@ const describeScript = (script: Script, contextLength: number, modelId: string |
   architecture: 'scripted',
   contextLength,
   vocabularySize: script.vocabulary.length,
-  hasTokenizer: true,
   hasChatTemplate: true,
-  supportsThinking: script.reasoningFormat === 'think',
   fingerprint: script.fingerprint,
   createdAt: script.createdAt,
 });

@@ -161,9 +161,7 @@ const describe = (
   architecture: file.string('general.architecture'),
   contextLength,
   vocabularySize: config.vocabularySize,
-  hasTokenizer: tokenizer !== undefined,
   hasChatTemplate: tokenizer?.chatTemplate !== undefined,
-  supportsThinking: /enable_thinking|reasoning_effort/.test(tokenizer?.chatTemplate ?? ''),
 });
 
 /** Bytes of each tensor that the fingerprint reads: enough to tell fine-tunes apart without reading gigabytes. */

@@ -9,9 +9,7 @@ const MODEL: ModelDescription = {
   architecture: 'llama',
   contextLength: 4096,
   vocabularySize: 1000,
-  hasTokenizer: true,
   hasChatTemplate: true,
-  supportsThinking: true,
   fingerprint: 'f'.repeat(64),
   createdAt: 1_700_000_000,
 };
