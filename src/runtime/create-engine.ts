@@ -90,7 +90,7 @@ const loadFromFile = async (options: CreateEngineOptions, { onProgress, onRunner
     model: description,
     adapter,
     kvFormat,
-    reasoningFormat: tokenizer.chatTemplate?.includes('<think>') ? 'think' : 'none',
+    reasoningFormat: reasoningFormatOf(tokenizer),
     definition: tokenizer,
     rebuild: async () => {
       const again = await load();
@@ -99,6 +99,12 @@ const loadFromFile = async (options: CreateEngineOptions, { onProgress, onRunner
       throw new Error(`${options.model} or the adapter has changed since it was loaded; restart the server`);
     },
   };
+};
+
+/** A model thinks in tags when its template writes them, or its vocabulary has them as tokens. */
+const reasoningFormatOf = (definition: TokenizerDefinition): ReasoningFormat => {
+  const hasToken = definition.model !== 'bytes' && definition.tokens.includes('<think>');
+  return hasToken || definition.chatTemplate?.includes('<think>') ? 'think' : 'none';
 };
 
 const loadOptions = ({ maxRunning, ...options }: CreateEngineOptions): LoadOptions =>

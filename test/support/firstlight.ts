@@ -79,14 +79,18 @@ export const greetingOf = (child: ChildProcess): Promise<RunningServer> => {
 
 /** Starts `firstlight serve` on a free port; the test's end kills it. */
 export const startServer = (args: readonly string[], options: CommandOptions = {}): Promise<RunningServer> => {
-  const child = spawn(process.execPath, [launcher, 'serve', '--port', '0', '--log-level', 'warn', ...args], {
+  const child = spawnServer(args, options);
+  onTestFinished(() => void child.kill('SIGKILL'));
+  return greetingOf(child);
+};
+
+/** Like `startServer`, for several tests: who starts it kills it. */
+export const spawnServer = (args: readonly string[], options: CommandOptions = {}): ChildProcess =>
+  spawn(process.execPath, [launcher, 'serve', '--port', '0', '--log-level', 'warn', ...args], {
     cwd: options.cwd ?? root,
     env: environmentOf(options.environment),
     stdio: ['ignore', 'pipe', 'pipe'],
   });
-  onTestFinished(() => void child.kill('SIGKILL'));
-  return greetingOf(child);
-};
 
 /** A folder that the test's end removes. */
 export const temporaryFolder = (): string => {
