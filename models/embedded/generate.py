@@ -11,7 +11,7 @@ import skills
 import stories
 import talk
 import tools
-from chat import Conversation, Turn, render, training_pieces
+from chat import Conversation, Turn, training_pieces
 
 SKILLS = {
     "count": (skills.count, 11), "sums": (skills.sums, 17), "spell": (skills.spell, 9), "reverse": (skills.reverse, 11),
@@ -61,18 +61,18 @@ def system_prompt(rng):
     return tools.phrase(rng, None, 2, 8).capitalize() + "."
 
 
-def thought(rng, turn, effort):
+def thought(turn, effort):
     """The reasoning of a turn for an effort."""
     return turn.think[("low", "medium", "high").index(effort)]
 
 
-def assemble(rng, turns, system="", effort="", **extra):
+def assemble(turns, system="", effort=""):
     """A conversation of plain turns; with an effort, only its last answer is learned."""
     messages = [{"role": "system", "content": system}] if system else []
     for t in turns:
         messages += [{"role": "user", "content": t.user}, {"role": "assistant", "content": t.answer}]
-    last = thought(rng, turns[-1], effort) if effort else ""
-    return Conversation(messages, effort=effort, thought=last, **extra)
+    last = thought(turns[-1], effort) if effort else ""
+    return Conversation(messages, effort=effort, thought=last)
 
 
 def draw_effort(rng, share=0.1):
@@ -84,7 +84,7 @@ def mixed(rng, test=None):
     """One to six turns of any skills."""
     count = 1 if rng.random() < 0.62 else rng.choice([2, 2, 3, 3, 4, 5])
     turns = [skill_turn(rng, test) for _ in range(count)]
-    return assemble(rng, turns, system_prompt(rng), draw_effort(rng))
+    return assemble(turns, system_prompt(rng), draw_effort(rng))
 
 
 def fillers(rng, count, test=None):
@@ -132,14 +132,14 @@ def remembering(rng, test=None):
     turns += asks
     if not turns:
         return mixed(rng, test)
-    return assemble(rng, turns, system, draw_effort(rng, 0.1))
+    return assemble(turns, system, draw_effort(rng, 0.1))
 
 
 def unknown_fact(rng, test=None):
     """A question for a fact that was never told."""
     fact = memory.Fact(rng, None, rng.choice([k for k in memory.KINDS if k not in ("number", "pet")]))
     turns = fillers(rng, rng.choice([0, 0, 1, 2]), test) + [fact.ask(rng, known=False)]
-    return assemble(rng, turns, system_prompt(rng), draw_effort(rng, 0.1))
+    return assemble(turns, system_prompt(rng), draw_effort(rng, 0.1))
 
 
 def calling(rng, test=None):
@@ -160,7 +160,7 @@ def calling(rng, test=None):
     for i, (kind, item) in enumerate(steps):
         if kind == "talk":
             messages += [{"role": "user", "content": item.user}, {"role": "assistant", "content": item.answer}]
-            last = thought(rng, item, effort) if effort else ""
+            last = thought(item, effort) if effort else ""
             continue
         tool, args, text, result, answer = item
         name = tool["function"]["name"]
@@ -179,8 +179,8 @@ def calling(rng, test=None):
 
 def drill(rng, test=None):
     """Many short turns of the exact skills: much to learn in few tokens."""
-    names = rng.choice([["sums"], ["sums"], ["sums"], ["sums"], ["sums"], ["reverse"], ["echo", "spell"], ["reverse", "spell"], ["sums", "count"], ["letters", "compare", "spell"], ["alphabet", "calendar"], ["alphabet", "calendar"], ["facts", "talk", "alphabet", "calendar"], ["facts", "talk", "self"]])
-    return assemble(rng, [skill_turn(rng, test, names) for _ in range(rng.randint(5, 11))])
+    names = rng.choice([["sums"], ["sums"], ["sums"], ["sums"], ["sums"], ["reverse"], ["echo", "spell"], ["spell"], ["reverse", "spell"], ["json"], ["sums", "count"], ["letters", "compare", "spell"], ["alphabet", "calendar"], ["alphabet", "calendar"], ["facts", "talk", "alphabet", "calendar"], ["facts", "talk", "self"]])
+    return assemble([skill_turn(rng, test, names) for _ in range(rng.randint(5, 11))])
 
 
 def two_calls(rng, test=None):
@@ -209,7 +209,7 @@ def raw_text(rng, test=None):
     return Conversation([], raw=text)
 
 
-KINDS = [(mixed, 48), (drill, 26), (remembering, 10), (unknown_fact, 5), (calling, 19), (two_calls, 1), (raw_text, 1.5)]
+KINDS = [(mixed, 48), (drill, 26), (remembering, 10), (unknown_fact, 5), (calling, 24), (two_calls, 1), (raw_text, 1.5)]
 
 
 def conversation(rng, test=None):
@@ -235,7 +235,7 @@ def long_conversation(rng, size, measure, test=None):
         used += measure(turn)
     for ask in asks[: len(asks) // 3]:
         middle.insert(rng.randint(0, len(middle)), ask)
-    return assemble(rng, turns + middle + asks[len(asks) // 3 :], system_prompt(rng))
+    return assemble(turns + middle + asks[len(asks) // 3 :], system_prompt(rng))
 
 
 def main():

@@ -3,7 +3,6 @@
 from chat import Turn
 from words import (
     ANIMALS,
-    CITIES,
     COLOURS,
     DAYS,
     DRINKS,
@@ -12,7 +11,6 @@ from words import (
     INSTRUMENTS,
     JOBS,
     MONTHS,
-    pick,
     some_city,
     some_name,
     some_word,

@@ -4,7 +4,7 @@ import json
 
 from chat import Turn, compact
 from skills import vary
-from words import CITIES, COLOURS, FOODS, HOBBIES, JOBS, held_out, random_letters, some_city, some_name, some_word, syllables
+from words import COLOURS, FOODS, HOBBIES, JOBS, held_out, random_letters, some_city, some_name, some_word, syllables
 
 VERBS = "get set find send make open read write start stop show check book order play move load save delete create list add count lookup fetch run convert turn search call update".split()
 NOUNS = "file user item light door song room email task note price score map page table order report alarm image event record device user_data stock flight hotel recipe ticket message contact lamp window game".split()

@@ -129,14 +129,6 @@ def held_out(key, share=10):
     return zlib.crc32(key.lower().encode()) % share == 0
 
 
-def pick(rng, items, test=None):
-    """Draws an item; with test true or false, only from the held-out or training part."""
-    while True:
-        item = rng.choice(items)
-        if test is None or held_out(item) == test:
-            return item
-
-
 def syllables(rng, low=1, high=3):
     """An invented, pronounceable lower-case word."""
     return "".join(
@@ -151,7 +143,7 @@ def random_letters(rng, low=3, high=9):
 
 
 def some_word(rng, test=None):
-    """A word for spelling: from the list, invented, or random letters; 3 to 10 letters."""
+    """A word of 3 to 10 letters; only invented ones and random letters are held out."""
     while True:
         r = rng.random()
         if r < 0.5:
@@ -162,7 +154,8 @@ def some_word(rng, test=None):
             word = syllables(rng)
         else:
             word = random_letters(rng)
-        if 3 <= len(word) <= 10 and (test is None or held_out(word) == test):
+        listed = r < 0.6
+        if 3 <= len(word) <= 10 and (test is None or listed or held_out(word) == test):
             return word
 
 
