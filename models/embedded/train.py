@@ -17,6 +17,7 @@ import torch
 import torch.nn.functional as F
 
 import generate
+import gguf
 from chat import training_pieces
 from model import Config, Model
 from tokenizer import Tokenizer
@@ -157,12 +158,15 @@ def main():
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--micro", type=int, default=2560)
     parser.add_argument("--accumulate", type=int, default=2)
+    parser.add_argument("--start", help="a GGUF file whose weights a run without a checkpoint starts from")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     torch.manual_seed(SEED)
     tokenizer = Tokenizer.load(args.vocab)
     config = Config(vocab=len(tokenizer.tokens))
     model = Model(config)
+    if args.start:
+        model.load_state_dict({name: torch.tensor(values) for name, values in gguf.read(args.start)[1].items()})
     matrices = [p for n, p in model.named_parameters() if p.dim() == 2 and "embd" not in n]
     others = [p for n, p in model.named_parameters() if p.dim() == 1 or "embd" in n]
     muon = Muon(matrices)
