@@ -5,9 +5,10 @@ import { f32 } from '../../src/kernels/quant/f32.ts';
 import { QUANT_FORMATS } from '../../src/kernels/quant/index.ts';
 import { q8_0 } from '../../src/kernels/quant/q8-0.ts';
 import { createTensor } from '../../src/kernels/tensor.ts';
+import { submitPass } from '../../src/kernels/transfer.ts';
 import { createWeightMatrix } from '../../src/kernels/weight-matrix.ts';
 import { DEVICE_VARIANTS, openVariant } from '../support/gpu.ts';
-import { gather, runPass } from '../support/matmul.ts';
+import { gather } from '../support/matmul.ts';
 
 describe.each(DEVICE_VARIANTS)('%s', (_name, options) => {
   test.each(QUANT_FORMATS)('$name rows arrive exactly, in the order of the ids, repeated ones too', async (format) => {
@@ -60,7 +61,7 @@ test('no rows, no dispatch; too many rows are refused', async () => {
   const tokenIds = await createTensor(device, 'u32', [2], 'token ids');
   const y = await createTensor(device, 'f32', [2, 32], 'y');
   const record = await bindEmbedding(device, { weight, tokenIds, y });
-  runPass(device, (pass) => record(pass, 0));
-  expect(() => runPass(device, (pass) => record(pass, 3))).toThrow(/3 rows, bound for 2/);
+  submitPass(device, (pass) => record(pass, 0));
+  expect(() => submitPass(device, (pass) => record(pass, 3))).toThrow(/3 rows, bound for 2/);
   await expect(bindEmbedding(device, { weight, tokenIds, y: tokenIds })).rejects.toMatchObject({ code: 'internal' });
 });

@@ -1,10 +1,12 @@
 /** Runs matrix products and gathers on a device, beside their float64 references. */
+import { expect } from 'vitest';
 import type { GpuDevice } from '../../src/kernels/device.ts';
 import { bindEmbedding } from '../../src/kernels/embedding.ts';
 import { bindMatmul } from '../../src/kernels/matmul.ts';
 import { halfToFloat, type QuantFormat } from '../../src/kernels/quant/quant-format.ts';
-import { embedding, matmul } from '../../src/kernels/reference.ts';
+import { embedding, matmul, nmse } from '../../src/kernels/reference.ts';
 import { createTensor, type Tensor, uploadTensor } from '../../src/kernels/tensor.ts';
+import { submitPass } from '../../src/kernels/transfer.ts';
 import type { MatmulKind } from '../../src/kernels/tuning.ts';
 import {
   createWeightMatrix,
@@ -36,15 +38,6 @@ export interface Compared {
   /** Elements of y outside the product, in order. */
   readonly outside: Float64Array;
 }
-
-/** Records one pass and submits it. */
-export const runPass = (device: GpuDevice, record: (pass: GPUComputePassEncoder) => void): void => {
-  const encoder = device.device.createCommandEncoder();
-  const pass = encoder.beginComputePass();
-  record(pass);
-  pass.end();
-  device.device.queue.submit([encoder.finish()]);
-};
 
 /** A matrix of random GGUF rows, and its weights as the format's own decoding gives them. */
 export const randomMatrix = async (
@@ -98,7 +91,7 @@ export const multiply = async (device: GpuDevice, product: Product): Promise<Com
     const blank =
       outputs === 'f16' ? new Uint16Array(y.byteLength / 2) : new Float32Array(y.byteLength / 4).fill(UNTOUCHED);
     device.device.queue.writeBuffer(y.buffer, 0, blank);
-    runPass(device, (pass) => record(pass, count));
+    submitPass(device, (pass) => record(pass, count));
     const all = (await readFloats(device, y)).subarray(0, maxTokens * stride);
     const isInside = (i: number) => i < count * stride && i % stride >= yColumn && i % stride < yColumn + rows;
     results.push({
@@ -131,9 +124,16 @@ export const gather = async (
     'y',
   );
   const record = await bindEmbedding(device, { weight, tokenIds, y, ...(scale === undefined ? {} : { scale }) });
-  runPass(device, (pass) => record(pass, ids.length));
+  submitPass(device, (pass) => record(pass, ids.length));
   const actual = (await readFloats(device, y)).subarray(0, ids.length * columns);
   for (const tensor of [tokenIds, y]) device.destroyBuffer(tensor.buffer);
   destroyWeightMatrix(device, weight);
   return { actual, expected: embedding(values, ids, rows, columns, scale), numShards: weight.shards.length };
+};
+
+/** Every product is its float64 reference but for the rounding of F32 sums. */
+export const expectProduct = async (device: GpuDevice, product: Product): Promise<void> => {
+  for (const { actual, expected } of await multiply(device, product)) {
+    expect(nmse(actual, expected)).toBeLessThan(1e-10);
+  }
 };
