@@ -54,7 +54,7 @@ export const timePass = async (
   if (querySet) encoder.resolveQuerySet(querySet, 0, 2, resolved, 0);
   const start = performance.now();
   gpu.queue.submit([encoder.finish()]);
-  await gpu.queue.onSubmittedWorkDone();
+  await device.settled(gpu.queue.onSubmittedWorkDone());
   let milliseconds = performance.now() - start;
   if (querySet) {
     const [begin, end] = new BigUint64Array(await device.read(resolved));
@@ -104,7 +104,7 @@ const wallOfOne = async (device: GpuDevice, kernel: KernelCase): Promise<number>
   kernel.record(pass);
   pass.end();
   device.device.queue.submit([encoder.finish()]);
-  await device.device.queue.onSubmittedWorkDone();
+  await device.settled(device.device.queue.onSubmittedWorkDone());
   return performance.now() - start;
 };
 

@@ -1,6 +1,7 @@
 /** Opens a WebGPU device through Dawn, reads what the adapter can do, and accounts for every byte allocated on it. */
 import { create, globals } from 'webgpu';
 import { EngineError } from '../runtime/errors.ts';
+import { gentlePoll } from './gentle-poll.ts';
 
 /** Optional adapter features that kernels have variants for. */
 export type OptionalFeature = 'shader-f16' | 'subgroups' | 'timestamp-query';
@@ -146,6 +147,11 @@ export class GpuDevice {
     return buffer;
   }
 
+  /** Settles as a promise of this device that waits for its kernels or its compiler: a step, a mapping, a pipeline. */
+  settled<Result>(promise: Promise<Result>): Promise<Result> {
+    return this.isSoftware ? gentlePoll(promise) : promise;
+  }
+
   /** Frees a buffer made by `createBuffer` at once. */
   destroyBuffer(buffer: GPUBuffer): void {
     this.#bytes -= buffer.size;
@@ -159,7 +165,7 @@ export class GpuDevice {
     const encoder = this.device.createCommandEncoder();
     encoder.copyBufferToBuffer(buffer, byteOffset, staging, 0, size);
     this.device.queue.submit([encoder.finish()]);
-    await staging.mapAsync(GPUMapMode.READ);
+    await this.settled(staging.mapAsync(GPUMapMode.READ));
     const bytes = staging.getMappedRange().slice(0, byteLength);
     staging.destroy();
     return bytes;

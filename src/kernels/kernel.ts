@@ -133,15 +133,14 @@ const compilePipeline = async (
   const fault = info.messages.find((message) => message.type === 'error');
   if (fault) throw new EngineError('shader_invalid', `${shader.locate(fault.lineNum)}: ${fault.message}`);
   if (invalid) throw new EngineError('shader_invalid', `${shader.name}: ${invalid.message}`);
-  const pipeline = await device.device
-    .createComputePipelineAsync({
-      label: shader.name,
-      layout: pipelineLayout,
-      compute: { module, entryPoint: 'main' },
-    })
-    .catch((error: unknown) => {
-      throw new EngineError('shader_invalid', `${shader.name}: ${error instanceof Error ? error.message : error}`);
-    });
+  const compilation = device.device.createComputePipelineAsync({
+    label: shader.name,
+    layout: pipelineLayout,
+    compute: { module, entryPoint: 'main' },
+  });
+  const pipeline = await device.settled(compilation).catch((error: unknown) => {
+    throw new EngineError('shader_invalid', `${shader.name}: ${error instanceof Error ? error.message : error}`);
+  });
   compileRecords.push({ name: shader.name, milliseconds: performance.now() - start });
   return pipeline;
 };

@@ -222,5 +222,5 @@ const bytesInFlight = new WeakMap<GpuDevice, number>();
 const throttle = async (device: GpuDevice, byteLength: number): Promise<void> => {
   const total = (bytesInFlight.get(device) ?? 0) + byteLength;
   bytesInFlight.set(device, total < MAX_BYTES_IN_FLIGHT ? total : 0);
-  if (total >= MAX_BYTES_IN_FLIGHT) await device.device.queue.onSubmittedWorkDone();
+  if (total >= MAX_BYTES_IN_FLIGHT) await device.settled(device.device.queue.onSubmittedWorkDone());
 };

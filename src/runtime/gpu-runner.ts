@@ -133,7 +133,8 @@ export class GpuRunner implements ModelRunner {
     this.#results.copy(encoder, withCandidates);
     device.queue.submit([encoder.finish()]);
     return this.#orDeviceLoss(async () => {
-      const result = await this.#results.read(numRows, withCandidates ? batch.numCandidates : 0);
+      const reading = this.#results.read(numRows, withCandidates ? batch.numCandidates : 0);
+      const result = await this.#device.settled(reading);
       if (this.#fault !== undefined) throw new EngineError('internal', `the GPU reported: ${this.#takeFault()}`);
       return { ...result, readLogits: (rows) => this.#orDeviceLoss(() => this.#readLogits(rows)) };
     });
