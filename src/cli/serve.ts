@@ -4,6 +4,7 @@ import { pino } from 'pino';
 import type { Engine } from '../runtime/api.ts';
 import type { Config } from '../runtime/config.ts';
 import { EngineError } from '../runtime/errors.ts';
+import { checkAddress } from '../server/address.ts';
 import { createServer } from '../server/app.ts';
 import { loadEngine } from './load-engine.ts';
 
@@ -26,6 +27,7 @@ export const runServe = async (config: Config): Promise<void> => {
   const engineFailed = new Promise<EngineError>((resolve) => {
     onExit = resolve;
   });
+  await checkAddress(config);
   const engine = await loadEngine(config, (error) => onExit(error));
   try {
     const server = await createServer(engine, {

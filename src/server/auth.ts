@@ -5,7 +5,7 @@ import { EngineError } from '../runtime/errors.ts';
 import type { HttpRequest } from './http.ts';
 import type { ServerOptions } from './options.ts';
 
-type AccessOptions = Pick<ServerOptions, 'host' | 'apiKeys' | 'insecure' | 'corsOrigins'>;
+export type AccessOptions = Pick<ServerOptions, 'host' | 'apiKeys' | 'insecure' | 'corsOrigins'>;
 
 const LOOPBACK = new BlockList();
 LOOPBACK.addSubnet('127.0.0.0', 8, 'ipv4');

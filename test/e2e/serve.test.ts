@@ -197,3 +197,11 @@ test('says in one line that the port is taken', async () => {
   expect(second.code).toBe(1);
   expect(second.stderr).toMatch(new RegExp(`^error: cannot listen on 127\\.0\\.0\\.1:${port} .*--port.*\\n$`));
 });
+
+test('says so before it looks for the model', async () => {
+  const server = await startServer(['--model', scriptedModel(counting)]);
+  const { port } = new URL(server.url);
+  const second = await firstlight(['serve', '--model', 'no-such-file.gguf', '--port', port]);
+  expect(second.code).toBe(1);
+  expect(second.stderr).toContain(`cannot listen on 127.0.0.1:${port}`);
+});
