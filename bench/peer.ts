@@ -13,7 +13,7 @@ import { existsSync } from 'node:fs';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
 import { percentile } from '../src/cli/measure-model.ts';
-import { createEngine, DEFAULT_SAMPLING, type GenerationEvent } from '../src/index.ts';
+import { createEngine, DEFAULT_SAMPLING } from '../src/index.ts';
 import { SHAPES, type ShapeName, type WeightType, writeRandomGguf } from './random-gguf.ts';
 import { recordResults } from './report.ts';
 
@@ -36,8 +36,14 @@ interface Side {
   readonly decodeTokensPerSecond: number;
 }
 
-/** One prompt's token times: calls `onToken` as each token is there. */
-type Generate = (prompt: number[], onToken: () => void) => Promise<void>;
+/** When a prompt's first and last tokens were there, and how many there were. */
+interface Timeline {
+  readonly firstAt: number;
+  readonly lastAt: number;
+  readonly tokens: number;
+}
+
+type Generate = (prompt: number[]) => Promise<Timeline>;
 
 /** Ids without the control tokens; another prompt for every round. */
 const promptOf = ({ promptTokens, vocabularySize }: Work, round: number): number[] =>
@@ -47,15 +53,14 @@ const measure = async (adapter: string, work: Work, generate: Generate): Promise
   const prefill: number[] = [];
   const decode: number[] = [];
   for (let round = -1; round < work.rounds; round++) {
-    const times: number[] = [];
     const start = performance.now();
-    await generate(promptOf(work, round + 1), () => times.push(performance.now()));
-    if (times.length !== work.decodeTokens + 1) {
-      throw new Error(`${adapter}: ${times.length} tokens came, ${work.decodeTokens + 1} were asked for`);
+    const { firstAt, lastAt, tokens } = await generate(promptOf(work, round + 1));
+    if (tokens !== work.decodeTokens + 1) {
+      throw new Error(`${adapter}: ${tokens} tokens came, ${work.decodeTokens + 1} were asked for`);
     }
     if (round < 0) continue; // The warm-up: kernels compile, memory is touched.
-    prefill.push((1000 * work.promptTokens) / (times[0]! - start));
-    decode.push((1000 * work.decodeTokens) / (times.at(-1)! - times[0]!));
+    prefill.push((1000 * work.promptTokens) / (firstAt - start));
+    decode.push((1000 * work.decodeTokens) / (lastAt - firstAt));
   }
   return {
     adapter,
@@ -67,26 +72,30 @@ const measure = async (adapter: string, work: Work, generate: Generate): Promise
 const runOurs = async (work: Work): Promise<Side> => {
   const engine = await createEngine({ model: work.modelPath });
   try {
-    return await measure(engine.adapter, work, async (tokenIds, onToken) => {
+    return await measure(engine.adapter, work, async (tokenIds) => {
       const { events } = await engine.generate(
         {
           id: 'bench',
           prompt: { kind: 'tokens', tokenIds },
           maxTokens: work.decodeTokens + 1,
           stop: [],
-          // With log-probabilities every token is reported as it is made, whole UTF-8 or not.
-          sampling: { ...DEFAULT_SAMPLING, temperature: 0, topLogprobs: 0 },
+          sampling: { ...DEFAULT_SAMPLING, temperature: 0 },
         },
         new AbortController().signal,
       );
-      for await (const event of events) for (let token = 0; token < tokensIn(event); token++) onToken();
+      // A random model's tokens are seldom whole UTF-8, so text events say little: the start comes with the first token.
+      let firstAt = 0;
+      for await (const event of events) {
+        if (event.type === 'start') firstAt = performance.now();
+        if (event.type === 'finish')
+          return { firstAt, lastAt: performance.now(), tokens: event.usage.completionTokens };
+      }
+      throw new Error('the answer ended without a finish');
     });
   } finally {
     await engine.close();
   }
 };
-
-const tokensIn = (event: GenerationEvent): number => ('logprobs' in event ? (event.logprobs?.length ?? 0) : 0);
 
 /** What is used of node-llama-cpp's interface. */
 interface Peer {
@@ -111,13 +120,15 @@ const runPeer = async (work: Work): Promise<Side> => {
   const context = await model.createContext({ contextSize, batchSize: 512, sequences: 1 });
   const sequence = context.getSequence();
   const adapter = `${(await llama.getGpuDeviceNames())[0]} (${llama.gpu})`;
-  return measure(adapter, work, async (prompt, onToken) => {
+  return measure(adapter, work, async (prompt) => {
     await sequence.clearHistory();
-    let numTokens = 0;
+    let firstAt = 0;
+    let tokens = 0;
     for await (const _ of sequence.evaluate(prompt, { temperature: 0, yieldEogToken: true })) {
-      onToken();
-      if (++numTokens === work.decodeTokens + 1) break;
+      if (tokens++ === 0) firstAt = performance.now();
+      if (tokens === work.decodeTokens + 1) break;
     }
+    return { firstAt, lastAt: performance.now(), tokens };
   });
 };
 
