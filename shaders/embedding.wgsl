@@ -34,7 +34,7 @@ fn main(@builtin(global_invocation_id) invocation: vec3u, @builtin(num_workgroup
   if (!isUnknown) {
     let row = id - params.rowStart;
     let chunk = loadChunk((row * numBlocks * 8u + quad) / CHUNK_QUADS);
-    let scale = params.scale * loadScale(row * ((numBlocks + 1u) / 2u), quad / 8u);
+    let scale = params.scale * loadScale(row, numBlocks, quad / 8u);
     values = scale * decodeQuad(chunk, quad % CHUNK_QUADS);
   }
   let at = token * params.columns + quad * 4u;

@@ -21,7 +21,6 @@ var<workgroup> weightTile: array<vec4f, TILE * 8u>;
 
 fn loadTiles(firstRow: u32, firstToken: u32, block: u32, local: u32) {
   let numBlocks = (params.columns + 31u) / 32u;
-  let scaleWords = (numBlocks + 1u) / 2u;
   for (var i = local; i < TILE * 8u; i += WORKGROUP_SIZE) {
     tokenTile[i] = loadQuad(min(firstToken + i % TILE, params.numTokens - 1u), block * 8u + i / TILE);
   }
@@ -29,7 +28,7 @@ fn loadTiles(firstRow: u32, firstToken: u32, block: u32, local: u32) {
     let row = min(firstRow + i % TILE, params.rows - 1u);
     let place = i / TILE;
     let chunk = loadChunk((row * numBlocks + block) * (8u / CHUNK_QUADS) + place);
-    let scale = loadScale(row * scaleWords, block);
+    let scale = loadScale(row, numBlocks, block);
     for (var k = 0u; k < CHUNK_QUADS; k++) {
       weightTile[(place * CHUNK_QUADS + k) * TILE + i % TILE] = scale * decodeQuad(chunk, k);
     }

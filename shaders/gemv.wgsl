@@ -21,7 +21,6 @@ fn main(
   let firstRow = tile * ROW_TILE;
   let firstToken = workgroup.z * TOKEN_TILE;
   let numBlocks = (params.columns + 31u) / 32u;
-  let scaleWords = (numBlocks + 1u) / 2u;
   let numChunks = numBlocks * (8u / CHUNK_QUADS);
   var sums: array<array<f32, TOKEN_TILE>, ROW_TILE>;
   for (var chunk = lane; chunk < numChunks; chunk += LANES) {
@@ -30,7 +29,7 @@ fn main(
     for (var r = 0u; r < ROW_TILE; r++) {
       let row = min(firstRow + r, params.rows - 1u);
       chunks[r] = loadChunk(row * numChunks + chunk);
-      scales[r] = loadScale(row * scaleWords, chunk * CHUNK_QUADS / 8u);
+      scales[r] = loadScale(row, numBlocks, chunk * CHUNK_QUADS / 8u);
     }
     // Dawn zeroes a variable declared in a loop only once unless told so.
     var partial = array<array<f32, TOKEN_TILE>, ROW_TILE>();

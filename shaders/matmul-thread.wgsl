@@ -53,14 +53,13 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let firstRow = (id.x / LANES) * LANES * ROW_TILE + lane;
   let firstToken = id.y * TOKEN_TILE;
   let numBlocks = (params.columns + 31u) / 32u;
-  let scaleWords = (numBlocks + 1u) / 2u;
   var tile: Tile;
   for (var block = 0u; block < numBlocks; block++) {
     for (var t = 0u; t < TOKEN_TILE; t++) {
       tile.activations[t] = ownQuad(tokenOf(firstToken, t), block, lane);
     }
     for (var r = 0u; r < ROW_TILE; r++) {
-      tile.scales[r] = loadScale(rowOf(firstRow, r) * scaleWords, block);
+      tile.scales[r] = loadScale(rowOf(firstRow, r), numBlocks, block);
     }
     addQuad(&tile, firstRow, firstToken, block, 0u);
     addQuad(&tile, firstRow, firstToken, block, 1u);

@@ -11,7 +11,3 @@ fn loadChunk(index: u32) -> Chunk {
 fn decodeQuad(chunk: Chunk, place: u32) -> vec4f {
   return vec4f(unpack2x16float(chunk[place * 2u]), unpack2x16float(chunk[place * 2u + 1u]));
 }
-
-fn loadScale(scaleRow: u32, block: u32) -> f32 {
-  return 1.0;
-}

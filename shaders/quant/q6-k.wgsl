@@ -27,7 +27,7 @@ fn decodeQuad(chunk: Chunk, place: u32) -> vec4f {
   return chunk.scale * (vec4f(unpack4xU8(chunk.quants[place])) - 32.0);
 }
 
-// scaleRow counts groups of 64 weights before the row, block counts 32 weights: four and eight to a block of 256.
-fn loadScale(scaleRow: u32, block: u32) -> f32 {
-  return unpack2x16float(blockScales[scaleRow / 4u + block / 8u]).x;
+// Rows have whole blocks of 256, eight of 32 each.
+fn loadScale(row: u32, numBlocks: u32, block: u32) -> f32 {
+  return unpack2x16float(blockScales[(row * numBlocks + block) / 8u]).x;
 }

@@ -1,6 +1,5 @@
 // Signed bytes, and F16 scales of 32 weights.
 @group(0) @binding(0) var<storage, read> quants: array<vec4u>;
-@group(0) @binding(1) var<storage, read> scales: array<u32>;
 
 alias Chunk = vec4u;
 const CHUNK_QUADS = 4u;
@@ -11,9 +10,4 @@ fn loadChunk(index: u32) -> Chunk {
 
 fn decodeQuad(chunk: Chunk, place: u32) -> vec4f {
   return vec4f(unpack4xI8(chunk[place]));
-}
-
-fn loadScale(scaleRow: u32, block: u32) -> f32 {
-  let pair = unpack2x16float(scales[scaleRow + block / 2u]);
-  return select(pair.x, pair.y, (block & 1u) != 0u);
 }

@@ -32,7 +32,7 @@ export const bindEmbedding = async (
   if (y.shape[1] !== columns || y.type !== 'f32' || tokenIds.type !== 'u32') {
     throw new EngineError('internal', `embedding: y is [${y.shape}] ${y.type}, expected [rows, ${columns}] f32`);
   }
-  const kernel = await Kernel.compile(device, 'embedding', { uses: [weight.format.shader] });
+  const kernel = await Kernel.compile(device, 'embedding', { uses: weight.format.shaders });
   const shards = weight.shards.map((shard) => ({ shard, bound: kernel.bind({ ...shard.streams, tokenIds, y }) }));
   const quadsPerRow = Math.ceil(columns / 4);
   return (pass, numRows) => {

@@ -82,7 +82,7 @@ const compileVariant = (
     ? { XQuad: x.type === 'f16' ? 'vec4<f16>' : 'vec4<f32>' }
     : { X: x.type };
   return Kernel.compile(device, variant.shader, {
-    uses: [weight.format.shader, activations, ...variant.uses],
+    uses: [...weight.format.shaders, activations, ...variant.uses],
     constants: variant.constants,
     aliases: { ...xAlias, Y: y.type },
   });

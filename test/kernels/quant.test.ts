@@ -4,6 +4,8 @@ import { QUANT_FORMATS, quantFormatOf } from '../../src/kernels/quant/index.ts';
 import { q4_0 } from '../../src/kernels/quant/q4-0.ts';
 import { q8_0 } from '../../src/kernels/quant/q8-0.ts';
 import { quantCases } from '../cases/quant.ts';
+import { GGML_BLOCKS } from '../reference/ggml-blocks.ts';
+import { randomRows, seededRandom } from '../support/random-weights.ts';
 
 describe.each(QUANT_FORMATS)('$name', (format) => quantCases(format));
 
@@ -35,4 +37,17 @@ test('a Q4_0 byte holds weights i and i + 16, offset by eight', () => {
   const values = new Float32Array(32);
   q4_0.dequantize(block, values);
   expect([values[0], values[16], values[1]]).toEqual([16, -14, 16]);
+});
+
+test.each(Object.entries(GGML_BLOCKS))('%s blocks decode as ggml walks them', (type, decode) => {
+  const format = quantFormatOf(type)!;
+  const numBlocks = 20;
+  const bytes = randomRows(format, 1, numBlocks * format.blockLength, seededRandom(11));
+  const values = new Float32Array(numBlocks * format.blockLength);
+  format.dequantize(bytes, values);
+  const expected = Array.from({ length: numBlocks }, (_, block) =>
+    decode(new DataView(bytes.buffer, block * format.blockBytes, format.blockBytes)),
+  ).flat();
+  // + 0: a weight of nothing has no sign.
+  expect([...values].map((value) => value + 0)).toEqual(expected.map((value) => Math.fround(value) + 0));
 });

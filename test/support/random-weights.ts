@@ -24,18 +24,41 @@ export const randomHalves = (length: number, random: () => number): { bits: Uint
 };
 
 /** Where a block keeps F16 numbers, which random bytes would make infinite or not a number. */
-const halfOffsets: Readonly<Record<string, readonly number[]>> = { f16: [0], q8_0: [0], q4_0: [0], q6_k: [208] };
+const halfOffsets: Readonly<Record<string, readonly number[]>> = {
+  f16: [0],
+  q8_0: [0],
+  q4_0: [0],
+  q4_1: [0, 2],
+  q5_0: [0],
+  q5_1: [0, 2],
+  q2_k: [80, 82],
+  q3_k: [108],
+  q4_k: [0, 2],
+  q5_k: [0, 2],
+  q6_k: [208],
+  iq4_nl: [0],
+  iq4_xs: [0],
+};
 
-/** Random GGUF rows: every byte pattern of the quants occurs, scales are finite and below 1. */
+/** Where a block keeps the byte with (most of) an exponent of eight bits. */
+const exponentOffsets: Readonly<Record<string, number>> = { f32: 3, bf16: 1, mxfp4: 0 };
+
+/** Random GGUF rows: every byte pattern of the quants occurs, scales are finite, below 1 and no subnormals. */
 export const randomRows = (format: QuantFormat, rows: number, columns: number, random: () => number): Uint8Array => {
   const bytes = Uint8Array.from({ length: rows * rowBytes(format, columns) }, () => Math.floor(random() * 256));
-  const view = new DataView(bytes.buffer);
-  if (format.name === 'f32') {
-    for (let i = 0; i < bytes.length; i += 4) view.setFloat32(i, random() * 2 - 1, true);
+  const exponentOffset = exponentOffsets[format.name];
+  if (exponentOffset !== undefined) {
+    // The top bit of an F32 or BF16 is its sign; an exponent alone has none.
+    const [sign, exponent] = format.name === 'mxfp4' ? [0, 0x70] : [0x80, 0x38];
+    for (let block = 0; block < bytes.length; block += format.blockBytes) {
+      const at = block + exponentOffset;
+      bytes[at] = (bytes[at]! & (sign | 7)) | exponent;
+    }
     return bytes;
   }
   const offsets = halfOffsets[format.name];
   if (!offsets) throw new Error(`say in halfOffsets where blocks of ${format.name} keep F16 numbers`);
+  const view = new DataView(bytes.buffer);
   for (let block = 0; block < bytes.length; block += format.blockBytes) {
     for (const offset of offsets) {
       const exponent = 9 + Math.floor(random() * 6);

@@ -7,7 +7,7 @@ export const f16: QuantFormat = {
   blockLength: 1,
   blockBytes: 2,
   streams: [{ name: 'weights', byteOffset: 0, bytesPerBlock: 2, rowAlignment: 64 }],
-  shader: 'quant/f16',
+  shaders: ['lib/unscaled', 'quant/f16'],
   dequantize(bytes, out) {
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     for (let i = 0; i < out.length; i++) out[i] = halfToFloat(view.getUint16(i * 2, true));

@@ -7,7 +7,7 @@ export const f32: QuantFormat = {
   blockLength: 1,
   blockBytes: 4,
   streams: [{ name: 'weights', byteOffset: 0, bytesPerBlock: 4, rowAlignment: 128 }],
-  shader: 'quant/f32',
+  shaders: ['lib/unscaled', 'quant/f32'],
   dequantize(bytes, out) {
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     for (let i = 0; i < out.length; i++) out[i] = view.getFloat32(i * 4, true);

@@ -13,7 +13,7 @@ export const q4_0: QuantFormat = {
     { name: 'quants', byteOffset: 2, bytesPerBlock: 16, rowAlignment: 16, nibbleDistance: 16 },
     { name: 'scales', byteOffset: 0, bytesPerBlock: 2, rowAlignment: 4 },
   ],
-  shader: 'quant/q4-0',
+  shaders: ['lib/nibbles', 'lib/half-scales', 'quant/q4-0'],
   dequantize(bytes, out) {
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     for (let i = 0; i < out.length; i++) {

@@ -18,7 +18,7 @@ export const q6_k: QuantFormat = {
     // A word a block, though the block ends after its first half: rows then need no padding, and the rest is not read.
     { name: 'blockScales', byteOffset: 208, bytesPerBlock: 4, rowAlignment: 4 },
   ],
-  shader: 'quant/q6-k',
+  shaders: ['quant/q6-k'],
   dequantize(bytes, out) {
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     for (let i = 0; i < out.length; i++) {

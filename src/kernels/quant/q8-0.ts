@@ -13,7 +13,7 @@ export const q8_0: QuantFormat = {
     { name: 'quants', byteOffset: 2, bytesPerBlock: 32, rowAlignment: 32 },
     { name: 'scales', byteOffset: 0, bytesPerBlock: 2, rowAlignment: 4 },
   ],
-  shader: 'quant/q8-0',
+  shaders: ['lib/half-scales', 'quant/q8-0'],
   dequantize(bytes, out) {
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     for (let i = 0; i < out.length; i++) {

@@ -20,9 +20,10 @@ export interface WeightStream {
 }
 
 /**
- * A way to store a matrix row as blocks. Adding one takes this object and `shaders/quant/<shader>.wgsl`, which binds the
- * streams at 0 to 3 and defines `Chunk`, `CHUNK_QUADS`, `loadChunk` (what one 16-byte load brings), `decodeQuad` (four
- * unscaled neighbours of it) and `loadScale` (of a block of 32, F16 pairs by row). Every row has whole blocks of 32.
+ * A way to store a matrix row as blocks. Adding one takes this object and `shaders/quant/<name>.wgsl`, which together with
+ * the library files it names binds the streams at 0 to 3 and defines `Chunk`, `CHUNK_QUADS`, `loadChunk` (what one 16-byte
+ * load brings, and what belongs to it), `decodeQuad` (four neighbours of it) and `loadScale` (what they are multiplied by
+ * in the end, by row and block of 32). Every row has whole blocks of 32.
  */
 export interface QuantFormat {
   readonly name: string;
@@ -32,8 +33,8 @@ export interface QuantFormat {
   readonly blockLength: number;
   readonly blockBytes: number;
   readonly streams: readonly WeightStream[];
-  /** File in shaders/, without ending. */
-  readonly shader: string;
+  /** Files in shaders/, without ending: what decodes the streams. */
+  readonly shaders: readonly string[];
   /** Decodes whole GGUF blocks into `out`, exactly: the reference for every kernel. */
   dequantize(bytes: Uint8Array, out: Float32Array): void;
 }
