@@ -93,7 +93,10 @@ fn main(
   let roundRow = part / (HEAD_GROUPS * params.numSplits);
   let row = params.firstRow + roundRow;
   let first = split * SPLIT_KEYS;
-  if (part >= params.numParts || first >= contextLengths[row]) { return; }
+  let lowest = firstSeen(contextLengths[row]);
+  if (part >= params.numParts || first >= contextLengths[row] || first + SPLIT_KEYS <= lowest) { return; }
+  // Of the split's keys, those from firstKey on are seen, up to numKeys.
+  let firstKey = max(first, lowest) - first;
   let numKeys = min(SPLIT_KEYS, contextLengths[row] - first);
   let kvHead = group * QUERIES / HEADS_PER_KV;
   let table = blockTableStarts[row];
@@ -104,7 +107,7 @@ fn main(
   let lane = local % KEY_LANES;
   for (var i = 0u; i < KEY_LANES; i++) {
     let key = i * (SPLIT_KEYS / KEY_LANES) + local / KEY_LANES;
-    let at = cacheOctet(table, kvHead, first + min(key, numKeys - 1u));
+    let at = cacheOctet(table, kvHead, first + clamp(key, firstKey, numKeys - 1u));
     var scores = array<f32, QUERIES>();
     for (var o = lane; o < params.octetsPerHead; o += KEY_LANES) {
       let octet = keyOctet(at + o);
@@ -112,7 +115,7 @@ fn main(
     }
     for (var r = 0u; r < QUERIES; r++) {
       let score = sumKeyLanes(scores[r]);
-      if (lane == 0u) { weights[r][key] = select(-1e30f, score * f32(SCALE), key < numKeys); }
+      if (lane == 0u) { weights[r][key] = select(-1e30f, cappedScore(score * f32(SCALE)), key >= firstKey && key < numKeys); }
     }
   }
   workgroupBarrier();
@@ -126,7 +129,7 @@ fn main(
   let octet = column % OCTETS;
   var total = Octet();
   if (valueLane < VALUE_LANES) {
-    for (var key = valueLane; key < numKeys; key += VALUE_LANES) {
+    for (var key = firstKey + valueLane; key < numKeys; key += VALUE_LANES) {
       let value = valueOctet(cacheOctet(table, kvHead, first + key) + octet);
       let weight = weights[columnQuery][key];
       total = Octet(total.low + weight * value.low, total.high + weight * value.high);

@@ -23,13 +23,15 @@ fn main(
   let row = params.firstRow + head / NUM_HEADS;
   let numSplits = (contextLengths[row] + SPLIT_KEYS - 1u) / SPLIT_KEYS;
   let first = head * params.numSplits * (HEAD_DIM + 2u);
-  var maximum = -1e30f;
-  for (var split = 0u; split < numSplits; split++) {
+  let firstSplit = firstSeen(contextLengths[row]) / SPLIT_KEYS;
+  let sink = sinkOf(head % NUM_HEADS);
+  var maximum = sink;
+  for (var split = firstSplit; split < numSplits; split++) {
     maximum = max(maximum, partials[first + split * (HEAD_DIM + 2u) + HEAD_DIM]);
   }
-  var sum = 0f;
+  var sum = select(0f, exp(max(sink - maximum, -87f)), HAS_SINKS);
   var value = 0f;
-  for (var split = 0u; split < numSplits; split++) {
+  for (var split = firstSplit; split < numSplits; split++) {
     let at = first + split * (HEAD_DIM + 2u);
     let weight = exp(max(partials[at + HEAD_DIM] - maximum, -87f));
     sum += weight * partials[at + HEAD_DIM + 1u];

@@ -14,8 +14,7 @@ var<immediate> params: Params;
 @group(0) @binding(2) var<storage, read> vCache: array<vec4u>;
 @group(0) @binding(3) var<storage, read> blockTableStarts: array<u32>;
 @group(0) @binding(4) var<storage, read> blockTables: array<u32>;
-@group(0) @binding(5) var<storage, read> positions: array<u32>;
-@group(0) @binding(6) var<storage, read> tiles: array<u32>;
+@group(0) @binding(6) var<storage, read> tiles: array<vec4u>; // sequence, first row, rows, position of the first row
 @group(0) @binding(7) var<storage, read_write> y: array<vec4<Out>>;
 
 const OCTETS = HEAD_DIM / 8u;
@@ -46,10 +45,10 @@ fn cachedOctet(isValue: bool, i: u32) -> Octet {
   return octetOfFloats(kCache[2u * i], kCache[2u * i + 1u]);
 }
 
-fn loadTile(isValue: bool, local: u32, table: u32, kvHead: u32, firstKey: u32, numKeys: u32) {
+fn loadTile(isValue: bool, local: u32, table: u32, kvHead: u32, firstKey: u32, lowest: u32, numKeys: u32) {
   for (var i = local; i < KEY_TILE * OCTETS; i += WORKGROUP_SIZE) {
-    // Keys beyond the context repeat the last one: their weight is 0, and a stale slot might hold a NaN.
-    let key = min(firstKey + i / OCTETS, numKeys - 1u);
+    // Keys beyond the context or before the window repeat its end: their weight is 0, and a stale slot might hold a NaN.
+    let key = clamp(firstKey + i / OCTETS, lowest, numKeys - 1u);
     let block = blockTables[table + key / BLOCK_SIZE];
     let slot = (block * NUM_KV_HEADS + kvHead) * BLOCK_SIZE + key % BLOCK_SIZE;
     let octet = cachedOctet(isValue, slot * OCTETS + i % OCTETS);
@@ -69,10 +68,11 @@ fn main(
   let tile = i / NUM_HEADS;
   let head = i % NUM_HEADS;
   if (tile >= params.numTiles) { return; }
-  let table = blockTableStarts[tiles[3u * tile]];
-  let firstRow = tiles[3u * tile + 1u];
-  let numRows = tiles[3u * tile + 2u];
-  let numKeys = positions[firstRow + numRows - 1u] + 1u;
+  let table = blockTableStarts[tiles[tile].x];
+  let firstRow = tiles[tile].y;
+  let numRows = tiles[tile].z;
+  let numKeys = tiles[tile].w + numRows;
+  let lowest = firstSeen(tiles[tile].w + 1u);
   let kvHead = head / HEADS_PER_KV;
   for (var at = local; at < TILE_ROWS * OCTETS; at += WORKGROUP_SIZE) {
     let row = firstRow + min(at / OCTETS, numRows - 1u);
@@ -83,12 +83,12 @@ fn main(
   let tileRow = local / ROW_LANES;
   let lane = local % ROW_LANES;
   let row = firstRow + min(tileRow, numRows - 1u);
-  let numSeen = positions[row] + 1u;
-  var maximum = -1e30f;
-  var sum = 0f; // of this lane's keys
+  let numSeen = tiles[tile].w + min(tileRow, numRows - 1u) + 1u;
+  var maximum = sinkOf(head);
+  var sum = select(0f, 1f, HAS_SINKS && lane == 0u); // of this lane's keys
   var values: array<vec4f, VECTORS_PER_LANE>;
-  for (var firstKey = 0u; firstKey < numKeys; firstKey += KEY_TILE) {
-    loadTile(false, local, table, kvHead, firstKey, numKeys);
+  for (var firstKey = lowest / KEY_TILE * KEY_TILE; firstKey < numKeys; firstKey += KEY_TILE) {
+    loadTile(false, local, table, kvHead, firstKey, lowest, numKeys);
     workgroupBarrier();
     for (var j = 0u; j < KEYS_PER_LANE; j++) {
       let key = j * ROW_LANES + lane;
@@ -96,7 +96,8 @@ fn main(
       for (var d = 0u; d < VECTORS; d++) {
         score += dot(queries[tileRow * VECTORS + d], keysOrValues[key * TILE_STRIDE + d]);
       }
-      scores[tileRow][key] = select(-1e30f, score, firstKey + key < numSeen);
+      let isSeen = firstKey + key < numSeen && firstKey + key >= firstSeen(numSeen);
+      scores[tileRow][key] = select(-1e30f, cappedScore(score), isSeen);
     }
     workgroupBarrier();
     var newMaximum = maximum;
@@ -111,7 +112,7 @@ fn main(
       weights[tileRow][key] = weight;
       sum += weight;
     }
-    loadTile(true, local, table, kvHead, firstKey, numKeys);
+    loadTile(true, local, table, kvHead, firstKey, lowest, numKeys);
     workgroupBarrier();
     for (var j = 0u; j < VECTORS_PER_LANE; j++) {
       let d = min(j * ROW_LANES + lane, VECTORS - 1u);

@@ -42,8 +42,11 @@ fn scoresOf(unit: Unit, key: u32, firstKeyOctet: u32) -> array<vec4f, QUERIES> {
     }
   }
   for (var r = 0u; r < QUERIES; r++) {
-    let isSeen = vec4u(key, key + 1u, key + 2u, key + 3u) < vec4u(keysOf(unit, r));
-    scores[r] = select(vec4f(-1e30f), scores[r] * f32(SCALE), isSeen);
+    let numKeys = keysOf(unit, r);
+    let keys = vec4u(key, key + 1u, key + 2u, key + 3u);
+    let scaled = scores[r] * f32(SCALE);
+    let capped = vec4f(cappedScore(scaled.x), cappedScore(scaled.y), cappedScore(scaled.z), cappedScore(scaled.w));
+    scores[r] = select(vec4f(-1e30f), capped, (keys < vec4u(numKeys)) & (keys >= vec4u(firstSeen(numKeys))));
   }
   return scores;
 }
@@ -61,7 +64,7 @@ fn main(
   let table = blockTableStarts[unit.sequence];
   let kvHead = unit.head / HEADS_PER_KV;
   let room = params.maxKeys / 4u;
-  for (var key = i % KEY_LANES * 4u; key < unit.numKeys; key += KEY_LANES * 4u) {
+  for (var key = firstKeyOf(unit) + i % KEY_LANES * 4u; key < unit.numKeys; key += KEY_LANES * 4u) {
     let block = blockTables[table + key / BLOCK_SIZE];
     let slot = (block * NUM_KV_HEADS + kvHead) * BLOCK_SIZE + key % BLOCK_SIZE;
     let scores = scoresOf(unit, key, slot * params.octetsPerHead);

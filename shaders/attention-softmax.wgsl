@@ -19,9 +19,11 @@ fn main(
   let query = (workgroup.x + workgroup.y * numWorkgroups.x) * WORKGROUP_SIZE + local;
   if (query >= params.numUnits * QUERIES) { return; }
   let unit = unitAt(params.firstUnit + query / QUERIES);
-  let first = query * (params.maxKeys / 4u);
-  let end = first + (unit.numKeys + 3u) / 4u;
-  var maxima = vec4f(-1e30f);
+  let room = query * (params.maxKeys / 4u);
+  let first = room + firstKeyOf(unit) / 4u;
+  let end = room + (unit.numKeys + 3u) / 4u;
+  let sink = sinkOf(headOf(unit, query % QUERIES));
+  var maxima = vec4f(sink);
   for (var i = first; i < end; i++) { maxima = max(maxima, weights[i]); }
   let pairs = max(maxima.xy, maxima.zw);
   let maximum = max(pairs.x, pairs.y);
@@ -32,5 +34,6 @@ fn main(
     weights[i] = weight;
     sums += weight;
   }
-  inverseSums[query] = 1f / dot(sums, vec4f(1f));
+  let sum = dot(sums, vec4f(1f)) + select(0f, exp(max(sink - maximum, -87f)), HAS_SINKS);
+  inverseSums[query] = 1f / sum;
 }

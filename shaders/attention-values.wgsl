@@ -48,7 +48,7 @@ fn main(
   let room = params.maxKeys / 4u;
   var low: array<vec4f, QUERIES>;
   var high: array<vec4f, QUERIES>;
-  for (var key = 0u; key < unit.numKeys; key += 4u) {
+  for (var key = firstKeyOf(unit); key < unit.numKeys; key += 4u) {
     let block = blockTables[table + key / BLOCK_SIZE];
     let at = ((block * NUM_KV_HEADS + kvHead) * BLOCK_SIZE + key % BLOCK_SIZE) * OCTETS + octet;
     let v0 = valueOctet(at, true);

@@ -21,4 +21,7 @@ fn headOf(unit: Unit, query: u32) -> u32 { return unit.head + query; }
 // Keys that the query sees.
 fn keysOf(unit: Unit, query: u32) -> u32 { return unit.numKeys; }
 
+// The first key that any query of the unit sees, or a few before it: keys go in fours.
+fn firstKeyOf(unit: Unit) -> u32 { return firstSeen(unit.numKeys) / 4u * 4u; }
+
 fn isQuery(unit: Unit, query: u32) -> bool { return true; }

@@ -1,7 +1,6 @@
 // A unit of work is one query head of QUERIES neighbouring rows of a tile; at a tile's end some queries are missing.
 
-@group(0) @binding(6) var<storage, read> positions: array<u32>;
-@group(0) @binding(7) var<storage, read> tiles: array<u32>;
+@group(0) @binding(6) var<storage, read> tiles: array<vec4u>; // sequence, first row, rows, position of the first row
 
 struct Unit {
   sequence: u32,
@@ -13,13 +12,11 @@ struct Unit {
 
 fn unitAt(index: u32) -> Unit {
   let part = index / NUM_HEADS;
-  let tile = 3u * (part / (TILE_ROWS / QUERIES));
+  let tile = tiles[part / (TILE_ROWS / QUERIES)];
   let first = part % (TILE_ROWS / QUERIES) * QUERIES;
-  let tileRows = tiles[tile + 2u];
-  if (first >= tileRows) { return Unit(0u, 0u, 0u, 0u, 0u); }
-  let row = tiles[tile + 1u] + first;
-  let numQueries = min(QUERIES, tileRows - first);
-  return Unit(tiles[tile], row, index % NUM_HEADS, positions[row] + numQueries, numQueries);
+  if (first >= tile.z) { return Unit(0u, 0u, 0u, 0u, 0u); }
+  let numQueries = min(QUERIES, tile.z - first);
+  return Unit(tile.x, tile.y + first, index % NUM_HEADS, tile.w + first + numQueries, numQueries);
 }
 
 // A missing query repeats the last one; nothing of it is written.
@@ -29,5 +26,8 @@ fn headOf(unit: Unit, query: u32) -> u32 { return unit.head; }
 
 // Keys that the query sees: a tile's rows have neighbouring positions.
 fn keysOf(unit: Unit, query: u32) -> u32 { return unit.numKeys - unit.numQueries + 1u + min(query, unit.numQueries - 1u); }
+
+// The first key that any query of the unit sees, or a few before it: keys go in fours.
+fn firstKeyOf(unit: Unit) -> u32 { return firstSeen(keysOf(unit, 0u)) / 4u * 4u; }
 
 fn isQuery(unit: Unit, query: u32) -> bool { return query < unit.numQueries; }

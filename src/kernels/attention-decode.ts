@@ -8,6 +8,7 @@ import {
   pagedAttentionConstants,
   pickAttentionVariant,
   queriesPerGroup,
+  sinksOf,
 } from './paged-attention.ts';
 import { sharedScratch } from './scratch.ts';
 import type { Tensor } from './tensor.ts';
@@ -68,13 +69,18 @@ const bindSplit = async (device: GpuDevice, tensors: AttentionDecodeTensors): Pr
   const partials = await sharedScratch(device, 'f32', partialShape, 'attention partials');
   const constants = { ...pagedAttentionConstants(tensors), SPLIT_KEYS, QUERIES: queries };
   const keyLanes = device.subgroupMinSize >= KEY_LANES ? 'lib/key-lanes-subgroup' : 'lib/key-lanes-single';
-  const attend = await Kernel.compile(device, 'attention-decode', { uses: ['lib/octets', keyLanes], constants });
+  const attend = await Kernel.compile(device, 'attention-decode', {
+    uses: ['lib/key-range', 'lib/octets', keyLanes],
+    constants,
+  });
+  const sinks = sinksOf(tensors);
   const merge = await Kernel.compile(device, 'attention-merge', {
+    uses: ['lib/key-range', sinks.file],
     constants: { ...constants, WORKGROUP_SIZE: MERGE_WORKGROUP_SIZE },
     aliases: { Out: y.type },
   });
   const boundAttend = attend.bind({ q, kCache, vCache, contextLengths, blockTableStarts, blockTables, partials });
-  const boundMerge = merge.bind({ partials, contextLengths, y });
+  const boundMerge = merge.bind({ partials, contextLengths, y, ...sinks.tensors });
   const sizes = { stride: q.shape[1]! / 8, qColumn: qColumn / 8, octetsPerHead: headDim / 8 };
   return (pass, numDecode, maxContextInBatch) => {
     const numSplits = Math.ceil(maxContextInBatch / SPLIT_KEYS);

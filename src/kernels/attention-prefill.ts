@@ -7,13 +7,15 @@ import {
   type PagedAttentionTensors,
   pagedAttentionConstants,
   pickAttentionVariant,
+  sinksOf,
 } from './paged-attention.ts';
 import type { Tensor } from './tensor.ts';
 
 export interface AttentionPrefillTensors extends PagedAttentionTensors {
-  /** [maxRows] u32: a row at position p sees the keys 0 … p of its sequence. */
-  readonly positions: Tensor;
-  /** [maxTiles, 3] u32: sequence, first batch row, row count (1 to PREFILL_TILE_ROWS). */
+  /**
+   * [maxTiles, 4] u32: sequence, first batch row, row count (1 to PREFILL_TILE_ROWS), position of the first row. A row at
+   * position p sees keys up to p of its sequence.
+   */
   readonly tiles: Tensor;
   /** Most keys a sequence may have. */
   readonly maxContext: number;
@@ -38,12 +40,12 @@ export const bindAttentionPrefill = (
 ): Promise<RecordPrefill> => (variant === 'serial' ? bindSerial(device, tensors) : bindTiled(device, tensors));
 
 const bindSerial = async (device: GpuDevice, tensors: AttentionPrefillTensors): Promise<RecordPrefill> => {
-  const { positions, tiles, numHeads, maxContext } = tensors;
+  const { tiles, numHeads, maxContext } = tensors;
   const unitsPerTile = (PREFILL_TILE_ROWS / SERIAL_QUERIES) * numHeads;
   const attend = await bindSerialAttention(device, {
     ...tensors,
     queries: 'prefill',
-    queryTensors: { positions, tiles },
+    queryTensors: { tiles },
     queriesPerUnit: SERIAL_QUERIES,
     tileRows: PREFILL_TILE_ROWS,
     maxUnits: tiles.shape[0]! * unitsPerTile,
@@ -56,17 +58,18 @@ const tileBytes = (headDim: number, keyTile: number): number =>
   4 * (PREFILL_TILE_ROWS * (headDim + 2 * keyTile) + keyTile * (headDim + 4));
 
 const bindTiled = async (device: GpuDevice, tensors: AttentionPrefillTensors): Promise<RecordPrefill> => {
-  const { q, qColumn, kCache, vCache, blockTableStarts, blockTables, positions, tiles, y } = tensors;
+  const { q, qColumn, kCache, vCache, blockTableStarts, blockTables, tiles, y } = tensors;
+  const sinks = sinksOf(tensors);
   const { numHeads, headDim } = tensors;
   const limit = device.limits.maxComputeWorkgroupStorageSize;
   const keyTiles = device.isSoftware ? SOFTWARE_KEY_TILES : KEY_TILES;
   const keyTile = keyTiles.find((size) => tileBytes(headDim, size) <= limit) ?? keyTiles.at(-1)!;
   const kernel = await Kernel.compile(device, 'attention-prefill', {
-    uses: ['lib/octets'],
+    uses: ['lib/key-range', sinks.file, 'lib/octets'],
     constants: { ...pagedAttentionConstants(tensors), TILE_ROWS: PREFILL_TILE_ROWS, KEY_TILE: keyTile },
     aliases: { Out: y.type },
   });
-  const bound = kernel.bind({ q, kCache, vCache, blockTableStarts, blockTables, positions, tiles, y });
+  const bound = kernel.bind({ q, kCache, vCache, blockTableStarts, blockTables, tiles, y, ...sinks.tensors });
   const sizes = { stride: q.shape[1]! / 8, qColumn: qColumn / 8 };
   return (pass, numTiles) => bound.dispatch(pass, { ...sizes, numTiles }, linearGrid(numTiles * numHeads));
 };

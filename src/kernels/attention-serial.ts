@@ -4,7 +4,7 @@
  */
 import type { GpuDevice } from './device.ts';
 import { Kernel, linearGrid } from './kernel.ts';
-import { type PagedAttentionTensors, pagedAttentionConstants } from './paged-attention.ts';
+import { type PagedAttentionTensors, pagedAttentionConstants, sinksOf } from './paged-attention.ts';
 import { sharedScratch } from './scratch.ts';
 import type { Tensor } from './tensor.ts';
 
@@ -40,7 +40,7 @@ export const bindSerialAttention = async (
   const weights = await sharedScratch(device, 'f32', [rooms, maxKeys], 'attention weights');
   const inverseSums = await sharedScratch(device, 'f32', [rooms], 'attention inverse sums');
   const source = {
-    uses: [`lib/queries-${queries}`],
+    uses: ['lib/key-range', `lib/queries-${queries}`],
     constants: {
       ...pagedAttentionConstants(attention),
       QUERIES: queriesPerUnit,
@@ -50,11 +50,12 @@ export const bindSerialAttention = async (
     },
   };
   const scores = await Kernel.compile(device, 'attention-scores', { ...source, uses: ['lib/octets', ...source.uses] });
-  const softmax = await Kernel.compile(device, 'attention-softmax', source);
+  const sinks = sinksOf(attention);
+  const softmax = await Kernel.compile(device, 'attention-softmax', { ...source, uses: [sinks.file, ...source.uses] });
   const values = await Kernel.compile(device, 'attention-values', { ...source, uses: ['lib/octets', ...source.uses] });
   const shared = { blockTableStarts, blockTables, weights, inverseSums, ...queryTensors };
   const boundScores = scores.bind({ ...shared, q, kCache });
-  const boundSoftmax = softmax.bind(shared);
+  const boundSoftmax = softmax.bind({ ...shared, ...sinks.tensors });
   const boundValues = values.bind({ ...shared, vCache, y });
   const octetsPerHead = headDim / 8;
   const sizes = { stride: q.shape[1]! / 8, qColumn: qColumn / 8, octetsPerHead, maxKeys };

@@ -24,6 +24,12 @@ export interface PagedAttentionTensors {
   readonly blockSize: number;
   /** Factor of q · k, as a rule 1 / sqrt(headDim). */
   readonly scale: number;
+  /** Most keys a query sees, its own included: the latest ones; absent: all. */
+  readonly window?: number;
+  /** Scores become softCap · tanh(score / softCap). Source: Gemma 2 report, section 2. */
+  readonly softCap?: number;
+  /** [numHeads] f32: a logit of each head that takes part in the softmax and has no value. Source: gpt-oss model card. */
+  readonly sinks?: Tensor;
 }
 
 /**
@@ -31,7 +37,7 @@ export interface PagedAttentionTensors {
  * @throws EngineError internal when a size is not a multiple of what the kernels load at once
  */
 export const pagedAttentionConstants = (tensors: PagedAttentionTensors) => {
-  const { q, qColumn, kCache, y, numHeads, numKvHeads, headDim, blockSize, scale } = tensors;
+  const { q, qColumn, kCache, y, numHeads, numKvHeads, headDim, blockSize, scale, window, softCap } = tensors;
   const stride = q.shape[1]!;
   if ([headDim, qColumn, stride].some((size) => size % 8 !== 0) || blockSize % 4 !== 0) {
     throw new EngineError(
@@ -46,11 +52,18 @@ export const pagedAttentionConstants = (tensors: PagedAttentionTensors) => {
     HEAD_DIM: headDim,
     BLOCK_SIZE: blockSize,
     SCALE: scale,
+    WINDOW: window ?? 0xffffffff,
+    HAS_SOFT_CAP: softCap !== undefined,
+    SOFT_CAP: softCap ?? 1,
     ACT_IS_F16: q.type === 'f16',
     KV_IS_F16: kCache.type === 'f16',
     OUT_IS_F16: y.type === 'f16',
   };
 };
+
+/** The shader file that gives a head's sink, and its tensor. */
+export const sinksOf = ({ sinks }: PagedAttentionTensors) =>
+  sinks ? { file: 'lib/sinks', tensors: { sinks } } : { file: 'lib/sinks-none', tensors: {} };
 
 /** Without barriers, for software adapters; or a workgroup that shares keys and values. */
 export type AttentionVariant = 'serial' | 'workgroup';

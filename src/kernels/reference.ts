@@ -59,21 +59,26 @@ export const embedding = (
     return id < vocabularySize ? scale * weight[id * columns + (i % columns)]! : 0;
   });
 
-/** softmax(scale * q Kᵀ) V of one query head. q: [headDim]; keys, values: one [headDim] a key that is seen. */
+/**
+ * softmax(scale * q Kᵀ) V of one query head. q: [headDim]; keys, values: one [headDim] a key that is seen.
+ * `softCap` bends scores by tanh; `sink` is one more logit, without a value.
+ */
 export const attend = (
   q: Numbers,
   keys: readonly Numbers[],
   values: readonly Numbers[],
   scale: number,
+  { softCap, sink }: { readonly softCap?: number; readonly sink?: number } = {},
 ): Float64Array => {
   const scores = keys.map((key) => {
     let product = 0;
     for (let i = 0; i < q.length; i++) product += q[i]! * key[i]!;
-    return product * scale;
+    return softCap === undefined ? product * scale : softCap * Math.tanh((product * scale) / softCap);
   });
-  const maximum = Math.max(...scores);
+  const maximum = Math.max(...scores, sink ?? Number.NEGATIVE_INFINITY);
   const weights = scores.map((score) => Math.exp(score - maximum));
-  const sum = weights.reduce((total, weight) => total + weight, 0);
+  const ofSink = sink === undefined ? 0 : Math.exp(sink - maximum);
+  const sum = weights.reduce((total, weight) => total + weight, ofSink);
   const y = new Float64Array(q.length);
   for (const [key, weight] of weights.entries()) {
     for (let i = 0; i < y.length; i++) y[i]! += (weight / sum) * values[key]![i]!;

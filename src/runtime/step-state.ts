@@ -35,7 +35,7 @@ export class StepState {
   readonly blockTableStarts: Tensor;
   /** [maxRows] batch tokens whose logits are wanted. */
   readonly logitTokens: Tensor;
-  /** [maxTiles, 3] sequence, first batch row, row count. */
+  /** [maxTiles, 4] sequence, first batch row, row count, position of the first row. */
   readonly tiles: Tensor;
   readonly blockTables: Tensor;
   readonly #device: GpuDevice;
@@ -58,7 +58,7 @@ export class StepState {
     this.contextLengths = section(maxSequences);
     this.blockTableStarts = section(maxSequences);
     this.logitTokens = section(maxRows);
-    this.tiles = section(maxTileCount(capacity), 3);
+    this.tiles = section(maxTileCount(capacity), 4);
     this.blockTables = section(maxSequences * maxBlocksPerSequence);
     this.#device = device;
     this.#buffer = buffer;
@@ -70,7 +70,7 @@ export class StepState {
   static async create(device: GpuDevice, capacity: StepCapacity): Promise<StepState> {
     const { maxTokens, maxSequences, maxRows, maxBlocksPerSequence } = capacity;
     const words =
-      3 * maxTokens + 2 * maxSequences + maxRows + 3 * maxTileCount(capacity) + maxSequences * maxBlocksPerSequence;
+      3 * maxTokens + 2 * maxSequences + maxRows + 4 * maxTileCount(capacity) + maxSequences * maxBlocksPerSequence;
     const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST;
     const buffer = await device.createBuffer((words + 8 * SECTION_WORDS) * 4, usage, 'step state');
     return new StepState(device, buffer, capacity);
@@ -102,7 +102,8 @@ export class StepState {
         continue;
       }
       for (let row = first; row < end; row += this.#tileRows) {
-        words.set([sequence, row, Math.min(this.#tileRows, end - row)], wordOf(this.tiles) + 3 * numTiles);
+        const tile = [sequence, row, Math.min(this.#tileRows, end - row), batch.positions[row]!];
+        words.set(tile, wordOf(this.tiles) + 4 * numTiles);
         numTiles++;
       }
     }

@@ -60,6 +60,13 @@ test('a thousand keys agree with the reference', async () => {
   await expectRight(device, attentionDecodeCheck(device, { ...shape, sequences: decoding(1000, 3, 999) }));
 });
 
+test.each(['serial', 'workgroup'] as const)('%s: windows, capped scores and sinks', async (variant) => {
+  const device = await openVariant({});
+  const shape = { ...SHAPES[0]!, activations: 'f32', kvFormat: 'f32', variant, sequences: CONTEXTS } as const;
+  await expectRight(device, attentionDecodeCheck(device, { ...shape, window: 128 }));
+  await expectRight(device, attentionDecodeCheck(device, { ...shape, window: 7, softCap: 0.5, hasSinks: true }));
+});
+
 test('no sequence, no dispatch', async () => {
   const device = await openVariant({});
   const shape = { ...SHAPES[0]!, activations: 'f32', kvFormat: 'f32' } as const;

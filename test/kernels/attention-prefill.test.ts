@@ -68,6 +68,13 @@ test('a chunk behind a thousand cached keys agrees with the reference', async ()
   );
 });
 
+test.each(['serial', 'workgroup'] as const)('%s: windows, capped scores and sinks', async (variant) => {
+  const device = await openVariant({});
+  const shape = { ...SHAPES[0]!, activations: 'f32', kvFormat: 'f32', variant, sequences: SEQUENCES } as const;
+  await expectRight(device, attentionPrefillCheck(device, { ...shape, window: 50 }));
+  await expectRight(device, attentionPrefillCheck(device, { ...shape, window: 7, softCap: 0.5, hasSinks: true }));
+});
+
 test('no tile, no dispatch', async () => {
   const device = await openVariant({});
   const shape = { ...SHAPES[0]!, activations: 'f32', kvFormat: 'f32', sequences: [] } as const;

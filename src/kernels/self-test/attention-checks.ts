@@ -16,6 +16,9 @@ export interface PagedShape {
   /** Keys in the cache, and how many of the last ones are queries of this batch. */
   readonly sequences: readonly { readonly numKeys: number; readonly numQueries: number }[];
   readonly variant?: AttentionVariant;
+  readonly window?: number;
+  readonly softCap?: number;
+  readonly hasSinks?: boolean;
   /** Room for so many keys a sequence; absent: as many as the longest has. */
   readonly maxContext?: number;
 }
@@ -34,6 +37,8 @@ interface PagedBatch {
   readonly blockTableStarts: number[];
   readonly blockTables: number[];
   readonly positions: number[];
+  /** [numHeads] */
+  readonly sinks: Float64Array | undefined;
   /** [numRows, numHeads * headDim] */
   readonly expected: Float64Array;
 }
@@ -60,6 +65,7 @@ const makeBatch = (device: GpuDevice, shape: PagedShape): PagedBatch => {
     blockTableStarts: [],
     blockTables: [],
     positions: [],
+    sinks: shape.hasSinks ? tensors.randomFloats('f32', numHeads) : undefined,
     expected: new Float64Array(numRows * numHeads * headDim),
   };
   for (const [s, { numKeys, numQueries }] of sequences.entries()) {
@@ -85,7 +91,7 @@ const makeBatch = (device: GpuDevice, shape: PagedShape): PagedBatch => {
 
 /** The next row is a query at `position` of the sequence whose heads have these keys and values. */
 const addExpected = (
-  { numHeads, numKvHeads, headDim }: PagedShape,
+  { numHeads, numKvHeads, headDim, window, softCap }: PagedShape,
   batch: PagedBatch,
   position: number,
   keys: readonly Float64Array[][],
@@ -97,9 +103,12 @@ const addExpected = (
     const kvHead = Math.floor((head * numKvHeads) / numHeads);
     const start = row * (Q_COLUMN + numHeads * headDim) + Q_COLUMN + head * headDim;
     const query = batch.q.subarray(start, start + headDim);
-    const [seenKeys, seenValues] = [keys[kvHead]!, values[kvHead]!].map((all) => all.slice(0, position + 1));
+    const first = Math.max(0, position + 1 - (window ?? Number.POSITIVE_INFINITY));
+    const [seenKeys, seenValues] = [keys[kvHead]!, values[kvHead]!].map((all) => all.slice(first, position + 1));
+    const sink = batch.sinks?.[head];
+    const bent = { ...(softCap === undefined ? {} : { softCap }), ...(sink === undefined ? {} : { sink }) };
     batch.expected.set(
-      attend(query, seenKeys!, seenValues!, 1 / Math.sqrt(headDim)),
+      attend(query, seenKeys!, seenValues!, 1 / Math.sqrt(headDim), bent),
       (row * numHeads + head) * headDim,
     );
   }
@@ -122,6 +131,9 @@ const upload = async (shape: PagedShape, batch: PagedBatch) => {
     headDim,
     blockSize,
     scale: 1 / Math.sqrt(headDim),
+    ...(shape.window === undefined ? {} : { window: shape.window }),
+    ...(shape.softCap === undefined ? {} : { softCap: shape.softCap }),
+    ...(batch.sinks ? { sinks: await tensors.floats('f32', [numHeads], batch.sinks) } : {}),
     maxContext: shape.maxContext ?? Math.max(1, ...batch.contextLengths),
   };
 };
@@ -148,9 +160,10 @@ export const attentionDecodeCheck = async (device: GpuDevice, shape: PagedShape)
 const tilesOf = ({ sequences }: PagedShape): number[] => {
   const tiles: number[] = [];
   let first = 0;
-  for (const [sequence, { numQueries }] of sequences.entries()) {
+  for (const [sequence, { numKeys, numQueries }] of sequences.entries()) {
     for (let row = 0; row < numQueries; row += PREFILL_TILE_ROWS) {
-      tiles.push(sequence, first + row, Math.min(PREFILL_TILE_ROWS, numQueries - row));
+      const rows = Math.min(PREFILL_TILE_ROWS, numQueries - row);
+      tiles.push(sequence, first + row, rows, numKeys - numQueries + row);
     }
     first += numQueries;
   }
@@ -164,15 +177,11 @@ export const attentionPrefillCheck = async (device: GpuDevice, shape: PagedShape
   const tiles = tilesOf(shape);
   const record = await bindAttentionPrefill(
     device,
-    {
-      ...shared,
-      positions: await tensors.words([batch.numRows], batch.positions),
-      tiles: await tensors.words([tiles.length / 3, 3], tiles),
-    },
+    { ...shared, tiles: await tensors.words([tiles.length / 4, 4], tiles) },
     shape.variant ?? pickAttentionVariant(device),
   );
   return {
-    record: (pass) => record(pass, tiles.length / 3),
+    record: (pass) => record(pass, tiles.length / 4),
     error: () => errorOf(device, shared.y, batch.expected),
     maxError: maxErrorOf(shape.activations),
     close: tensors.close,

@@ -99,7 +99,7 @@ export const bindCachedAttention = async (
     maxContext: contextLength,
   };
   const decode = await bindAttentionDecode(device, shared);
-  const prefill = await bindAttentionPrefill(device, { ...shared, positions: state.positions, tiles: state.tiles });
+  const prefill = await bindAttentionPrefill(device, { ...shared, tiles: state.tiles });
   return (pass, { numTokens, numDecode, maxDecodeContext, numTiles }) => {
     write(pass, numTokens);
     if (numDecode > 0) decode(pass, numDecode, maxDecodeContext);
