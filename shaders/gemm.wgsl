@@ -66,7 +66,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index
       let token = firstToken + line + SIDE * i;
       let row = firstRow + column + SIDE * j;
       if (token < params.numTokens && row < params.rows) {
-        y[token * params.yStride + params.yColumn + row] = Y(sums[i][j]);
+        y[token * params.yStride + params.yColumn + row] = Y(sums[i][j] + biasOf(params.yColumn + row));
       }
     }
   }

@@ -56,7 +56,8 @@ fn main(
       // Every lane takes part in the sum: it may hold a barrier.
       let sum = sumLanes(sums[r][t], local);
       if (lane == 0u && firstRow + r < params.rows && firstToken + t < params.numTokens) {
-        y[(firstToken + t) * params.yStride + params.yColumn + firstRow + r] = Y(sum);
+        let column = params.yColumn + firstRow + r;
+        y[(firstToken + t) * params.yStride + column] = Y(sum + biasOf(column));
       }
     }
   }

@@ -75,7 +75,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
       let row = firstRow + r * LANES;
       let token = firstToken + t;
       if (row < params.rows && token < params.numTokens) {
-        y[token * params.yStride + params.yColumn + row] = Y(tile.sums[r][t]);
+        y[token * params.yStride + params.yColumn + row] = Y(tile.sums[r][t] + biasOf(params.yColumn + row));
       }
     }
   }

@@ -15,6 +15,8 @@ export interface MatmulTensors {
   readonly y: Tensor;
   /** First column of y that is written; 0 when absent. */
   readonly yColumn?: number;
+  /** [stride] f32, added to each row of y by column. */
+  readonly bias?: Tensor;
 }
 
 export interface MatmulOptions {
@@ -26,22 +28,25 @@ export interface MatmulOptions {
 export type BoundMatmul = (pass: GPUComputePassEncoder, numRows: number) => void;
 
 /**
- * y[r, yColumn + n] = Σₖ weight[n, k] · x[r, k] for r < numRows, summed in F32. One dispatch per shard.
+ * y[r, yColumn + n] = Σₖ weight[n, k] · x[r, k] + bias[yColumn + n] for r < numRows, summed in F32. One dispatch per shard.
  * @throws EngineError internal when shapes or types disagree
  */
 export const bindMatmul = async (
   device: GpuDevice,
-  { x, weight, y, yColumn = 0 }: MatmulTensors,
+  tensors: MatmulTensors,
   options: MatmulOptions = {},
 ): Promise<BoundMatmul> => {
-  checkShapes(x, weight, y, yColumn);
+  const { x, weight, y, yColumn = 0, bias } = tensors;
+  checkShapes(tensors);
   const { columns } = weight;
   const maxRows = Math.min(x.shape[0]!, y.shape[0]!);
   const yStride = y.shape[1]!;
   const variants = await Promise.all(
     matmulVariants(device, weight.format, options.kind).map(async ({ maxTokens, variant }) => {
-      const kernel = await compileVariant(device, variant, x, weight, y);
-      const shards: readonly BoundKernel[] = weight.shards.map(({ streams }) => kernel.bind({ ...streams, x, y }));
+      const kernel = await compileVariant(device, variant, tensors);
+      const shards: readonly BoundKernel[] = weight.shards.map(({ streams }) =>
+        kernel.bind({ ...streams, x, y, ...(bias ? { bias } : {}) }),
+      );
       return { maxTokens, variant, shards };
     }),
   );
@@ -56,25 +61,24 @@ export const bindMatmul = async (
   };
 };
 
-const checkShapes = (x: Tensor, weight: WeightMatrix, y: Tensor, yColumn: number): void => {
+const checkShapes = ({ x, weight, y, yColumn = 0, bias }: MatmulTensors): void => {
   const fits =
     x.shape.length === 2 &&
     x.shape[1] === weight.columns &&
     y.shape.length === 2 &&
-    yColumn + weight.rows <= y.shape[1]!;
+    yColumn + weight.rows <= y.shape[1]! &&
+    (bias === undefined || bias.shape[0] === y.shape[1]);
   if (fits && x.type !== 'u32' && y.type !== 'u32') return;
   throw new EngineError(
     'internal',
-    `matmul by ${weight.label} [${weight.rows}, ${weight.columns}]: x is [${x.shape}] ${x.type}, y is [${y.shape}] ${y.type} from column ${yColumn}`,
+    `matmul by ${weight.label} [${weight.rows}, ${weight.columns}]: x is [${x.shape}] ${x.type}, y is [${y.shape}] ${y.type} from column ${yColumn}, bias is [${bias?.shape ?? 'none'}]`,
   );
 };
 
 const compileVariant = (
   device: GpuDevice,
   variant: MatmulVariant,
-  x: Tensor,
-  weight: WeightMatrix,
-  y: Tensor,
+  { x, weight, y, bias }: MatmulTensors,
 ): Promise<Kernel> => {
   const hasBlocks = weight.columns % 32 === 0;
   const activations = hasBlocks ? 'lib/activations-blocks' : 'lib/activations-any';
@@ -82,7 +86,7 @@ const compileVariant = (
     ? { XQuad: x.type === 'f16' ? 'vec4<f16>' : 'vec4<f32>' }
     : { X: x.type };
   return Kernel.compile(device, variant.shader, {
-    uses: [...weight.format.shaders, activations, ...variant.uses],
+    uses: [...weight.format.shaders, activations, bias ? 'lib/bias' : 'lib/bias-none', ...variant.uses],
     constants: variant.constants,
     aliases: { ...xAlias, Y: y.type },
   });

@@ -86,12 +86,21 @@ export const attend = (
   return y;
 };
 
-/** silu(gate) * up, per row of gate then up, `dim` elements each. */
-export const swiglu = (gateUp: Numbers, dim: number): Float64Array =>
+const ACTIVATIONS = {
+  silu: (gate: number, up: number) => (gate / (1 + Math.exp(-gate))) * up,
+  gelu: (gate: number, up: number) =>
+    0.5 * gate * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (gate + 0.044715 * gate ** 3))) * up,
+  'clamped-silu': (gate: number, up: number) => {
+    const bounded = Math.min(gate, 7);
+    return (bounded / (1 + Math.exp(-1.702 * bounded))) * (Math.min(7, Math.max(-7, up)) + 1);
+  },
+};
+
+/** activation(gate) * up, per row of gate then up, `dim` elements each. */
+export const glu = (gateUp: Numbers, dim: number, activation: keyof typeof ACTIVATIONS): Float64Array =>
   Float64Array.from({ length: gateUp.length / 2 }, (_, i) => {
     const at = Math.floor(i / dim) * 2 * dim + (i % dim);
-    const gate = gateUp[at]!;
-    return (gate / (1 + Math.exp(-gate))) * gateUp[at + dim]!;
+    return ACTIVATIONS[activation](gateUp[at]!, gateUp[at + dim]!);
   });
 
 /** Ids of the k greatest logits, greatest first; of equal logits the lower id first. NaN comes last. */

@@ -54,51 +54,24 @@ export interface RopeTableOptions {
   readonly numPositions: number;
   /** Base of the wavelengths' geometric row: `rope.freq_base`. */
   readonly base: number;
-  /** [rotaryDim / 2] divisors of the frequencies: `rope_freqs.weight`, or from `llama3FrequencyFactors`. */
+  /** [rotaryDim / 2] divisors of the frequencies: `rope_freqs.weight`, or from a scaling's formula. */
   readonly frequencyFactors?: Float32Array;
+  /** Multiplies every cosine and sine; 1 when absent. */
+  readonly magnitude?: number;
 }
 
 /** Cosine and sine of every position and pair, [numPositions, rotaryDim / 2, 2]; angles are computed in float64. */
-export const ropeTable = ({ rotaryDim, numPositions, base, frequencyFactors }: RopeTableOptions): Float32Array => {
+export const ropeTable = (options: RopeTableOptions): Float32Array => {
+  const { rotaryDim, numPositions, base, frequencyFactors, magnitude = 1 } = options;
   const numPairs = rotaryDim / 2;
   const table = new Float32Array(numPositions * numPairs * 2);
   for (let pair = 0; pair < numPairs; pair++) {
     const frequency = base ** ((-2 * pair) / rotaryDim) / (frequencyFactors?.[pair] ?? 1);
     for (let position = 0; position < numPositions; position++) {
       const at = (position * numPairs + pair) * 2;
-      table[at] = Math.cos(position * frequency);
-      table[at + 1] = Math.sin(position * frequency);
+      table[at] = magnitude * Math.cos(position * frequency);
+      table[at + 1] = magnitude * Math.sin(position * frequency);
     }
   }
   return table;
-};
-
-export interface Llama3Scaling {
-  readonly rotaryDim: number;
-  readonly base: number;
-  /** `factor`: how far the longest wavelengths are stretched. */
-  readonly factor: number;
-  /** `low_freq_factor` */
-  readonly lowFrequencyFactor: number;
-  /** `high_freq_factor` */
-  readonly highFrequencyFactor: number;
-  /** `original_max_position_embeddings`, in tokens. */
-  readonly originalContext: number;
-}
-
-/**
- * Divisors of the frequencies for Llama 3.1 and later: long wavelengths are stretched by `factor`, short ones stay, and
- * those between are blended.
- * Source: Meta's `apply_scaling` in llama-models, models/llama3.
- */
-export const llama3FrequencyFactors = (scaling: Llama3Scaling): Float32Array => {
-  const { rotaryDim, base, factor, lowFrequencyFactor, highFrequencyFactor, originalContext } = scaling;
-  return Float32Array.from({ length: rotaryDim / 2 }, (_, pair) => {
-    const wavelength = 2 * Math.PI * base ** ((2 * pair) / rotaryDim);
-    const turns = originalContext / wavelength;
-    if (turns > highFrequencyFactor) return 1;
-    if (turns < lowFrequencyFactor) return factor;
-    const blend = (turns - lowFrequencyFactor) / (highFrequencyFactor - lowFrequencyFactor);
-    return 1 / ((1 - blend) / factor + blend);
-  });
 };

@@ -5,7 +5,14 @@ import { attentionDecodeCheck, attentionPrefillCheck } from './self-test/attenti
 import { argmaxCheck, topKCheck } from './self-test/candidate-checks.ts';
 import { type FloatType, type KernelCheck, runCheck } from './self-test/kernel-check.ts';
 import { embeddingCheck, matmulCheck } from './self-test/matmul-checks.ts';
-import { kvWriteCheck, rmsNormCheck, ropeCheck, swigluCheck } from './self-test/row-checks.ts';
+import {
+  gluCheck,
+  headNormCheck,
+  kvWriteCheck,
+  rmsNormCheck,
+  ropeCheck,
+  softCapCheck,
+} from './self-test/row-checks.ts';
 
 export interface SelfTestResult {
   readonly kernel: string;
@@ -57,6 +64,12 @@ const activationTests = (activations: FloatType): SelfTest[] => {
         }),
     },
     {
+      kernel: 'head-norm',
+      variant: activations,
+      makeCheck: (device) =>
+        headNormCheck(device, { numRows: 5, numHeads: 4, numKvHeads: 2, headDim: 64, activations }),
+    },
+    {
       kernel: 'kv-write',
       variant: activations,
       makeCheck: (device) => kvWriteCheck(device, { ...paged, numRows: 20 }),
@@ -72,9 +85,9 @@ const activationTests = (activations: FloatType): SelfTest[] => {
       makeCheck: (device) => attentionPrefillCheck(device, { ...paged, sequences: PREFILL_SEQUENCES }),
     },
     {
-      kernel: 'swiglu',
+      kernel: 'glu',
       variant: activations,
-      makeCheck: (device) => swigluCheck(device, { numRows: 3, dim: 300, activations }),
+      makeCheck: (device) => gluCheck(device, { numRows: 3, dim: 300, activations }),
     },
   ];
 };
@@ -100,6 +113,11 @@ const weightTests = (activations: FloatType): SelfTest[] =>
   });
 
 const LOGIT_TESTS: readonly SelfTest[] = [
+  {
+    kernel: 'soft-cap',
+    variant: 'f32',
+    makeCheck: (device) => softCapCheck(device, { numRows: 3, dim: 5000, cap: 30 }),
+  },
   {
     kernel: 'argmax',
     variant: 'f32',

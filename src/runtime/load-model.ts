@@ -90,7 +90,7 @@ export const loadModel = async (
         activations,
         kvFormat,
       });
-      weights.requireAllRead();
+      weights.requireAllRead(architecture.unusedTensors);
       const description = {
         ...describe(file, config, tokenizer, contextLength),
         ...(options.modelId === undefined ? {} : { id: options.modelId }),

@@ -115,3 +115,18 @@ test('refuses shapes that do not fit, and more rows than were bound', async () =
   const pass = device.device.createCommandEncoder().beginComputePass();
   expect(() => record(pass, 3)).toThrow(/3 rows, bound for 2/);
 });
+
+test.each(['thread', 'gpu'] as const)('%s: a bias is added by the column of y, over shards too', async (kind) => {
+  const device = await openVariant({});
+  const product = {
+    format: q8_0,
+    rows: 37,
+    columns: 64,
+    numTokens: [1, 3, 9],
+    kind,
+    yColumn: 5,
+    hasBias: true,
+  } as const;
+  await expectProduct(device, product);
+  await expectProduct(device, { ...product, maxShardBytes: 10 * 64 + 15 });
+});

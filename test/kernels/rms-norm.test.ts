@@ -38,6 +38,15 @@ describe.each(DEVICE_VARIANTS)('%s', (_name, options) => {
     }
   });
 
+  test('normalises the delta with its own weight first, where asked to', async () => {
+    const device = await openVariant(options);
+    for (const reduction of availableReductions(device)) {
+      const shape = { numRows: 17, dim: 100, activations: 'f32', normalizesDelta: true, reduction } as const;
+      await expectRight(device, rmsNormCheck(device, { ...shape, delta: floatTypes(device).at(-1)! }));
+      await expectRight(device, rmsNormCheck(device, { ...shape, delta: 'f32', hasRows: true }));
+    }
+  });
+
   test('normalises only the listed rows and leaves the residual stream as it is', async () => {
     const device = await openVariant(options);
     for (const reduction of availableReductions(device)) {

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { llama3FrequencyFactors, ropeTable } from '../../src/kernels/rope.ts';
+import { ropeTable } from '../../src/kernels/rope.ts';
 import { ropeCheck } from '../../src/kernels/self-test/row-checks.ts';
+import { llama3FrequencyFactors } from '../../src/runtime/models/rope-scaling.ts';
 import { DEVICE_VARIANTS, openVariant } from '../support/gpu.ts';
 import { expectRight, floatTypes } from '../support/kernel-check.ts';
 

@@ -29,6 +29,7 @@ export interface Product {
   readonly activations?: 'f32' | 'f16';
   readonly outputs?: 'f32' | 'f16';
   readonly yColumn?: number;
+  readonly hasBias?: boolean;
   readonly maxShardBytes?: number;
 }
 
@@ -85,7 +86,10 @@ export const multiply = async (device: GpuDevice, product: Product): Promise<Com
     'x',
   );
   const y = await createTensor(device, outputs, [maxTokens, stride], 'y');
-  const record = await bindMatmul(device, { x, weight, y, yColumn }, product.kind ? { kind: product.kind } : {});
+  const biasValues = randomFloats(stride, random);
+  const bias = product.hasBias ? await uploadTensor(device, 'f32', [stride], biasValues, 'bias') : undefined;
+  const tensors = { x, weight, y, yColumn, ...(bias ? { bias } : {}) };
+  const record = await bindMatmul(device, tensors, product.kind ? { kind: product.kind } : {});
   const results: Compared[] = [];
   for (const count of numTokens) {
     const blank =
@@ -97,12 +101,15 @@ export const multiply = async (device: GpuDevice, product: Product): Promise<Com
     results.push({
       actual: Float64Array.from(all.filter((_, i) => isInside(i))),
       outside: Float64Array.from(all.filter((_, i) => !isInside(i))),
-      expected: matmul(xValues, values, count, rows, columns),
+      expected: matmul(xValues, values, count, rows, columns).map(
+        (sum, i) => sum + (bias ? biasValues[yColumn + (i % rows)]! : 0),
+      ),
     });
   }
   destroyWeightMatrix(device, weight);
   device.destroyBuffer(x.buffer);
   device.destroyBuffer(y.buffer);
+  if (bias) device.destroyBuffer(bias.buffer);
   return results;
 };
 

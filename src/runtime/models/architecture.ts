@@ -51,4 +51,6 @@ export interface Architecture<Config extends ModelConfig = ModelConfig> {
   readConfig(file: GgufFile): Config;
   /** Loads the weights, compiles the kernels and prebinds every dispatch. */
   build(config: Config, context: ForwardContext): Promise<ForwardPass>;
+  /** Tensors that a model of this architecture may have and a forward pass may do without. */
+  readonly unusedTensors?: readonly string[];
 }

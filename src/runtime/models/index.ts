@@ -1,9 +1,13 @@
 /** Every architecture that Firstlight loads. */
 import { EngineError } from '../errors.ts';
 import type { Architecture } from './architecture.ts';
+import { gemma2, gemma3 } from './gemma.ts';
 import { llama } from './llama.ts';
+import { phi3 } from './phi3.ts';
+import { qwen2, qwen3 } from './qwen.ts';
+import { smollm3 } from './smollm3.ts';
 
-const ARCHITECTURES: readonly Architecture[] = [llama as Architecture];
+const ARCHITECTURES = [llama, smollm3, qwen2, qwen3, phi3, gemma2, gemma3] as readonly Architecture[];
 
 /** @throws EngineError model_unsupported, naming what is supported */
 export const findArchitecture = (name: string, path: string): Architecture => {

@@ -1,11 +1,8 @@
-/** Pieces that architectures share: projections over fused weights, and the attention of one layer. */
-import { bindAttentionDecode } from '../../kernels/attention-decode.ts';
-import { bindAttentionPrefill } from '../../kernels/attention-prefill.ts';
-import { bindKvWrite } from '../../kernels/kv-write.ts';
+/** Pieces that blocks share: the activations between kernels, and projections over fused weights. */
 import { bindMatmul } from '../../kernels/matmul.ts';
-import { createTensor, type Tensor } from '../../kernels/tensor.ts';
+import { createTensor, type Tensor, uploadTensor } from '../../kernels/tensor.ts';
 import type { StepShape } from '../step-state.ts';
-import type { ForwardContext, LayerCache, ModelConfig } from './architecture.ts';
+import type { ForwardContext, ModelConfig } from './architecture.ts';
 
 export type Recorder = (pass: GPUComputePassEncoder, shape: StepShape) => void;
 
@@ -38,24 +35,32 @@ export const createActivations = async (config: ModelConfig, context: ForwardCon
   };
 };
 
+interface Part {
+  readonly name: string;
+  readonly rows: number;
+}
+
 /**
- * y = [W₁; W₂; …] · x, one matrix under the other: one dispatch where all tensors have one format, else one each.
+ * y = [W₁; W₂; …] · x + b, one matrix under the other: one dispatch where all tensors have one format, else one each.
+ * b is what the file has under the tensors' names with `.bias` in place of `.weight`.
  * @throws EngineError model_file_invalid when a tensor is absent or of the wrong shape
  */
 export const bindProjection = async (
   context: ForwardContext,
-  tensors: readonly { readonly name: string; readonly rows: number }[],
+  tensors: readonly Part[],
   x: Tensor,
   y: Tensor,
 ): Promise<(pass: GPUComputePassEncoder, numRows: number) => void> => {
   const { device, weights } = context;
   const columns = x.shape[1]!;
+  const bias = await joinBiases(context, tensors, y.shape[1]!);
   const formats = new Set(tensors.map(({ name }) => weights.formatOf(name)));
-  if (formats.size === 1) return bindMatmul(device, { x, weight: await weights.matrix(tensors, columns), y });
+  if (formats.size === 1) return bindMatmul(device, { x, weight: await weights.matrix(tensors, columns), y, ...bias });
   const parts: ((pass: GPUComputePassEncoder, numRows: number) => void)[] = [];
   let yColumn = 0;
   for (const tensor of tensors) {
-    parts.push(await bindMatmul(device, { x, weight: await weights.matrix([tensor], columns), y, yColumn }));
+    const weight = await weights.matrix([tensor], columns);
+    parts.push(await bindMatmul(device, { x, weight, y, yColumn, ...bias }));
     yColumn += tensor.rows;
   }
   return (pass, numRows) => {
@@ -63,46 +68,21 @@ export const bindProjection = async (
   };
 };
 
-/** Writes K and V into the paged cache, then attends: decode rows through split-K, the others in prefill tiles. */
-export const bindCachedAttention = async (
-  context: ForwardContext,
-  config: ModelConfig,
-  { qkv, attended }: Pick<Activations, 'qkv' | 'attended'>,
-  cache: LayerCache,
-): Promise<Recorder> => {
-  const { device, state, blockSize, maxSequences, contextLength } = context;
-  const { numHeads, numKvHeads, headDim } = config;
-  const kColumn = numHeads * headDim;
-  const write = await bindKvWrite(device, {
-    qkv,
-    kColumn,
-    vColumn: kColumn + numKvHeads * headDim,
-    slots: state.slots,
-    kCache: cache.k,
-    vCache: cache.v,
-  });
-  const shared = {
-    q: qkv,
-    qColumn: 0,
-    kCache: cache.k,
-    vCache: cache.v,
-    contextLengths: state.contextLengths,
-    blockTableStarts: state.blockTableStarts,
-    blockTables: state.blockTables,
-    y: attended,
-    numHeads,
-    numKvHeads,
-    headDim,
-    blockSize,
-    scale: 1 / Math.sqrt(headDim),
-    maxSequences,
-    maxContext: contextLength,
-  };
-  const decode = await bindAttentionDecode(device, shared);
-  const prefill = await bindAttentionPrefill(device, { ...shared, tiles: state.tiles });
-  return (pass, { numTokens, numDecode, maxDecodeContext, numTiles }) => {
-    write(pass, numTokens);
-    if (numDecode > 0) decode(pass, numDecode, maxDecodeContext);
-    if (numTiles > 0) prefill(pass, numTiles);
+/** The tensors' biases side by side, zeros for those without one; nothing when none has. */
+const joinBiases = async (
+  { device, weights }: ForwardContext,
+  tensors: readonly Part[],
+  width: number,
+): Promise<{ bias?: Tensor }> => {
+  const biasOf = (name: string) => name.replace(/weight$/, 'bias');
+  if (!tensors.some(({ name }) => weights.has(biasOf(name)))) return {};
+  const values = new Float32Array(width);
+  let column = 0;
+  for (const { name, rows } of tensors) {
+    if (weights.has(biasOf(name))) values.set(await weights.values(biasOf(name), rows), column);
+    column += rows;
+  }
+  return {
+    bias: await uploadTensor(device, 'f32', [width], values, tensors.map(({ name }) => biasOf(name)).join(' + ')),
   };
 };

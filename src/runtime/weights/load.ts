@@ -93,9 +93,9 @@ export class GgufWeights implements WeightLoader {
    * A tensor nobody asked for means a model that this forward pass does not compute: say so rather than answer wrongly.
    * @throws EngineError model_unsupported
    */
-  requireAllRead(): void {
-    if (this.#unread.size === 0) return;
-    const names = [...this.#unread];
+  requireAllRead(except: readonly string[] = []): void {
+    const names = [...this.#unread].filter((name) => !except.includes(name));
+    if (names.length === 0) return;
     const shown = names.slice(0, 3).join(', ');
     throw new EngineError(
       'model_unsupported',

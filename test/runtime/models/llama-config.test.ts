@@ -45,7 +45,12 @@ const f32 = (value: number) => (after: Buffer) => void after.writeFloatLE(value,
 
 test('a file that was left as it is is read', async () => {
   const file = await opened('llama.block_count', u32(2));
-  expect(llama.readConfig(file)).toMatchObject({ numLayers: 2, headDim: 16, rotaryDim: 16, vocabularySize: 300 });
+  expect(llama.readConfig(file)).toMatchObject({
+    numLayers: 2,
+    headDim: 16,
+    vocabularySize: 300,
+    layers: [{ rope: { rotaryDim: 16 } }, {}],
+  });
   expect(ggufTokenizer(file)).toMatchObject({ model: 'llama' });
   await file.close();
 });

@@ -1,5 +1,5 @@
 /** The gate of a feed-forward block, for one token and for a prompt chunk. */
-import { swigluCheck } from '../../src/kernels/self-test/row-checks.ts';
+import { gluCheck } from '../../src/kernels/self-test/row-checks.ts';
 import { runBench } from './bench.ts';
 import { activationType, BYTES, checkedCases } from './checked-case.ts';
 
@@ -9,10 +9,10 @@ await runBench(
       [1, 16, 512].map((numRows) => {
         const activations = activationType(device);
         return {
-          name: `swiglu ${activations} ${numRows} × ${dim}`,
+          name: `glu ${activations} ${numRows} × ${dim}`,
           bytes: 3 * numRows * dim * BYTES[activations],
           flops: 5 * numRows * dim,
-          makeCheck: () => swigluCheck(device, { numRows, dim, activations }),
+          makeCheck: () => gluCheck(device, { numRows, dim, activations }),
         };
       }),
     ),

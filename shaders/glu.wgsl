@@ -1,4 +1,4 @@
-// y = silu(gate) * up; one invocation an element.
+// y = activation(gate) * up; one invocation an element.
 
 struct Params {
   numElements: u32,
@@ -18,8 +18,5 @@ fn main(
   let i = (workgroup.x + workgroup.y * numWorkgroups.x) * WORKGROUP_SIZE + local;
   if (i >= params.numElements) { return; }
   let gateAt = i / params.dim * (2u * params.dim) + i % params.dim;
-  let gate = f32(gateUp[gateAt]);
-  let up = f32(gateUp[gateAt + params.dim]);
-  // exp is kept finite: an infinity may not survive a driver's relaxed arithmetic.
-  y[i] = Act(gate / (1f + exp(min(-gate, 80f))) * up);
+  y[i] = Act(gated(f32(gateUp[gateAt]), f32(gateUp[gateAt + params.dim])));
 }

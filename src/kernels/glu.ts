@@ -1,26 +1,32 @@
-/** The gate of a feed-forward block. */
+/** The gated linear unit of a feed-forward block. */
 import type { GpuDevice } from './device.ts';
 import { Kernel, linearGrid } from './kernel.ts';
 import type { Tensor } from './tensor.ts';
 
-export interface SwigluTensors {
+/**
+ * What the gate goes through: `silu` (SwiGLU), `gelu` in its tanh form (GeGLU), or `clamped-silu`: gate at most 7, up
+ * within ±7, silu with a factor of 1.702, times up + 1.
+ * Source: Shazeer 2020, equations 5 and 6; gpt-oss reference implementation, `swiglu`.
+ */
+export type GluActivation = 'silu' | 'gelu' | 'clamped-silu';
+
+export interface GluTensors {
   /** [maxRows, 2 * dim] f32 or f16: gate, then up. */
   readonly gateUp: Tensor;
   /** [maxRows, dim] f32 or f16 */
   readonly y: Tensor;
+  readonly activation: GluActivation;
 }
 
 const WORKGROUP_SIZE = 64;
 
-/**
- * y = gate / (1 + exp(−gate)) * up
- * Source: Shazeer 2020, equation 6 (with β = 1).
- */
-export const bindSwiglu = async (
+/** y = activation(gate) * up */
+export const bindGlu = async (
   device: GpuDevice,
-  { gateUp, y }: SwigluTensors,
+  { gateUp, y, activation }: GluTensors,
 ): Promise<(pass: GPUComputePassEncoder, numRows: number) => void> => {
-  const kernel = await Kernel.compile(device, 'swiglu', {
+  const kernel = await Kernel.compile(device, 'glu', {
+    uses: [`lib/gate-${activation}`],
     constants: { WORKGROUP_SIZE },
     aliases: { In: gateUp.type, Act: y.type },
   });

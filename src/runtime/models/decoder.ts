@@ -1,0 +1,109 @@
+/**
+ * The decoder-only transformer that all architectures here are variants of. What a family has beyond the common shape is
+ * told by its config where it is a number, and by the file's tensors where it is a weight: biases, head norms, post norms,
+ * fused projections.
+ */
+import { bindEmbedding } from '../../kernels/embedding.ts';
+import { bindGlu } from '../../kernels/glu.ts';
+import { bindMatmul } from '../../kernels/matmul.ts';
+import { bindRmsNorm, type RmsNormTensors } from '../../kernels/rms-norm.ts';
+import { bindSoftCap } from '../../kernels/soft-cap.ts';
+import type { Tensor } from '../../kernels/tensor.ts';
+import type { ForwardContext, ForwardPass } from './architecture.ts';
+import { bindAttention, RotaryTables } from './attention.ts';
+import type { DecoderConfig } from './decoder-config.ts';
+import { type Activations, bindProjection, createActivations, type Recorder } from './layers.ts';
+
+/** What a block leaves to be added to the residual stream, and the norm it goes through first, if it has one. */
+type Delta = Pick<RmsNormTensors, 'delta' | 'deltaWeight'>;
+
+class Decoder {
+  readonly #config: DecoderConfig;
+  readonly #context: ForwardContext;
+  readonly #buffers: Activations;
+
+  constructor(config: DecoderConfig, context: ForwardContext, buffers: Activations) {
+    this.#config = config;
+    this.#context = context;
+    this.#buffers = buffers;
+  }
+
+  /** y = norm(x + delta), where x keeps the sum; for the listed rows only when `rows` is given. */
+  async norm(name: string, delta: Delta, y: Tensor, rows?: Tensor) {
+    const { device, weights } = this.#context;
+    const { hiddenSize, rmsNormEpsilon: eps } = this.#config;
+    const weight = await weights.vector(name, hiddenSize);
+    return bindRmsNorm(device, { x: this.#buffers.x, weight, y, eps, ...delta, ...(rows ? { rows } : {}) });
+  }
+
+  /** The delta of a block, with the post norm of that name where the file has one. */
+  async delta(postNorm: string): Promise<Delta> {
+    const { weights } = this.#context;
+    const { delta } = this.#buffers;
+    if (!weights.has(postNorm)) return { delta };
+    return { delta, deltaWeight: await weights.vector(postNorm, this.#config.hiddenSize) };
+  }
+
+  async feedForward(layer: number): Promise<Recorder> {
+    const { device, weights } = this.#context;
+    const { hiddenSize, feedForwardSize, activation } = this.#config;
+    const { normed, gateUp, gated, delta } = this.#buffers;
+    const name = (part: string) => `blk.${layer}.${part}.weight`;
+    const parts = weights.has(name('ffn_gate'))
+      ? [
+          { name: name('ffn_gate'), rows: feedForwardSize },
+          { name: name('ffn_up'), rows: feedForwardSize },
+        ]
+      : [{ name: name('ffn_up'), rows: 2 * feedForwardSize }];
+    const widen = await bindProjection(this.#context, parts, normed, gateUp);
+    const glu = await bindGlu(device, { gateUp, y: gated, activation });
+    const narrow = await bindProjection(this.#context, [{ name: name('ffn_down'), rows: hiddenSize }], gated, delta);
+    return (pass, { numTokens }) => {
+      widen(pass, numTokens);
+      glu(pass, numTokens);
+      narrow(pass, numTokens);
+    };
+  }
+}
+
+/** Loads the weights, compiles the kernels and prebinds every dispatch. */
+export const buildDecoder = async (config: DecoderConfig, context: ForwardContext): Promise<ForwardPass> => {
+  const { device, weights, state } = context;
+  const { vocabularySize, hiddenSize, numLayers, embeddingScale, logitSoftCap } = config;
+  const buffers = await createActivations(config, context);
+  const { x, normed, lastNormed } = buffers;
+  const decoder = new Decoder(config, context, buffers);
+  const table = await weights.matrix([{ name: 'token_embd.weight', rows: vocabularySize }], hiddenSize);
+  const scale = embeddingScale === undefined ? {} : { scale: embeddingScale };
+  const embed = await bindEmbedding(device, { weight: table, tokenIds: state.tokenIds, y: x, ...scale });
+  const rotaryTables = new RotaryTables(context);
+  const layers: Recorder[] = [];
+  let delta: Delta = {};
+  for (let layer = 0; layer < numLayers; layer++) {
+    const attentionNorm = await decoder.norm(`blk.${layer}.attn_norm.weight`, delta, normed);
+    const attention = await bindAttention(context, config, buffers, rotaryTables, layer);
+    delta = await decoder.delta(`blk.${layer}.post_attention_norm.weight`);
+    const feedForwardNorm = await decoder.norm(`blk.${layer}.ffn_norm.weight`, delta, normed);
+    const feedForward = await decoder.feedForward(layer);
+    delta = await decoder.delta(`blk.${layer}.post_ffw_norm.weight`);
+    layers.push((pass, shape) => {
+      attentionNorm(pass, shape.numTokens);
+      attention(pass, shape);
+      feedForwardNorm(pass, shape.numTokens);
+      feedForward(pass, shape);
+    });
+  }
+  const lastNorm = await decoder.norm('output_norm.weight', delta, lastNormed, state.logitTokens);
+  const head = weights.has('output.weight')
+    ? await weights.matrix([{ name: 'output.weight', rows: vocabularySize }], hiddenSize)
+    : table;
+  const unembed = await bindMatmul(device, { x: lastNormed, weight: head, y: context.logits });
+  const cap = logitSoftCap === undefined ? undefined : await bindSoftCap(device, context.logits, logitSoftCap);
+  return (pass, shape) => {
+    embed(pass, shape.numTokens);
+    for (const layer of layers) layer(pass, shape);
+    lastNorm(pass, shape.numRows);
+    unembed(pass, shape.numRows);
+    cap?.(pass, shape.numRows);
+  };
+};

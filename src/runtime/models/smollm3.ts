@@ -1,0 +1,24 @@
+/**
+ * SmolLM3: Llama whose every fourth layer does not rotate.
+ * Source: SmolLM3 model card (NoPE, Yang et al. 2025).
+ */
+import type { Architecture } from './architecture.ts';
+import { buildDecoder } from './decoder.ts';
+import { ConfigKeys, type DecoderConfig, readCommonConfig } from './decoder-config.ts';
+import { readRopeScaling } from './rope-scaling.ts';
+
+const UNROTATED_EVERY = 4;
+
+export const smollm3: Architecture<DecoderConfig> = {
+  name: 'smollm3',
+  readConfig(file) {
+    const keys = new ConfigKeys(file);
+    const { rotaryDim, ropeBase: base, ...config } = readCommonConfig(keys);
+    const rope = { base, rotaryDim, layout: 'interleaved', ...readRopeScaling(keys, { base, rotaryDim }) } as const;
+    const layers = Array.from({ length: config.numLayers }, (_, layer) =>
+      (layer + 1) % UNROTATED_EVERY === 0 ? {} : { rope },
+    );
+    return { ...config, activation: 'silu', layers };
+  },
+  build: buildDecoder,
+};
