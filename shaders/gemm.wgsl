@@ -6,6 +6,7 @@ struct Params {
   numTokens: u32,
   yStride: u32,
   yColumn: u32,
+  firstRow: u32, // of the shard, among all experts' rows
 }
 var<immediate> params: Params;
 
@@ -19,13 +20,13 @@ const WORKGROUP_SIZE = 256u;
 var<workgroup> tokenTile: array<vec4f, TILE * 8u>;
 var<workgroup> weightTile: array<vec4f, TILE * 8u>;
 
-fn loadTiles(firstRow: u32, firstToken: u32, block: u32, local: u32) {
+fn loadTiles(tokens: Tokens, firstRow: u32, block: u32, local: u32) {
   let numBlocks = (params.columns + 31u) / 32u;
   for (var i = local; i < TILE * 8u; i += WORKGROUP_SIZE) {
-    tokenTile[i] = loadQuad(min(firstToken + i % TILE, params.numTokens - 1u), block * 8u + i / TILE);
+    tokenTile[i] = loadQuad(xRowOf(tokens, i % TILE), block * 8u + i / TILE);
   }
   for (var i = local; i < TILE * (8u / CHUNK_QUADS); i += WORKGROUP_SIZE) {
-    let row = min(firstRow + i % TILE, params.rows - 1u);
+    let row = weightRowOf(tokens, firstRow + i % TILE);
     let place = i / TILE;
     let chunk = loadChunk((row * numBlocks + block) * (8u / CHUNK_QUADS) + place);
     let scale = loadScale(row, numBlocks, block);
@@ -38,13 +39,14 @@ fn loadTiles(firstRow: u32, firstToken: u32, block: u32, local: u32) {
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) local: u32) {
   let firstRow = workgroup.x * TILE;
-  let firstToken = workgroup.y * TILE;
+  let tokens = tokensAt(workgroup.y, TILE);
+  if (tokens.count == 0u) { return; }
   let numBlocks = (params.columns + 31u) / 32u;
   let column = local % SIDE;
   let line = local / SIDE;
   var sums: array<array<f32, 4>, 4>;
   for (var block = 0u; block < numBlocks; block++) {
-    loadTiles(firstRow, firstToken, block, local);
+    loadTiles(tokens, firstRow, block, local);
     workgroupBarrier();
     for (var k = 0u; k < 8u; k++) {
       var a: array<vec4f, 4>;
@@ -63,10 +65,11 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index
   }
   for (var i = 0u; i < 4u; i++) {
     for (var j = 0u; j < 4u; j++) {
-      let token = firstToken + line + SIDE * i;
+      let token = line + SIDE * i;
       let row = firstRow + column + SIDE * j;
-      if (token < params.numTokens && row < params.rows) {
-        y[token * params.yStride + params.yColumn + row] = Y(sums[i][j] + biasOf(params.yColumn + row));
+      if (token < tokens.count && hasWeight(tokens, row)) {
+        let to = yRowOf(tokens, token) * params.yStride + params.yColumn + row;
+        y[to] = Y(sums[i][j] + biasOf(biasAt(tokens, row)));
       }
     }
   }

@@ -5,6 +5,7 @@ struct Params {
   numTokens: u32,
   yStride: u32,
   yColumn: u32,
+  firstRow: u32, // of the shard, among all experts' rows
 }
 var<immediate> params: Params;
 
@@ -19,7 +20,8 @@ fn main(
   let lane = local % LANES;
   let tile = (workgroup.x + workgroup.y * grid.x) * (WORKGROUP_SIZE / LANES) + local / LANES;
   let firstRow = tile * ROW_TILE;
-  let firstToken = workgroup.z * TOKEN_TILE;
+  let tokens = tokensAt(workgroup.z, TOKEN_TILE);
+  if (tokens.count == 0u) { return; }
   let numBlocks = (params.columns + 31u) / 32u;
   let numChunks = numBlocks * (8u / CHUNK_QUADS);
   var sums: array<array<f32, TOKEN_TILE>, ROW_TILE>;
@@ -27,7 +29,7 @@ fn main(
     var chunks: array<Chunk, ROW_TILE>;
     var scales: array<f32, ROW_TILE>;
     for (var r = 0u; r < ROW_TILE; r++) {
-      let row = min(firstRow + r, params.rows - 1u);
+      let row = weightRowOf(tokens, firstRow + r);
       chunks[r] = loadChunk(row * numChunks + chunk);
       scales[r] = loadScale(row, numBlocks, chunk * CHUNK_QUADS / 8u);
     }
@@ -36,7 +38,7 @@ fn main(
     for (var place = 0u; place < CHUNK_QUADS; place++) {
       var activations: array<vec4f, TOKEN_TILE>;
       for (var t = 0u; t < TOKEN_TILE; t++) {
-        activations[t] = loadQuad(min(firstToken + t, params.numTokens - 1u), chunk * CHUNK_QUADS + place);
+        activations[t] = loadQuad(xRowOf(tokens, t), chunk * CHUNK_QUADS + place);
       }
       for (var r = 0u; r < ROW_TILE; r++) {
         let weights = decodeQuad(chunks[r], place);
@@ -55,9 +57,10 @@ fn main(
     for (var t = 0u; t < TOKEN_TILE; t++) {
       // Every lane takes part in the sum: it may hold a barrier.
       let sum = sumLanes(sums[r][t], local);
-      if (lane == 0u && firstRow + r < params.rows && firstToken + t < params.numTokens) {
-        let column = params.yColumn + firstRow + r;
-        y[(firstToken + t) * params.yStride + column] = Y(sum + biasOf(column));
+      let row = firstRow + r;
+      if (lane == 0u && t < tokens.count && hasWeight(tokens, row)) {
+        let to = yRowOf(tokens, t) * params.yStride + params.yColumn + row;
+        y[to] = Y(sum + biasOf(biasAt(tokens, row)));
       }
     }
   }

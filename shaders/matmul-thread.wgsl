@@ -6,6 +6,7 @@ struct Params {
   numTokens: u32,
   yStride: u32,
   yColumn: u32,
+  firstRow: u32, // of the shard, among all experts' rows
 }
 var<immediate> params: Params;
 
@@ -19,19 +20,15 @@ struct Tile {
   chunks: array<Chunk, ROW_TILE>,
 }
 
-fn rowOf(first: u32, r: u32) -> u32 {
-  return min(first + r * LANES, params.rows - 1u);
+fn rowOf(tokens: Tokens, first: u32, r: u32) -> u32 {
+  return weightRowOf(tokens, first + r * LANES);
 }
 
-fn tokenOf(first: u32, t: u32) -> u32 {
-  return min(first + t, params.numTokens - 1u);
-}
-
-fn addQuad(tile: ptr<function, Tile>, firstRow: u32, firstToken: u32, block: u32, place: u32) {
+fn addQuad(tile: ptr<function, Tile>, tokens: Tokens, firstRow: u32, block: u32, place: u32) {
   let numBlocks = (params.columns + 31u) / 32u;
   if (place % CHUNK_QUADS == 0u) {
     for (var r = 0u; r < ROW_TILE; r++) {
-      let chunk = (rowOf(firstRow, r) * numBlocks + block) * (8u / CHUNK_QUADS) + place / CHUNK_QUADS;
+      let chunk = (rowOf(tokens, firstRow, r) * numBlocks + block) * (8u / CHUNK_QUADS) + place / CHUNK_QUADS;
       tile.chunks[r] = loadChunk(chunk);
     }
   }
@@ -40,7 +37,7 @@ fn addQuad(tile: ptr<function, Tile>, firstRow: u32, firstToken: u32, block: u32
     weights[r] = tile.scales[r] * decodeQuad(tile.chunks[r], place % CHUNK_QUADS);
   }
   for (var t = 0u; t < TOKEN_TILE; t++) {
-    let quad = sharedQuad(tile.activations[t], tokenOf(firstToken, t), block, place);
+    let quad = sharedQuad(tile.activations[t], xRowOf(tokens, t), block, place);
     for (var r = 0u; r < ROW_TILE; r++) {
       tile.sums[r][t] += dot(weights[r], quad);
     }
@@ -48,34 +45,35 @@ fn addQuad(tile: ptr<function, Tile>, firstRow: u32, firstToken: u32, block: u32
 }
 
 @compute @workgroup_size(WORKGROUP_SIZE)
-fn main(@builtin(global_invocation_id) id: vec3u) {
+fn main(@builtin(global_invocation_id) id: vec3u, @builtin(workgroup_id) workgroup: vec3u) {
   let lane = id.x % LANES;
   let firstRow = (id.x / LANES) * LANES * ROW_TILE + lane;
-  let firstToken = id.y * TOKEN_TILE;
+  let tokens = tokensAt(workgroup.y, TOKEN_TILE);
+  if (tokens.count == 0u) { return; }
   let numBlocks = (params.columns + 31u) / 32u;
   var tile: Tile;
   for (var block = 0u; block < numBlocks; block++) {
     for (var t = 0u; t < TOKEN_TILE; t++) {
-      tile.activations[t] = ownQuad(tokenOf(firstToken, t), block, lane);
+      tile.activations[t] = ownQuad(xRowOf(tokens, t), block, lane);
     }
     for (var r = 0u; r < ROW_TILE; r++) {
-      tile.scales[r] = loadScale(rowOf(firstRow, r), numBlocks, block);
+      tile.scales[r] = loadScale(rowOf(tokens, firstRow, r), numBlocks, block);
     }
-    addQuad(&tile, firstRow, firstToken, block, 0u);
-    addQuad(&tile, firstRow, firstToken, block, 1u);
-    addQuad(&tile, firstRow, firstToken, block, 2u);
-    addQuad(&tile, firstRow, firstToken, block, 3u);
-    addQuad(&tile, firstRow, firstToken, block, 4u);
-    addQuad(&tile, firstRow, firstToken, block, 5u);
-    addQuad(&tile, firstRow, firstToken, block, 6u);
-    addQuad(&tile, firstRow, firstToken, block, 7u);
+    addQuad(&tile, tokens, firstRow, block, 0u);
+    addQuad(&tile, tokens, firstRow, block, 1u);
+    addQuad(&tile, tokens, firstRow, block, 2u);
+    addQuad(&tile, tokens, firstRow, block, 3u);
+    addQuad(&tile, tokens, firstRow, block, 4u);
+    addQuad(&tile, tokens, firstRow, block, 5u);
+    addQuad(&tile, tokens, firstRow, block, 6u);
+    addQuad(&tile, tokens, firstRow, block, 7u);
   }
   for (var r = 0u; r < ROW_TILE; r++) {
     for (var t = 0u; t < TOKEN_TILE; t++) {
       let row = firstRow + r * LANES;
-      let token = firstToken + t;
-      if (row < params.rows && token < params.numTokens) {
-        y[token * params.yStride + params.yColumn + row] = Y(tile.sums[r][t] + biasOf(params.yColumn + row));
+      if (t < tokens.count && hasWeight(tokens, row)) {
+        let to = yRowOf(tokens, t) * params.yStride + params.yColumn + row;
+        y[to] = Y(tile.sums[r][t] + biasOf(biasAt(tokens, row)));
       }
     }
   }

@@ -103,6 +103,30 @@ export const glu = (gateUp: Numbers, dim: number, activation: keyof typeof ACTIV
     return ACTIVATIONS[activation](gateUp[at]!, gateUp[at + dim]!);
   });
 
+/** The experts with the greatest logits, best first, and their part of the softmax over the chosen ones or over all. */
+export const chooseExperts = (
+  logits: Numbers,
+  count: number,
+  sharesOf: 'chosen' | 'all',
+): { experts: number[]; shares: number[] } => {
+  const experts = topK(logits, count);
+  const maximum = logits[experts[0]!]!;
+  const weigh = (ids: readonly number[]) => ids.map((id) => Math.exp(logits[id]! - maximum));
+  const pool = sharesOf === 'chosen' ? experts : Array.from({ length: logits.length }, (_, id) => id);
+  const sum = weigh(pool).reduce((total, weight) => total + weight, 0);
+  return { experts, shares: weigh(experts).map((weight) => weight / sum) };
+};
+
+/** Where each expert's rows begin, the end, then the rows by expert. `experts`: one a row. */
+export const expertRoutes = (experts: readonly number[], numExperts: number): number[] => {
+  const rows = Array.from({ length: numExperts }, (_, expert) =>
+    experts.flatMap((chosen, row) => (chosen === expert ? [row] : [])),
+  );
+  const starts = [0];
+  for (const own of rows) starts.push(starts.at(-1)! + own.length);
+  return [...starts, ...rows.flat()];
+};
+
 /** Ids of the k greatest logits, greatest first; of equal logits the lower id first. NaN comes last. */
 export const topK = (logits: Numbers, k: number): number[] => {
   const key = (id: number) => (Number.isNaN(logits[id]) ? Number.NEGATIVE_INFINITY : logits[id]!);

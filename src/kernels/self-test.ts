@@ -3,6 +3,7 @@ import type { GpuDevice } from './device.ts';
 import { QUANT_FORMATS } from './quant/index.ts';
 import { attentionDecodeCheck, attentionPrefillCheck } from './self-test/attention-checks.ts';
 import { argmaxCheck, topKCheck } from './self-test/candidate-checks.ts';
+import { expertChoiceCheck, expertRoutesCheck, expertSumCheck } from './self-test/expert-checks.ts';
 import { type FloatType, type KernelCheck, runCheck } from './self-test/kernel-check.ts';
 import { embeddingCheck, matmulCheck } from './self-test/matmul-checks.ts';
 import {
@@ -85,6 +86,11 @@ const activationTests = (activations: FloatType): SelfTest[] => {
       makeCheck: (device) => attentionPrefillCheck(device, { ...paged, sequences: PREFILL_SEQUENCES }),
     },
     {
+      kernel: 'expert-sum',
+      variant: activations,
+      makeCheck: (device) => expertSumCheck(device, { numTokens: 5, expertsPerToken: 4, dim: 100, activations }),
+    },
+    {
       kernel: 'glu',
       variant: activations,
       makeCheck: (device) => gluCheck(device, { numRows: 3, dim: 300, activations }),
@@ -112,7 +118,19 @@ const weightTests = (activations: FloatType): SelfTest[] =>
     ];
   });
 
-const LOGIT_TESTS: readonly SelfTest[] = [
+const EXPERTS = { numTokens: 70, numExperts: 32, expertsPerToken: 4 };
+
+const FIXED_TYPE_TESTS: readonly SelfTest[] = [
+  {
+    kernel: 'expert-choice',
+    variant: 'f32',
+    makeCheck: (device) => expertChoiceCheck(device, { ...EXPERTS, sharesOf: 'chosen' }),
+  },
+  {
+    kernel: 'expert-routes',
+    variant: 'u32',
+    makeCheck: (device) => expertRoutesCheck(device, EXPERTS),
+  },
   {
     kernel: 'soft-cap',
     variant: 'f32',
@@ -133,7 +151,7 @@ const LOGIT_TESTS: readonly SelfTest[] = [
 /** Runs the kernels one by one as this device would run them, and yields as they end. A failure does not stop the rest. */
 export async function* runSelfTests(device: GpuDevice): AsyncGenerator<SelfTestResult> {
   const types: readonly FloatType[] = device.hasF16 ? ['f32', 'f16'] : ['f32'];
-  const tests = [...types.flatMap(activationTests), ...LOGIT_TESTS, ...weightTests(types.at(-1)!)];
+  const tests = [...types.flatMap(activationTests), ...FIXED_TYPE_TESTS, ...weightTests(types.at(-1)!)];
   for (const { kernel, variant, makeCheck } of tests) {
     try {
       const check = await makeCheck(device);

@@ -10,7 +10,7 @@ import { nmse } from '../../src/kernels/reference.ts';
 import { createTensor } from '../../src/kernels/tensor.ts';
 import { createWeightMatrix } from '../../src/kernels/weight-matrix.ts';
 import { DEVICE_VARIANTS, openVariant } from '../support/gpu.ts';
-import { expectProduct, multiply, UNTOUCHED } from '../support/matmul.ts';
+import { expectProduct, expectRoutedProduct, multiply, UNTOUCHED } from '../support/matmul.ts';
 
 // The barrier-free kernel for software adapters; tiles of 2 rows × 4 tokens.
 const kind = 'thread' as const;
@@ -129,4 +129,16 @@ test.each(['thread', 'gpu'] as const)('%s: a bias is added by the column of y, o
   } as const;
   await expectProduct(device, product);
   await expectProduct(device, { ...product, maxShardBytes: 10 * 64 + 15 });
+});
+
+describe.each(['thread', 'gpu'] as const)('%s, routed to experts', (kind) => {
+  test.each([
+    { numTokens: [1, 2, 3, 7, 100], xRows: 'per-token', hasBias: true },
+    { numTokens: [1, 5, 33], xRows: 'per-expert', hasBias: false },
+  ] as const)('each row of y meets the weights of its expert: $numTokens tokens, rows of x $xRows', async (how) => {
+    const device = await openVariant({});
+    const mixture = { numExperts: 6, expertsPerToken: 2, outputs: 19, columns: 64, kind };
+    await expectRoutedProduct(device, { ...mixture, format: q8_0, ...how });
+    await expectRoutedProduct(device, { ...mixture, format: q8_0, ...how, maxShardBytes: 30 * 64 + 15 });
+  });
 });

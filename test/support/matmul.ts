@@ -4,7 +4,7 @@ import type { GpuDevice } from '../../src/kernels/device.ts';
 import { bindEmbedding } from '../../src/kernels/embedding.ts';
 import { bindMatmul } from '../../src/kernels/matmul.ts';
 import { halfToFloat, type QuantFormat } from '../../src/kernels/quant/quant-format.ts';
-import { embedding, matmul, nmse } from '../../src/kernels/reference.ts';
+import { embedding, expertRoutes, matmul, nmse } from '../../src/kernels/reference.ts';
 import { createTensor, type Tensor, uploadTensor } from '../../src/kernels/tensor.ts';
 import { submitPass } from '../../src/kernels/transfer.ts';
 import type { MatmulKind } from '../../src/kernels/tuning.ts';
@@ -143,4 +143,54 @@ export const expectProduct = async (device: GpuDevice, product: Product): Promis
   for (const { actual, expected } of await multiply(device, product)) {
     expect(nmse(actual, expected)).toBeLessThan(1e-10);
   }
+};
+
+export interface RoutedProduct {
+  readonly format: QuantFormat;
+  readonly numExperts: number;
+  readonly expertsPerToken: number;
+  /** Of one expert. */
+  readonly outputs: number;
+  readonly columns: number;
+  readonly numTokens: readonly number[];
+  readonly xRows: 'per-token' | 'per-expert';
+  readonly hasBias: boolean;
+  readonly kind: MatmulKind;
+  readonly maxShardBytes?: number;
+}
+
+const Y_COLUMN = 3;
+
+/** Every row of y is the float64 product with the weights of the expert it was dealt to; the last expert gets none. */
+export const expectRoutedProduct = async (device: GpuDevice, product: RoutedProduct): Promise<void> => {
+  const { format, numExperts, expertsPerToken, outputs, columns, numTokens, xRows, kind } = product;
+  const { weight, values } = await randomMatrix(device, format, numExperts * outputs, columns, product.maxShardBytes);
+  const random = seededRandom(columns);
+  const biasValues = randomFloats(numExperts * outputs, random);
+  const bias = await uploadTensor(device, 'f32', [numExperts * outputs], biasValues, 'bias');
+  for (const count of numTokens) {
+    const numRows = count * expertsPerToken;
+    const numX = xRows === 'per-token' ? count : numRows;
+    const xValues = randomFloats(numX * columns, random);
+    const experts = Array.from({ length: numRows }, () => Math.floor(random() * (numExperts - 1)));
+    const routed = Uint32Array.from(expertRoutes(experts, numExperts));
+    const x = await uploadTensor(device, 'f32', [numX, columns], xValues, 'x');
+    const routes = await uploadTensor(device, 'u32', [routed.length], routed, 'routes');
+    const y = await createTensor(device, 'f32', [numRows, Y_COLUMN + outputs], 'y');
+    const routing = { routes, numExperts, expertsPerToken, xRows };
+    const tensors = { x, weight, y, yColumn: Y_COLUMN, routing, ...(product.hasBias ? { bias } : {}) };
+    const record = await bindMatmul(device, tensors, { kind });
+    submitPass(device, (pass) => record(pass, count));
+    const actual = (await readFloats(device, y)).filter((_, i) => i % (Y_COLUMN + outputs) >= Y_COLUMN);
+    const expected = experts.flatMap((expert, row) => {
+      const from = xRows === 'per-token' ? Math.floor(row / expertsPerToken) : row;
+      const own = values.subarray(expert * outputs * columns, (expert + 1) * outputs * columns);
+      const sums = matmul(xValues.subarray(from * columns, (from + 1) * columns), own, 1, outputs, columns);
+      return [...sums].map((sum, n) => sum + (product.hasBias ? biasValues[expert * outputs + n]! : 0));
+    });
+    expect(nmse(actual.subarray(0, expected.length), expected)).toBeLessThan(1e-10);
+    for (const tensor of [x, routes, y]) device.destroyBuffer(tensor.buffer);
+  }
+  destroyWeightMatrix(device, weight);
+  device.destroyBuffer(bias.buffer);
 };

@@ -30,6 +30,13 @@ export interface LayerConfig {
   readonly window?: number;
 }
 
+export interface ExpertConfig {
+  readonly numExperts: number;
+  readonly expertsPerToken: number;
+  /** Of one expert. */
+  readonly feedForwardSize: number;
+}
+
 /** A decoder-only transformer with RMSNorm, grouped-query attention and gated feed-forward blocks. */
 export interface DecoderConfig extends ModelConfig {
   readonly rmsNormEpsilon: number;
@@ -43,6 +50,8 @@ export interface DecoderConfig extends ModelConfig {
   readonly logitSoftCap?: number;
   /** Multiplies the token embeddings; 1 when absent. */
   readonly embeddingScale?: number;
+  /** Of the layers whose tensors have a router. */
+  readonly experts?: ExpertConfig;
 }
 
 /** What families share, before an architecture adds what is its own. */
@@ -147,6 +156,15 @@ const checkCommonConfig = (keys: ConfigKeys, config: CommonConfig): void => {
   const positive = 'a positive number';
   keys.require(rmsNormEpsilon > 0, 'attention.layer_norm_rms_epsilon', rmsNormEpsilon, positive);
   keys.require(ropeBase > 0, 'rope.freq_base', ropeBase, positive);
+};
+
+/** The sizes of a mixture of experts. @throws EngineError model_file_invalid, naming the key */
+export const readExpertConfig = (keys: ConfigKeys): ExpertConfig => {
+  const numExperts = keys.count('expert_count');
+  const expertsPerToken = keys.count('expert_used_count');
+  const isPart = expertsPerToken <= numExperts;
+  keys.require(isPart, 'expert_used_count', expertsPerToken, `at most the ${numExperts} experts`);
+  return { numExperts, expertsPerToken, feedForwardSize: keys.count('expert_feed_forward_length') };
 };
 
 /** The same for every layer. */

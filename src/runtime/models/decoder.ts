@@ -12,6 +12,7 @@ import type { Tensor } from '../../kernels/tensor.ts';
 import type { ForwardContext, ForwardPass } from './architecture.ts';
 import { bindAttention, RotaryTables } from './attention.ts';
 import type { DecoderConfig } from './decoder-config.ts';
+import { ExpertBlocks } from './experts.ts';
 import { type Activations, bindProjection, createActivations, type Recorder } from './layers.ts';
 
 /** What a block leaves to be added to the residual stream, and the norm it goes through first, if it has one. */
@@ -21,11 +22,13 @@ class Decoder {
   readonly #config: DecoderConfig;
   readonly #context: ForwardContext;
   readonly #buffers: Activations;
+  readonly #experts: ExpertBlocks | undefined;
 
   constructor(config: DecoderConfig, context: ForwardContext, buffers: Activations) {
     this.#config = config;
     this.#context = context;
     this.#buffers = buffers;
+    this.#experts = config.experts && new ExpertBlocks(config, context, config.experts);
   }
 
   /** y = norm(x + delta), where x keeps the sum; for the listed rows only when `rows` is given. */
@@ -37,10 +40,10 @@ class Decoder {
   }
 
   /** The delta of a block, with the post norm of that name where the file has one. */
-  async delta(postNorm: string): Promise<Delta> {
+  async delta(postNorm: string | undefined): Promise<Delta> {
     const { weights } = this.#context;
     const { delta } = this.#buffers;
-    if (!weights.has(postNorm)) return { delta };
+    if (postNorm === undefined || !weights.has(postNorm)) return { delta };
     return { delta, deltaWeight: await weights.vector(postNorm, this.#config.hiddenSize) };
   }
 
@@ -49,6 +52,7 @@ class Decoder {
     const { hiddenSize, feedForwardSize, activation } = this.#config;
     const { normed, gateUp, gated, delta } = this.#buffers;
     const name = (part: string) => `blk.${layer}.${part}.weight`;
+    if (this.#experts && weights.has(name('ffn_gate_inp'))) return this.#experts.bind(this.#buffers, layer);
     const parts = weights.has(name('ffn_gate'))
       ? [
           { name: name('ffn_gate'), rows: feedForwardSize },
@@ -66,6 +70,13 @@ class Decoder {
   }
 }
 
+/** The norm before a feed-forward block, and that behind attention. Files without the first call it by the second's name. */
+const feedForwardNorms = (layer: number, weights: ForwardContext['weights']): [string, string | undefined] => {
+  const own = `blk.${layer}.ffn_norm.weight`;
+  const attended = `blk.${layer}.post_attention_norm.weight`;
+  return weights.has(own) ? [own, attended] : [attended, undefined];
+};
+
 /** Loads the weights, compiles the kernels and prebinds every dispatch. */
 export const buildDecoder = async (config: DecoderConfig, context: ForwardContext): Promise<ForwardPass> => {
   const { device, weights, state } = context;
@@ -82,8 +93,9 @@ export const buildDecoder = async (config: DecoderConfig, context: ForwardContex
   for (let layer = 0; layer < numLayers; layer++) {
     const attentionNorm = await decoder.norm(`blk.${layer}.attn_norm.weight`, delta, normed);
     const attention = await bindAttention(context, config, buffers, rotaryTables, layer);
-    delta = await decoder.delta(`blk.${layer}.post_attention_norm.weight`);
-    const feedForwardNorm = await decoder.norm(`blk.${layer}.ffn_norm.weight`, delta, normed);
+    const [feedForwardName, attendedName] = feedForwardNorms(layer, weights);
+    delta = await decoder.delta(attendedName);
+    const feedForwardNorm = await decoder.norm(feedForwardName, delta, normed);
     const feedForward = await decoder.feedForward(layer);
     delta = await decoder.delta(`blk.${layer}.post_ffw_norm.weight`);
     layers.push((pass, shape) => {

@@ -2,12 +2,13 @@
 import { EngineError } from '../errors.ts';
 import type { Architecture } from './architecture.ts';
 import { gemma2, gemma3 } from './gemma.ts';
+import { gptOss } from './gpt-oss.ts';
 import { llama } from './llama.ts';
 import { phi3 } from './phi3.ts';
-import { qwen2, qwen3 } from './qwen.ts';
+import { qwen2, qwen3, qwen3moe } from './qwen.ts';
 import { smollm3 } from './smollm3.ts';
 
-const ARCHITECTURES = [llama, smollm3, qwen2, qwen3, phi3, gemma2, gemma3] as readonly Architecture[];
+const ARCHITECTURES = [llama, smollm3, qwen2, qwen3, qwen3moe, phi3, gemma2, gemma3, gptOss] as readonly Architecture[];
 
 /** @throws EngineError model_unsupported, naming what is supported */
 export const findArchitecture = (name: string, path: string): Architecture => {

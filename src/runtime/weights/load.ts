@@ -27,7 +27,7 @@ export interface WeightLoader {
   matrix(tensors: readonly { readonly name: string; readonly rows: number }[], columns: number): Promise<WeightMatrix>;
   /** A vector as f32 [length] on the device. @throws as `matrix` */
   vector(name: string, length: number): Promise<Tensor>;
-  /** A vector's values on the host. @throws as `matrix` */
+  /** The values of a vector, or of a matrix with as many weights, on the host. @throws as `matrix` */
   values(name: string, length: number): Promise<Float32Array>;
 }
 
@@ -82,7 +82,7 @@ export class GgufWeights implements WeightLoader {
 
   async values(name: string, length: number): Promise<Float32Array<ArrayBuffer>> {
     const tensor = this.#file.tensor(name);
-    this.#checkShape(tensor, 1, length);
+    this.#checkShape(tensor, length / tensor.columns, tensor.columns);
     const values = new Float32Array(length);
     this.formatOf(name).dequantize(await this.#file.readTensor(tensor), values);
     this.#consumed(tensor, tensor.byteLength);

@@ -14,6 +14,8 @@ const NAMES = [
   'phi3-q4_k_m',
   'gemma2-q8_0',
   'gemma3-q4_k_m',
+  'qwen3moe-q4_k_m',
+  'gptoss-mxfp4',
 ];
 
 let ran = 0;
