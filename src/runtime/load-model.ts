@@ -11,9 +11,11 @@ import { EngineError } from './errors.ts';
 import { GpuRunner } from './gpu-runner.ts';
 import type { ModelConfig } from './models/architecture.ts';
 import { findArchitecture } from './models/index.ts';
-import { type GgufFile, openGguf } from './weights/gguf.ts';
+import { openGguf } from './weights/gguf.ts';
 import { ggufTokenizer } from './weights/gguf-tokenizer.ts';
-import { GgufWeights, type LoadProgress } from './weights/load.ts';
+import { openHuggingFace } from './weights/hugging-face.ts';
+import { type LoadProgress, ModelWeights } from './weights/load.ts';
+import type { ModelFile } from './weights/model-file.ts';
 
 /** `auto` takes f16 where a real GPU computes it, else f32. */
 export type Precision = 'auto' | 'f32' | 'f16';
@@ -52,7 +54,7 @@ const DEFAULT_BATCH_TOKENS = 512;
 const DEFAULT_SEQUENCES = 64;
 
 /**
- * Loads a GGUF file, or the only one in a folder.
+ * Loads a GGUF file, the only one in a folder, or a folder of safetensors.
  * @throws EngineError model_not_found, model_file_invalid, model_unsupported, adapter_not_found, out_of_memory
  */
 export const loadModel = async (
@@ -60,10 +62,9 @@ export const loadModel = async (
   options: LoadOptions = {},
   onProgress?: (progress: LoadProgress) => void,
 ): Promise<LoadedModel> => {
-  const modelPath = await resolveModelPath(path);
-  const file = await openGguf(modelPath);
+  const file = await openModel(path);
   try {
-    const architecture = findArchitecture(file.string('general.architecture'), modelPath);
+    const architecture = findArchitecture(file.string('general.architecture'), file.path);
     const config = architecture.readConfig(file);
     const tokenizer = ggufTokenizer(file);
     const device = await GpuDevice.open({
@@ -75,10 +76,10 @@ export const loadModel = async (
       const kvFormat = choosePrecision(options.kvFormat, device, '--kv-format');
       const tokenBytes = 2 * config.numLayers * config.numKvHeads * config.headDim * ELEMENT_BYTES[kvFormat];
       const affordable = (options.kvMemoryBytes ?? DEFAULT_KV_BYTES) / tokenBytes;
-      const contextLength = chooseContext(modelPath, config, affordable, options.contextLength);
+      const contextLength = chooseContext(file.path, config, affordable, options.contextLength);
       const kvTokens = options.kvMemoryBytes === undefined ? DEFAULT_KV_SEQUENCES * contextLength : affordable;
       const kvMemoryBytes = Math.min(kvTokens, affordable) * tokenBytes;
-      const weights = new GgufWeights(device, file, onProgress);
+      const weights = new ModelWeights(device, file, onProgress);
       const maxSequences = options.maxSequences ?? DEFAULT_SEQUENCES;
       const runner = await GpuRunner.create(device, architecture, config, weights, {
         blockSize: BLOCK_SIZE,
@@ -107,28 +108,29 @@ export const loadModel = async (
   }
 };
 
-/** @throws EngineError model_not_found, model_unsupported */
-const resolveModelPath = async (path: string): Promise<string> => {
+/**
+ * A GGUF file, or a folder that holds one (the parts of a split one count as one) or safetensors.
+ * @throws EngineError model_not_found, model_file_invalid, model_unsupported
+ */
+const openModel = async (path: string): Promise<ModelFile> => {
   const entry = await stat(path).catch(() => undefined);
   if (!entry) throw new EngineError('model_not_found', `${path}: no such file or folder`);
-  if (!entry.isDirectory()) return path;
+  if (!entry.isDirectory()) return openGguf(path);
   const names = (await readdir(path)).sort();
-  const models = names.filter((name) => name.endsWith('.gguf'));
-  if (models.length === 1) return join(path, models[0]!);
+  const models = names.filter((name) => name.endsWith('.gguf') && !LATER_PART.test(name));
+  if (models.length === 1) return openGguf(join(path, models[0]!));
   if (models.length > 1) {
     throw new EngineError(
       'model_not_found',
       `${path}: holds ${models.length} GGUF files; name one: ${models.join(', ')}`,
     );
   }
-  const safetensors = names.some((name) => name.endsWith('.safetensors'));
-  throw new EngineError(
-    safetensors ? 'model_unsupported' : 'model_not_found',
-    safetensors
-      ? `${path}: safetensors are not supported yet; use a GGUF file of the model`
-      : `${path}: no GGUF file in this folder`,
-  );
+  if (names.some((name) => name.endsWith('.safetensors'))) return openHuggingFace(path);
+  throw new EngineError('model_not_found', `${path}: neither a GGUF file nor safetensors in this folder`);
 };
+
+/** Parts of a split GGUF file after the first. */
+const LATER_PART = /-(?!00001)\d{5}-of-\d{5}\.gguf$/;
 
 const choosePrecision = (wanted: Precision = 'auto', device: GpuDevice, flag: string): 'f32' | 'f16' => {
   if (wanted === 'auto') return device.hasF16 && !device.isSoftware ? 'f16' : 'f32';
@@ -152,7 +154,7 @@ const chooseContext = (path: string, config: ModelConfig, affordable: number, wa
 };
 
 const describe = (
-  file: GgufFile,
+  file: ModelFile,
   config: ModelConfig,
   tokenizer: TokenizerDefinition | undefined,
   contextLength: number,
@@ -168,7 +170,7 @@ const describe = (
 const FINGERPRINT_BYTES = 4096;
 
 /** `arithmetic`, the vocabulary, names and shapes of all tensors, and the first bytes of each. */
-const fingerprint = async (file: GgufFile, arithmetic: string): Promise<string> => {
+const fingerprint = async (file: ModelFile, arithmetic: string): Promise<string> => {
   const hash = createHash('sha256').update(`${arithmetic};`);
   for (const tensor of file.tensors.values()) {
     hash.update(`${tensor.name}:${tensor.type}:${tensor.shape.join('x')};`);

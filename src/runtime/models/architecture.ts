@@ -2,8 +2,8 @@
 import type { GpuDevice } from '../../kernels/device.ts';
 import type { ElementType, Tensor } from '../../kernels/tensor.ts';
 import type { StepShape, StepState } from '../step-state.ts';
-import type { GgufFile } from '../weights/gguf.ts';
 import type { WeightLoader } from '../weights/load.ts';
+import type { ModelFile } from '../weights/model-file.ts';
 
 /** What every decoder-only transformer says of itself. Lengths in tokens or elements. */
 export interface ModelConfig {
@@ -48,7 +48,7 @@ export interface Architecture<Config extends ModelConfig = ModelConfig> {
   /** `general.architecture` in GGUF. */
   readonly name: string;
   /** @throws EngineError model_file_invalid or model_unsupported, naming the field */
-  readConfig(file: GgufFile): Config;
+  readConfig(file: ModelFile): Config;
   /** Loads the weights, compiles the kernels and prebinds every dispatch. */
   build(config: Config, context: ForwardContext): Promise<ForwardPass>;
   /** Tensors that a model of this architecture may have and a forward pass may do without. */

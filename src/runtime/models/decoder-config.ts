@@ -1,7 +1,7 @@
 /** What the decoder is told about a model, and the part of it that all GGUF files say in the same keys. */
 import type { GluActivation } from '../../kernels/glu.ts';
 import { EngineError } from '../errors.ts';
-import type { GgufFile } from '../weights/gguf.ts';
+import type { ModelFile } from '../weights/model-file.ts';
 import type { ModelConfig } from './architecture.ts';
 
 /** Two tensors of divisors: one for models served with up to `originalContext` tokens a sequence, one for more. */
@@ -35,6 +35,8 @@ export interface ExpertConfig {
   readonly expertsPerToken: number;
   /** Of one expert. */
   readonly feedForwardSize: number;
+  /** A token's shares are a softmax over its chosen experts, or their part of the softmax over all. */
+  readonly sharesOf: 'chosen' | 'all';
 }
 
 /** A decoder-only transformer with RMSNorm, grouped-query attention and gated feed-forward blocks. */
@@ -62,10 +64,10 @@ export interface CommonConfig extends Omit<DecoderConfig, 'layers' | 'activation
 
 /** The keys of one file under its architecture's prefix. */
 export class ConfigKeys {
-  readonly file: GgufFile;
+  readonly file: ModelFile;
   readonly #prefix: string;
 
-  constructor(file: GgufFile) {
+  constructor(file: ModelFile) {
     this.file = file;
     this.#prefix = file.string('general.architecture');
   }
@@ -84,6 +86,10 @@ export class ConfigKeys {
 
   number(name: string, fallback?: number): number {
     return this.file.number(this.name(name), fallback);
+  }
+
+  boolean(name: string, fallback?: boolean): boolean {
+    return this.file.boolean(this.name(name), fallback);
   }
 
   string(name: string, fallback?: string): string {
@@ -135,7 +141,7 @@ export const readCommonConfig = (keys: ConfigKeys): CommonConfig => {
     rmsNormEpsilon: keys.number('attention.layer_norm_rms_epsilon', 1e-5),
     rotaryDim: keys.count('rope.dimension_count', headDim),
     ropeBase: keys.number('rope.freq_base', 10_000),
-    attentionScale: 1 / Math.sqrt(headDim),
+    attentionScale: keys.number('attention.scale', 1 / Math.sqrt(headDim)),
   };
   checkCommonConfig(keys, config);
   return config;
@@ -164,8 +170,13 @@ export const readExpertConfig = (keys: ConfigKeys): ExpertConfig => {
   const expertsPerToken = keys.count('expert_used_count');
   const isPart = expertsPerToken <= numExperts;
   keys.require(isPart, 'expert_used_count', expertsPerToken, `at most the ${numExperts} experts`);
-  return { numExperts, expertsPerToken, feedForwardSize: keys.count('expert_feed_forward_length') };
+  const sharesOf = keys.boolean('expert_weights_norm', true) ? 'chosen' : 'all';
+  return { numExperts, expertsPerToken, feedForwardSize: keys.count('expert_feed_forward_length'), sharesOf };
 };
+
+/** How this file's rows pair up: converters reorder the rows of some families, whose published weights pair halves. */
+export const ropeLayout = (keys: ConfigKeys): RopeScheme['layout'] =>
+  keys.string('rope.layout', 'interleaved') === 'half' ? 'half' : 'interleaved';
 
 /** The same for every layer. */
 export const sameLayers = (numLayers: number, layer: LayerConfig): LayerConfig[] => new Array(numLayers).fill(layer);

@@ -38,7 +38,7 @@ export class ExpertBlocks {
     this.#shared ??= this.#createActivations();
     const shared = await this.#shared;
     const { device } = this.#context;
-    const { numExperts, expertsPerToken, feedForwardSize } = this.#expertConfig;
+    const { numExperts, expertsPerToken, feedForwardSize, sharesOf } = this.#expertConfig;
     const { logits, experts, shares, routes, gateUp, gated, narrowed } = shared;
     const { normed, delta } = buffers;
     const name = (part: string) => `blk.${layer}.${part}.weight`;
@@ -53,7 +53,7 @@ export class ExpertBlocks {
     );
     const steps = [
       router,
-      await bindExpertChoice(device, { logits, experts, shares, sharesOf: 'chosen' }),
+      await bindExpertChoice(device, { logits, experts, shares, sharesOf }),
       await bindExpertRoutes(device, { experts, routes, numExperts }),
       await this.#product(name('ffn_gate_exps'), normed, gateUp, spread),
       await this.#product(name('ffn_up_exps'), normed, gateUp, spread, feedForwardSize),

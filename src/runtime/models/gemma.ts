@@ -23,8 +23,11 @@ const GEMMA3_WINDOW_BASE = 10_000;
 const GEMMA2_27B_LAYERS = 46;
 const GEMMA3_27B_LAYERS = 62;
 
-const attentionScale = ({ numLayers, hiddenSize, numHeads, headDim }: CommonConfig, largeLayers: number): number =>
-  1 / Math.sqrt(numLayers === largeLayers ? hiddenSize / numHeads : headDim);
+const attentionScale = (keys: ConfigKeys, config: CommonConfig, largeLayers: number): number => {
+  const { numLayers, hiddenSize, numHeads, attentionScale: told } = config;
+  if (keys.has('attention.scale') || numLayers !== largeLayers) return told;
+  return 1 / Math.sqrt(hiddenSize / numHeads);
+};
 
 const shared = (config: Omit<CommonConfig, 'rotaryDim' | 'ropeBase'>) =>
   ({ ...config, activation: 'gelu', embeddingScale: Math.sqrt(config.hiddenSize) }) as const;
@@ -44,7 +47,7 @@ export const gemma2: Architecture<DecoderConfig> = {
     return {
       ...shared(config),
       layers,
-      attentionScale: attentionScale(common, GEMMA2_27B_LAYERS),
+      attentionScale: attentionScale(keys, common, GEMMA2_27B_LAYERS),
       attentionSoftCap: keys.number('attn_logit_softcapping', 50),
       logitSoftCap: keys.number('final_logit_softcapping', 30),
     };
@@ -74,7 +77,7 @@ export const gemma3: Architecture<DecoderConfig> = {
     return {
       ...shared(config),
       layers,
-      attentionScale: attentionScale(common, GEMMA3_27B_LAYERS),
+      attentionScale: attentionScale(keys, common, GEMMA3_27B_LAYERS),
       ...(logitSoftCap === undefined ? {} : { logitSoftCap }),
     };
   },

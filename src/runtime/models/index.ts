@@ -10,13 +10,22 @@ import { smollm3 } from './smollm3.ts';
 
 const ARCHITECTURES = [llama, smollm3, qwen2, qwen3, qwen3moe, phi3, gemma2, gemma3, gptOss] as readonly Architecture[];
 
+/** What a file is that holds no text decoder, by its architecture's name. */
+const OTHER_KINDS: readonly (readonly [pattern: RegExp, kind: string])[] = [
+  [/bert|embedding/, 'an embedding model; encoders come in a later version'],
+  [/^clip$|^mmproj/, 'a vision projector; load the text model that it belongs to'],
+  [/^t5/, 'an encoder–decoder model; decoder-only models are supported'],
+  [/mamba|rwkv/, 'a state-space model; transformers are supported'],
+];
+
 /** @throws EngineError model_unsupported, naming what is supported */
 export const findArchitecture = (name: string, path: string): Architecture => {
   const architecture = ARCHITECTURES.find((candidate) => candidate.name === name);
   if (architecture) return architecture;
+  const kind = OTHER_KINDS.find(([pattern]) => pattern.test(name))?.[1];
   const supported = ARCHITECTURES.map((candidate) => candidate.name).join(', ');
   throw new EngineError(
     'model_unsupported',
-    `${path}: architecture "${name}" is not supported; supported: ${supported}`,
+    `${path}: architecture "${name}" is not supported${kind ? `: it is ${kind}` : ''}; supported: ${supported}`,
   );
 };

@@ -4,7 +4,7 @@
  */
 import type { Architecture } from './architecture.ts';
 import { buildDecoder } from './decoder.ts';
-import { ConfigKeys, type DecoderConfig, readCommonConfig, sameLayers } from './decoder-config.ts';
+import { ConfigKeys, type DecoderConfig, readCommonConfig, ropeLayout, sameLayers } from './decoder-config.ts';
 import { readRopeScaling } from './rope-scaling.ts';
 
 export const llama: Architecture<DecoderConfig> = {
@@ -14,7 +14,7 @@ export const llama: Architecture<DecoderConfig> = {
     const { rotaryDim, ropeBase: base, ...config } = readCommonConfig(keys);
     const numExperts = keys.number('expert_count', 0);
     if (numExperts > 0) keys.unsupported('expert_count', numExperts, 'dense models of this architecture');
-    const rope = { base, rotaryDim, layout: 'interleaved', ...readRopeScaling(keys, { base, rotaryDim }) } as const;
+    const rope = { base, rotaryDim, layout: ropeLayout(keys), ...readRopeScaling(keys, { base, rotaryDim }) } as const;
     const window = keys.optional('attention.sliding_window');
     const layer = { rope, ...(window === undefined ? {} : { window }) };
     return { ...config, activation: 'silu', layers: sameLayers(config.numLayers, layer) };

@@ -2,7 +2,8 @@
 import type { ConfigKeys, RopeScheme } from './decoder-config.ts';
 
 /**
- * What `rope.scaling.*` says: nothing, linear or YaRN. Llama 3's factors come as a tensor, LongRoPE's as two.
+ * What `rope.scaling.*` says: nothing, linear, Llama 3 or YaRN. GGUF files have Llama 3's factors as a tensor, and
+ * LongRoPE's as two.
  * @throws EngineError model_file_invalid, model_unsupported
  */
 export const readRopeScaling = (
@@ -12,14 +13,34 @@ export const readRopeScaling = (
   if (keys.file.tensors.has('rope_freqs.weight')) return { frequencyFactors: 'rope_freqs.weight' };
   const type = keys.string('rope.scaling.type', 'none');
   if (type === 'none') return {};
-  if (type !== 'linear' && type !== 'yarn') keys.unsupported('rope.scaling.type', type, 'none, linear, yarn');
+  if (type !== 'linear' && type !== 'yarn' && type !== 'llama3') {
+    keys.unsupported('rope.scaling.type', type, 'none, linear, llama3, yarn');
+  }
   const factor = keys.number('rope.scaling.factor');
   keys.require(factor > 0, 'rope.scaling.factor', factor, 'a positive number');
   if (type === 'linear') return { frequencyFactors: new Float32Array(rotaryDim / 2).fill(factor) };
   const originalContext = keys.count('rope.scaling.original_context_length');
+  if (type === 'llama3') {
+    const lowFrequencyFactor = keys.number('rope.scaling.low_frequency_factor');
+    const highFrequencyFactor = keys.number('rope.scaling.high_frequency_factor');
+    const scaling = { rotaryDim, base, factor, lowFrequencyFactor, highFrequencyFactor, originalContext };
+    return { frequencyFactors: llama3FrequencyFactors(scaling) };
+  }
+  const betaFast = keys.number('rope.scaling.yarn_beta_fast', 32);
+  const betaSlow = keys.number('rope.scaling.yarn_beta_slow', 1);
+  const truncates = keys.boolean('rope.scaling.yarn_truncate', true);
+  const usual = yarnMagnitude(factor) * keys.number('rope.scaling.attn_factor', 1);
   return {
-    frequencyFactors: yarnFrequencyFactors({ rotaryDim, base, factor, originalContext }),
-    magnitude: yarnMagnitude(factor) * keys.number('rope.scaling.attn_factor', 1),
+    frequencyFactors: yarnFrequencyFactors({
+      rotaryDim,
+      base,
+      factor,
+      originalContext,
+      betaFast,
+      betaSlow,
+      truncates,
+    }),
+    magnitude: keys.number('rope.scaling.magnitude', usual),
   };
 };
 

@@ -4,7 +4,7 @@
  */
 import type { Architecture } from './architecture.ts';
 import { buildDecoder } from './decoder.ts';
-import { ConfigKeys, type DecoderConfig, readCommonConfig } from './decoder-config.ts';
+import { ConfigKeys, type DecoderConfig, readCommonConfig, ropeLayout } from './decoder-config.ts';
 import { readRopeScaling } from './rope-scaling.ts';
 
 const UNROTATED_EVERY = 4;
@@ -14,7 +14,7 @@ export const smollm3: Architecture<DecoderConfig> = {
   readConfig(file) {
     const keys = new ConfigKeys(file);
     const { rotaryDim, ropeBase: base, ...config } = readCommonConfig(keys);
-    const rope = { base, rotaryDim, layout: 'interleaved', ...readRopeScaling(keys, { base, rotaryDim }) } as const;
+    const rope = { base, rotaryDim, layout: ropeLayout(keys), ...readRopeScaling(keys, { base, rotaryDim }) } as const;
     const layers = Array.from({ length: config.numLayers }, (_, layer) =>
       (layer + 1) % UNROTATED_EVERY === 0 ? {} : { rope },
     );

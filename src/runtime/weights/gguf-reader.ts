@@ -2,9 +2,7 @@
 import { isUtf8 } from 'node:buffer';
 import { readSync } from 'node:fs';
 import { EngineError } from '../errors.ts';
-
-export type GgufArray = readonly string[] | readonly number[] | readonly boolean[] | readonly GgufArray[];
-export type GgufValue = string | number | boolean | GgufArray;
+import type { MetadataArray, MetadataValue } from './model-file.ts';
 
 /** Metadata and tensor list together: far above any real model, far below what would hurt. */
 const MAX_HEADER_BYTES = 256 * 1024 * 1024;
@@ -106,7 +104,7 @@ export class GgufReader {
   }
 
   /** A type number and its value. */
-  value(): GgufValue {
+  value(): MetadataValue {
     const type = this.u32();
     return type === ARRAY_TYPE ? this.#array(1) : this.#scalar(type).read(this);
   }
@@ -123,7 +121,7 @@ export class GgufReader {
     return SCALARS[type] ?? this.fail(`unknown value type ${type}`, this.offset - 4);
   }
 
-  #array(depth: number): GgufArray {
+  #array(depth: number): MetadataArray {
     if (depth > MAX_ARRAY_DEPTH) this.fail(`arrays nested deeper than ${MAX_ARRAY_DEPTH}`);
     const type = this.u32();
     const scalar = type === ARRAY_TYPE ? undefined : this.#scalar(type);
@@ -138,7 +136,7 @@ export class GgufReader {
     if (type === STRING_TYPE) return this.#strings(length);
     const values: unknown[] = [];
     for (let index = 0; index < length; index++) values.push(scalar ? scalar.read(this) : this.#array(depth + 1));
-    return values as unknown as GgufArray;
+    return values as unknown as MetadataArray;
   }
 
   #strings(length: number): readonly string[] {

@@ -1,7 +1,7 @@
 /** Reads a GGUF file's tokenizer into a definition that workers build it from. */
 import { TOKEN_TYPE, type TokenizerDefinition } from '../../workers/tokenizer/definition.ts';
 import { EngineError } from '../errors.ts';
-import type { GgufFile } from './gguf.ts';
+import type { ModelFile } from './model-file.ts';
 
 /** Control tokens that end a turn in the chat formats of known models, whatever the file's EOS is. */
 const TURN_ENDS = new Set([
@@ -24,7 +24,7 @@ const TAGS = new Set(['<think>', '</think>', '<tool_call>', '</tool_call>', '<to
  * The file's tokenizer, or undefined when it has none.
  * @throws EngineError model_unsupported for a tokenizer that is not built yet; model_file_invalid
  */
-export const ggufTokenizer = (file: GgufFile): TokenizerDefinition | undefined => {
+export const ggufTokenizer = (file: ModelFile): TokenizerDefinition | undefined => {
   const tokens = file.strings('tokenizer.ggml.tokens');
   const model = file.string('tokenizer.ggml.model', 'none');
   if (!tokens || model === 'none' || model === 'no_vocab') return undefined;
@@ -66,7 +66,7 @@ export const ggufTokenizer = (file: GgufFile): TokenizerDefinition | undefined =
   };
 };
 
-const readTokenTypes = (file: GgufFile, tokens: readonly string[]): readonly number[] => {
+const readTokenTypes = (file: ModelFile, tokens: readonly string[]): readonly number[] => {
   const types = file.numbers('tokenizer.ggml.token_type');
   if (types && types.length !== tokens.length) {
     throw new EngineError(
@@ -81,7 +81,7 @@ const readTokenTypes = (file: GgufFile, tokens: readonly string[]): readonly num
 };
 
 const tokenId = (
-  file: GgufFile,
+  file: ModelFile,
   name: string,
   vocabularySize: number,
   fallback: number | undefined,
@@ -98,7 +98,7 @@ const tokenId = (
   );
 };
 
-const endTokenIds = (file: GgufFile, tokens: readonly string[], tokenTypes: readonly number[]): number[] => {
+const endTokenIds = (file: ModelFile, tokens: readonly string[], tokenTypes: readonly number[]): number[] => {
   const ids = new Set<number>();
   for (const name of ['eos', 'eot', 'eom']) {
     const id = tokenId(file, name, tokens.length, undefined);

@@ -2,22 +2,8 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import { EngineError } from '../errors.ts';
 import { GGML_TYPES } from './ggml-type.ts';
-import { GgufReader, type GgufValue } from './gguf-reader.ts';
-
-export interface GgufTensor {
-  readonly name: string;
-  /** Sizes in ggml's order: the innermost, contiguous dimension first. */
-  readonly shape: readonly number[];
-  /** Row-major view: the product of all dimensions but the innermost one. */
-  readonly rows: number;
-  /** The innermost dimension. */
-  readonly columns: number;
-  /** ggml's name of the type: `F32`, `Q8_0`. */
-  readonly type: string;
-  /** Bytes from the file's beginning. */
-  readonly offset: number;
-  readonly byteLength: number;
-}
+import { GgufReader } from './gguf-reader.ts';
+import { describe, type MetadataValue, ModelFile, type ModelTensor } from './model-file.ts';
 
 const MAGIC = 0x46554747;
 const VERSIONS = [2, 3];
@@ -31,145 +17,86 @@ const MAX_ALIGNMENT = 1024 * 1024;
 /** Least bytes of a metadata entry (empty key, one-byte value) and of a tensor's record (empty name, one dimension). */
 const LEAST_ENTRY_BYTES = 13;
 const LEAST_RECORD_BYTES = 32;
-/** Bytes asked of the file system at a time. */
-const READ_BYTES = 64 * 1024 * 1024;
 
-/** An open model file. `close` it when all tensors were read. */
-export class GgufFile {
-  readonly path: string;
-  readonly version: number;
-  readonly metadata: ReadonlyMap<string, GgufValue>;
-  readonly tensors: ReadonlyMap<string, GgufTensor>;
-  readonly #handle: FileHandle;
-
-  constructor(path: string, handle: FileHandle, header: Header) {
-    this.path = path;
-    this.version = header.version;
-    this.metadata = header.metadata;
-    this.tensors = header.tensors;
-    this.#handle = handle;
-  }
-
-  /** A metadata string. @throws EngineError model_file_invalid when of another type, or absent without a fallback */
-  string(key: string, fallback?: string): string {
-    const value = this.metadata.get(key) ?? fallback;
-    return typeof value === 'string' ? value : this.#mismatch(key, value, 'a string');
-  }
-
-  /** A finite number. @throws as `string` */
-  number(key: string, fallback?: number): number {
-    const value = this.metadata.get(key) ?? fallback;
-    return typeof value === 'number' && Number.isFinite(value) ? value : this.#mismatch(key, value, 'a number');
-  }
-
-  /** A whole number ≥ 1: a size or a count. @throws as `string` */
-  count(key: string, fallback?: number): number {
-    const value = this.number(key, fallback);
-    const isCount = Number.isSafeInteger(value) && value >= 1;
-    return isCount ? value : this.#mismatch(key, value, 'a whole number of at least 1');
-  }
-
-  /** @throws as `string` */
-  boolean(key: string, fallback?: boolean): boolean {
-    const value = this.metadata.get(key) ?? fallback;
-    return typeof value === 'boolean' ? value : this.#mismatch(key, value, 'true or false');
-  }
-
-  /** Undefined when the key is absent. @throws EngineError model_file_invalid when it is anything but strings */
-  strings(key: string): readonly string[] | undefined {
-    const value = this.metadata.get(key);
-    return value === undefined || isArrayOf(value, 'string')
-      ? value
-      : this.#mismatch(key, value, 'an array of strings');
-  }
-
-  /** Undefined when the key is absent. @throws EngineError model_file_invalid when it is anything but numbers */
-  numbers(key: string): readonly number[] | undefined {
-    const value = this.metadata.get(key);
-    return value === undefined || isArrayOf(value, 'number')
-      ? value
-      : this.#mismatch(key, value, 'an array of numbers');
-  }
-
-  /** @throws EngineError model_file_invalid when the file has no such tensor */
-  tensor(name: string): GgufTensor {
-    const tensor = this.tensors.get(name);
-    if (tensor) return tensor;
-    throw new EngineError(
-      'model_file_invalid',
-      `${this.path}: tensor ${name} is missing (${this.tensors.size} others)`,
-    );
-  }
-
-  /**
-   * A tensor's bytes, or `byteLength` of them from `byteOffset` on, in a buffer of the caller's own.
-   * @throws EngineError model_file_invalid when the file became shorter
-   */
-  async readTensor(
-    tensor: GgufTensor,
-    byteOffset = 0,
-    byteLength = tensor.byteLength - byteOffset,
-  ): Promise<Uint8Array<ArrayBuffer>> {
-    if (byteOffset < 0 || byteLength < 0 || byteOffset + byteLength > tensor.byteLength) {
-      throw new RangeError(
-        `${byteLength} bytes from ${byteOffset} of tensor ${tensor.name}, which has ${tensor.byteLength}`,
-      );
-    }
-    const bytes = new Uint8Array(byteLength);
-    let filled = 0;
-    while (filled < byteLength) {
-      const position = tensor.offset + byteOffset + filled;
-      const { bytesRead } = await this.#handle.read(bytes, filled, Math.min(READ_BYTES, byteLength - filled), position);
-      if (bytesRead === 0) {
-        throw new EngineError(
-          'model_file_invalid',
-          `${this.path}: tensor ${tensor.name}, at byte ${position}: the file became shorter while it was read`,
-        );
-      }
-      filled += bytesRead;
-    }
-    return bytes;
-  }
-
-  close(): Promise<void> {
-    return this.#handle.close();
-  }
-
-  #mismatch(key: string, value: GgufValue | undefined, wanted: string): never {
-    const problem = `is ${value === undefined ? 'missing' : describe(value)}; it must be ${wanted}`;
-    throw new EngineError('model_file_invalid', `${this.path}: metadata ${key} ${problem}`);
-  }
-}
+/** Name of one part of a split model: part and number of parts, from 1. Source: llama.cpp's gguf-split. */
+const PART_NAME = /-(\d{5})-of-(\d{5})\.gguf$/;
 
 /**
- * Opens a GGUF file of version 2 or 3 and reads its header; no tensor byte is touched.
+ * Opens a GGUF file of version 2 or 3, with all its parts when it is split, and reads the headers; no tensor byte is touched.
  * @throws EngineError model_not_found; model_unsupported for other versions; model_file_invalid with field and offset
  * Source: the GGUF specification of the ggml project.
  */
-export const openGguf = async (path: string): Promise<GgufFile> => {
+export const openGguf = async (path: string): Promise<ModelFile> => {
+  const parts: Part[] = [];
+  try {
+    for (const partPath of partPaths(path)) parts.push(await openPart(partPath, path));
+    return new ModelFile({
+      path,
+      metadata: parts[0]!.metadata,
+      tensors: joinTensors(parts),
+      handles: parts.map(({ handle }) => handle),
+    });
+  } catch (error) {
+    await Promise.all(parts.map(({ handle }) => handle.close()));
+    throw error;
+  }
+};
+
+interface Part extends Header {
+  readonly path: string;
+  readonly handle: FileHandle;
+}
+
+/** The file itself, or all parts that its name says there are. */
+const partPaths = (path: string): string[] => {
+  const [, , count] = PART_NAME.exec(path) ?? [];
+  if (count === undefined) return [path];
+  const pad = (part: number) => String(part).padStart(5, '0');
+  return Array.from({ length: Number(count) }, (_, i) => path.replace(PART_NAME, `-${pad(i + 1)}-of-${count}.gguf`));
+};
+
+/** `asked`: the file that was asked for, of which this is a part. */
+const openPart = async (path: string, asked: string): Promise<Part> => {
   const handle = await open(path, 'r').catch((cause: unknown) => {
-    throw new EngineError('model_not_found', `${path}: cannot be opened: ${String(cause)}`, {}, { cause });
+    const whose = path === asked ? '' : `, a part of ${asked}: all parts must lie in one folder`;
+    throw new EngineError('model_not_found', `${path}: cannot be opened: ${String(cause)}${whose}`, {}, { cause });
   });
   try {
     const entry = await handle.stat();
     if (!entry.isFile()) throw new EngineError('model_not_found', `${path}: is not a file`);
-    return new GgufFile(path, handle, readHeader(new GgufReader(path, handle.fd, entry.size), path, entry.size));
+    const reader = new GgufReader(path, handle.fd, entry.size);
+    return { ...readHeader(reader, path, entry.size, handle), path, handle };
   } catch (error) {
     await handle.close();
     throw error;
   }
 };
 
+const joinTensors = (parts: readonly Part[]): Map<string, ModelTensor> => {
+  const all = new Map<string, ModelTensor>();
+  for (const { path, metadata, tensors } of parts) {
+    const count = metadata.get('split.count');
+    if (parts.length > 1 && count !== parts.length) {
+      const found = `metadata split.count is ${count === undefined ? 'missing' : describe(count)}`;
+      throw new EngineError('model_file_invalid', `${path}: ${found}, the name says ${parts.length} parts`);
+    }
+    for (const [name, tensor] of tensors) {
+      if (all.has(name)) throw new EngineError('model_file_invalid', `${path}: tensor ${name} is in another part too`);
+      all.set(name, tensor);
+    }
+  }
+  return all;
+};
+
 interface Header {
-  readonly version: number;
-  readonly metadata: Map<string, GgufValue>;
-  readonly tensors: Map<string, GgufTensor>;
+  readonly metadata: Map<string, MetadataValue>;
+  readonly tensors: Map<string, ModelTensor>;
 }
 
-const readHeader = (reader: GgufReader, path: string, fileBytes: number): Header => {
+const readHeader = (reader: GgufReader, path: string, fileBytes: number, handle: FileHandle): Header => {
   reader.field = 'magic';
   if (reader.u32() !== MAGIC) reader.fail('not a GGUF file: it does not begin with "GGUF"', 0);
-  const version = readVersion(reader, path);
+  checkVersion(reader, path);
   const count = (field: string, limit: number, leastBytes: number): number => {
     reader.field = field;
     const value = reader.u64();
@@ -180,7 +107,7 @@ const readHeader = (reader: GgufReader, path: string, fileBytes: number): Header
   };
   const numTensors = count('number of tensors', MAX_TENSORS, LEAST_RECORD_BYTES);
   const numEntries = count('number of metadata entries', MAX_METADATA_ENTRIES, LEAST_ENTRY_BYTES);
-  const metadata = new Map<string, GgufValue>();
+  const metadata = new Map<string, MetadataValue>();
   let alignment = DEFAULT_ALIGNMENT;
   for (let index = 0; index < numEntries; index++) {
     reader.field = `metadata key ${index}`;
@@ -193,13 +120,13 @@ const readHeader = (reader: GgufReader, path: string, fileBytes: number): Header
     if (key === 'general.alignment') alignment = checkAlignment(reader, value, valueStart);
     metadata.set(key, value);
   }
-  return { version, metadata, tensors: readTensors(reader, numTensors, alignment, fileBytes) };
+  return { metadata, tensors: readTensors(reader, numTensors, alignment, fileBytes, handle) };
 };
 
-const readVersion = (reader: GgufReader, path: string): number => {
+const checkVersion = (reader: GgufReader, path: string): void => {
   reader.field = 'version';
   const version = reader.u32();
-  if (VERSIONS.includes(version)) return version;
+  if (VERSIONS.includes(version)) return;
   const isBigEndian = version !== 0 && (version & 0xffff) === 0;
   const found = isBigEndian ? 'big-endian' : `of version ${version}`;
   throw new EngineError(
@@ -208,25 +135,31 @@ const readVersion = (reader: GgufReader, path: string): number => {
   );
 };
 
-const checkAlignment = (reader: GgufReader, value: GgufValue, offset: number): number => {
+const checkAlignment = (reader: GgufReader, value: MetadataValue, offset: number): number => {
   const isValid =
     typeof value === 'number' && value >= 1 && value <= MAX_ALIGNMENT && Number.isInteger(Math.log2(value));
   return isValid ? value : reader.fail(`must be a power of two up to ${MAX_ALIGNMENT}, is ${describe(value)}`, offset);
 };
 
 /** A tensor as the file lists it, with the places to blame. */
-interface TensorRecord extends Omit<GgufTensor, 'offset'> {
+interface TensorRecord extends Omit<ModelTensor, 'pieces'> {
   /** From the beginning of the tensor bytes. */
   readonly relativeOffset: number;
   /** Where the file says so. */
   readonly offsetField: number;
 }
 
-const readTensors = (reader: GgufReader, numTensors: number, alignment: number, fileBytes: number) => {
+const readTensors = (
+  reader: GgufReader,
+  numTensors: number,
+  alignment: number,
+  fileBytes: number,
+  source: FileHandle,
+): Map<string, ModelTensor> => {
   const records: TensorRecord[] = [];
   for (let index = 0; index < numTensors; index++) records.push(readTensorRecord(reader, index, alignment));
   const start = Math.ceil(reader.offset / alignment) * alignment;
-  const tensors = new Map<string, GgufTensor>();
+  const tensors = new Map<string, ModelTensor>();
   for (const { relativeOffset, offsetField, ...tensor } of records) {
     reader.field = `tensor ${JSON.stringify(tensor.name)}`;
     const offset = start + relativeOffset;
@@ -235,7 +168,7 @@ const readTensors = (reader: GgufReader, numTensors: number, alignment: number, 
       const extent = `bytes ${offset} to ${offset + tensor.byteLength}`;
       reader.fail(`lies at ${extent}, beyond the file's end at ${fileBytes}: download it again`, offsetField);
     }
-    tensors.set(tensor.name, { ...tensor, offset });
+    tensors.set(tensor.name, { ...tensor, pieces: [{ source, offset, byteLength: tensor.byteLength }] });
   }
   return tensors;
 };
@@ -279,12 +212,3 @@ const readShape = (reader: GgufReader): number[] => {
   }
   return shape;
 };
-
-const describe = (value: GgufValue): string =>
-  Array.isArray(value) ? `an array of ${value.length} elements` : JSON.stringify(value).slice(0, 80);
-
-function isArrayOf(value: GgufValue, name: 'string'): value is readonly string[];
-function isArrayOf(value: GgufValue, name: 'number'): value is readonly number[];
-function isArrayOf(value: GgufValue, name: 'string' | 'number'): boolean {
-  return Array.isArray(value) && value.every((element) => typeof element === name);
-}

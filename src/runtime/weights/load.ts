@@ -5,7 +5,7 @@ import type { QuantFormat } from '../../kernels/quant/quant-format.ts';
 import { type Tensor, uploadTensor } from '../../kernels/tensor.ts';
 import { createWeightMatrix, uploadRows, type WeightMatrix } from '../../kernels/weight-matrix.ts';
 import { EngineError } from '../errors.ts';
-import type { GgufFile, GgufTensor } from './gguf.ts';
+import type { ModelFile, ModelTensor } from './model-file.ts';
 
 /** Bytes read from the file at a time: what bounds host memory while loading. */
 const CHUNK_BYTES = 8 * 1024 * 1024;
@@ -31,15 +31,15 @@ export interface WeightLoader {
   values(name: string, length: number): Promise<Float32Array>;
 }
 
-export class GgufWeights implements WeightLoader {
+export class ModelWeights implements WeightLoader {
   readonly #device: GpuDevice;
-  readonly #file: GgufFile;
+  readonly #file: ModelFile;
   readonly #onProgress: ((progress: LoadProgress) => void) | undefined;
   readonly #unread: Set<string>;
   readonly #totalBytes: number;
   #loadedBytes = 0;
 
-  constructor(device: GpuDevice, file: GgufFile, onProgress?: (progress: LoadProgress) => void) {
+  constructor(device: GpuDevice, file: ModelFile, onProgress?: (progress: LoadProgress) => void) {
     this.#device = device;
     this.#file = file;
     this.#onProgress = onProgress;
@@ -85,6 +85,8 @@ export class GgufWeights implements WeightLoader {
     this.#checkShape(tensor, length / tensor.columns, tensor.columns);
     const values = new Float32Array(length);
     this.formatOf(name).dequantize(await this.#file.readTensor(tensor), values);
+    const { addend } = tensor;
+    if (addend !== undefined) for (const [i, value] of values.entries()) values[i] = value + addend;
     this.#consumed(tensor, tensor.byteLength);
     return values;
   }
@@ -103,7 +105,7 @@ export class GgufWeights implements WeightLoader {
     );
   }
 
-  #checkShape(tensor: GgufTensor, rows: number, columns: number): void {
+  #checkShape(tensor: ModelTensor, rows: number, columns: number): void {
     if (tensor.rows === rows && tensor.columns === columns) return;
     throw new EngineError(
       'model_file_invalid',
@@ -111,7 +113,7 @@ export class GgufWeights implements WeightLoader {
     );
   }
 
-  async #upload(matrix: WeightMatrix, rowStart: number, tensor: GgufTensor): Promise<void> {
+  async #upload(matrix: WeightMatrix, rowStart: number, tensor: ModelTensor): Promise<void> {
     const rowBytes = tensor.byteLength / tensor.rows;
     const rowsPerChunk = Math.max(1, Math.floor(CHUNK_BYTES / rowBytes));
     for (let row = 0; row < tensor.rows; row += rowsPerChunk) {
@@ -122,7 +124,7 @@ export class GgufWeights implements WeightLoader {
     }
   }
 
-  #consumed(tensor: GgufTensor, byteLength: number): void {
+  #consumed(tensor: ModelTensor, byteLength: number): void {
     this.#unread.delete(tensor.name);
     this.#loadedBytes += byteLength;
     this.#onProgress?.({ loadedBytes: this.#loadedBytes, totalBytes: this.#totalBytes });

@@ -5,8 +5,9 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { writeRandomGguf } from '../../../bench/random-gguf.ts';
 import { llama } from '../../../src/runtime/models/llama.ts';
-import { type GgufFile, openGguf } from '../../../src/runtime/weights/gguf.ts';
+import { openGguf } from '../../../src/runtime/weights/gguf.ts';
 import { ggufTokenizer } from '../../../src/runtime/weights/gguf-tokenizer.ts';
+import type { ModelFile } from '../../../src/runtime/weights/model-file.ts';
 
 const SHAPE = {
   dim: 64,
@@ -31,7 +32,7 @@ beforeAll(() => {
 afterAll(() => rmSync(folder, { recursive: true }));
 
 /** Opens the file after `change` was let loose on the bytes that follow `name`. */
-const opened = async (name: string, change: (after: Buffer) => void): Promise<GgufFile> => {
+const opened = async (name: string, change: (after: Buffer) => void): Promise<ModelFile> => {
   const bytes = Buffer.from(whole);
   change(bytes.subarray(bytes.indexOf(name) + name.length));
   const path = join(folder, 'changed.gguf');

@@ -18,10 +18,14 @@ const NAMES = [
   'gptoss-mxfp4',
 ];
 
+/** Folders of safetensors. */
+const FOLDERS = ['llama3', 'qwen2', 'qwen3', 'phi3', 'gemma3'].map((family) => `${family}-f16-safetensors`);
+
 let ran = 0;
-for (const name of NAMES) {
-  const modelPath = testData(`oracles/${name}.gguf`);
-  const logitsPath = testData(`oracles/${name}.logits`);
+for (const name of [...NAMES, ...FOLDERS]) {
+  const isFolder = FOLDERS.includes(name);
+  const modelPath = testData(isFolder ? `oracles/${name}` : `oracles/${name}.gguf`);
+  const logitsPath = testData(isFolder ? `oracles/${name}/expected.logits` : `oracles/${name}.logits`);
   if (modelPath === undefined || logitsPath === undefined) continue;
   ran++;
   describe(name, () =>

@@ -132,7 +132,6 @@ describe('openGguf', () => {
   test('reads metadata, the tensor directory and tensor bytes', async () => {
     writeFileSync(path, sampleFile());
     const file = await openGguf(path);
-    expect(file.version).toBe(3);
     expect(file.string('general.architecture')).toBe('llama');
     expect(file.count('llama.context_length')).toBe(128);
     expect(file.strings('tokenizer.ggml.tokens')).toEqual(['a', 'constructor', 'é']);
@@ -177,6 +176,34 @@ describe('openGguf', () => {
     expect((await failure(good.subarray(0, 100))).message).toMatch(/run past the end of the file \(100 bytes\)/);
   });
 
+  test('a split model is its parts together, whichever is named', async () => {
+    const part = (names: string[], count: number) =>
+      Buffer.concat([
+        magic(names.length, 1),
+        text('split.count'),
+        u32(2),
+        Buffer.from([count, 0]),
+        ...names.flatMap((name) => [text(name), u32(1), u64(32n), u32(0), u64(0n)]),
+        Buffer.alloc(192),
+      ]);
+    const paths = [1, 2].map((i) => join(folder, `split-0000${i}-of-00002.gguf`));
+    writeFileSync(paths[0]!, part(['a'], 2));
+    await expect(openGguf(paths[0]!)).rejects.toThrow(
+      /00002-of-00002\.gguf: cannot be opened.*all parts must lie in one/,
+    );
+    writeFileSync(paths[1]!, part(['b'], 2));
+    for (const path of paths) {
+      const file = await openGguf(path);
+      expect([...file.tensors.keys()]).toEqual(['a', 'b']);
+      expect((await file.readTensor(file.tensor('b'))).byteLength).toBe(128);
+      await file.close();
+    }
+    writeFileSync(paths[1]!, part(['a'], 2));
+    await expect(openGguf(paths[0]!)).rejects.toThrow(/tensor a is in another part too/);
+    writeFileSync(paths[1]!, part(['b'], 3));
+    await expect(openGguf(paths[0]!)).rejects.toThrow(/split\.count is 3, the name says 2 parts/);
+  });
+
   test('answers every damaged file with an EngineError or a consistent directory', async () => {
     const good = sampleFile();
     let refused = 0;
@@ -191,7 +218,8 @@ describe('openGguf', () => {
       try {
         const file = await openGguf(path);
         for (const tensor of file.tensors.values()) {
-          expect(tensor.offset + tensor.byteLength).toBeLessThanOrEqual(bytes.length);
+          const [piece] = tensor.pieces;
+          expect(piece!.offset + tensor.byteLength).toBeLessThanOrEqual(bytes.length);
           expect((await file.readTensor(tensor)).byteLength).toBe(tensor.byteLength);
         }
         await file.close();

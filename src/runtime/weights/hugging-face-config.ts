@@ -1,0 +1,223 @@
+/** Translates a Hugging Face config.json into the keys that GGUF files use, which architectures read. */
+import { EngineError } from '../errors.ts';
+import type { MetadataValue } from './model-file.ts';
+import { isObject } from './safetensors.ts';
+
+/** Vectors that GGUF files keep as tensors and config.json as numbers, by tensor name. */
+export type ConfigVectors = Map<string, readonly number[]>;
+
+export interface TranslatedConfig {
+  /** `general.architecture`. */
+  readonly architecture: string;
+  readonly metadata: ReadonlyMap<string, MetadataValue>;
+  readonly vectors: ConfigVectors;
+  /** The output matrix is the embedding. */
+  readonly isTied: boolean;
+}
+
+/** GGUF's name of the architecture by `model_type`. */
+const ARCHITECTURES: Readonly<Record<string, string>> = {
+  llama: 'llama',
+  mistral: 'llama',
+  smollm3: 'smollm3',
+  qwen2: 'qwen2',
+  qwen3: 'qwen3',
+  qwen3_moe: 'qwen3moe',
+  phi3: 'phi3',
+  gemma2: 'gemma2',
+  gemma3_text: 'gemma3',
+  gemma3: 'gemma3',
+  gpt_oss: 'gpt-oss',
+};
+
+/** Why a model that is no text decoder does not load, by a word in its `architectures`. */
+const OTHER_KINDS: readonly (readonly [pattern: RegExp, kind: string])[] = [
+  [
+    /^(Bert|Roberta|XLMRoberta|Nomic|MPNet|DistilBert|ModernBert)/,
+    'an embedding model; encoders come in a later version',
+  ],
+  [/^(T5|MT5|UMT5|Bart|MBart|Pegasus|Marian|Whisper)/, 'an encoder–decoder model; decoder-only models are supported'],
+  [/(ForImage|VisionModel|CLIP|Siglip)/, 'a vision model; text models are supported'],
+];
+
+/** One number or string of config.json, and the key it becomes. */
+const COPIED: readonly (readonly [from: string, to: string])[] = [
+  ['max_position_embeddings', 'context_length'],
+  ['hidden_size', 'embedding_length'],
+  ['num_hidden_layers', 'block_count'],
+  ['intermediate_size', 'feed_forward_length'],
+  ['num_attention_heads', 'attention.head_count'],
+  ['num_key_value_heads', 'attention.head_count_kv'],
+  ['head_dim', 'attention.key_length'],
+  ['rms_norm_eps', 'attention.layer_norm_rms_epsilon'],
+  ['attn_logit_softcapping', 'attn_logit_softcapping'],
+  ['final_logit_softcapping', 'final_logit_softcapping'],
+  ['sliding_window_pattern', 'attention.sliding_window_pattern'],
+  ['rope_local_base_freq', 'rope.freq_base_swa'],
+  ['num_experts', 'expert_count'],
+  ['num_local_experts', 'expert_count'],
+  ['num_experts_per_tok', 'expert_used_count'],
+  ['experts_per_token', 'expert_used_count'],
+  ['moe_intermediate_size', 'expert_feed_forward_length'],
+];
+
+/** @throws EngineError model_unsupported or model_file_invalid, naming the file and the field */
+export const translateConfig = (path: string, whole: Readonly<Record<string, unknown>>): TranslatedConfig => {
+  const modelType = whole.model_type;
+  const architecture = typeof modelType === 'string' ? ARCHITECTURES[modelType] : undefined;
+  if (!architecture) throw unsupportedModel(path, whole);
+  // Models that also see images keep the text model's configuration apart.
+  const config = isObject(whole.text_config) ? whole.text_config : whole;
+  const translation = new Translation(path, config, architecture);
+  return translation.run();
+};
+
+const unsupportedModel = (path: string, config: Readonly<Record<string, unknown>>): EngineError => {
+  const classes = Array.isArray(config.architectures) ? config.architectures.map(String) : [];
+  const kind = OTHER_KINDS.find(([pattern]) => classes.some((name) => pattern.test(name)))?.[1];
+  const found = `model_type is ${JSON.stringify(config.model_type)}${classes.length ? ` (${classes.join(', ')})` : ''}`;
+  const supported = Object.keys(ARCHITECTURES).join(', ');
+  return new EngineError('model_unsupported', `${path}: ${found}${kind ? `: ${kind}` : ''}; supported: ${supported}`);
+};
+
+class Translation {
+  readonly #path: string;
+  readonly #config: Readonly<Record<string, unknown>>;
+  readonly #architecture: string;
+  readonly #metadata = new Map<string, MetadataValue>();
+  readonly #vectors: ConfigVectors = new Map();
+
+  constructor(path: string, config: Readonly<Record<string, unknown>>, architecture: string) {
+    this.#path = path;
+    this.#config = config;
+    this.#architecture = architecture;
+    this.#metadata.set('general.architecture', architecture);
+  }
+
+  run(): TranslatedConfig {
+    this.#checkActivation();
+    for (const [from, to] of COPIED) {
+      const value = this.#config[from];
+      if (typeof value === 'number') this.#set(to, value);
+    }
+    this.#heads();
+    this.#attention();
+    this.#experts();
+    this.#rope();
+    const isTied = this.#config.tie_word_embeddings ?? this.#architecture.startsWith('gemma');
+    return {
+      architecture: this.#architecture,
+      metadata: this.#metadata,
+      vectors: this.#vectors,
+      isTied: isTied === true,
+    };
+  }
+
+  #set(key: string, value: MetadataValue): void {
+    this.#metadata.set(`${this.#architecture}.${key}`, value);
+  }
+
+  #number(name: string): number | undefined {
+    const value = this.#config[name];
+    return typeof value === 'number' && Number.isFinite(value) ? value : undefined;
+  }
+
+  #required(name: string): number {
+    return this.#number(name) ?? this.#fail('model_file_invalid', name, this.#config[name], 'a number');
+  }
+
+  #fail(code: 'model_file_invalid' | 'model_unsupported', name: string, value: unknown, allowed: string): never {
+    const found = value === undefined ? 'missing' : JSON.stringify(value).slice(0, 80);
+    throw new EngineError(code, `${this.#path}: ${name} is ${found}; supported: ${allowed}`);
+  }
+
+  #checkActivation(): void {
+    const name = this.#config.hidden_activation ?? this.#config.hidden_act;
+    const isGemma = this.#architecture.startsWith('gemma');
+    const allowed = isGemma ? ['gelu_pytorch_tanh', 'gelu'] : ['silu', 'swish'];
+    if (name === undefined || name === null || allowed.includes(String(name))) return;
+    this.#fail('model_unsupported', 'hidden_act', name, allowed.join(', '));
+  }
+
+  #heads(): void {
+    const headDim = this.#headDim();
+    this.#set('attention.key_length', headDim);
+    const share = this.#number('partial_rotary_factor') ?? 1;
+    this.#set('rope.dimension_count', Math.floor(headDim * share));
+    // Published weights pair the halves of a head; GGUF's converters reorder these families' rows to pair neighbours.
+    if (this.#architecture === 'llama' || this.#architecture === 'smollm3') this.#set('rope.layout', 'half');
+    const scalar = this.#number('query_pre_attn_scalar');
+    if (scalar !== undefined) this.#set('attention.scale', 1 / Math.sqrt(scalar));
+  }
+
+  #headDim(): number {
+    return (
+      this.#number('head_dim') ?? Math.floor(this.#required('hidden_size') / this.#required('num_attention_heads'))
+    );
+  }
+
+  #attention(): void {
+    const window = this.#number('sliding_window');
+    if (window !== undefined && this.#config.use_sliding_window !== false)
+      this.#set('attention.sliding_window', window);
+    const types = this.#config.layer_types;
+    if (!Array.isArray(types)) return;
+    const firstFull = types.indexOf('full_attention');
+    if (!types.includes('sliding_attention')) this.#metadata.delete(`${this.#architecture}.attention.sliding_window`);
+    else if (firstFull >= 0) this.#set('attention.sliding_window_pattern', firstFull + 1);
+  }
+
+  #experts(): void {
+    if (!this.#metadata.has(`${this.#architecture}.expert_count`)) return;
+    if (this.#number('moe_intermediate_size') === undefined) {
+      this.#set('expert_feed_forward_length', this.#required('intermediate_size'));
+    }
+    if (typeof this.#config.norm_topk_prob === 'boolean') this.#set('expert_weights_norm', this.#config.norm_topk_prob);
+  }
+
+  #rope(): void {
+    // Newer files keep the base beside the scaling.
+    const parameters = [this.#config.rope_parameters, this.#config.rope_scaling].find(isObject) ?? {};
+    const base = this.#number('rope_theta') ?? parameters.rope_theta;
+    if (typeof base === 'number') this.#set('rope.freq_base', base);
+    const type = parameters.rope_type ?? parameters.type ?? 'default';
+    if (type === 'default') return;
+    if (type === 'longrope' || type === 'su') this.#longRope(parameters);
+    else if (type === 'linear' || type === 'yarn' || type === 'llama3') this.#scaling(type, parameters);
+    else this.#fail('model_unsupported', 'rope_scaling.rope_type', type, 'default, linear, llama3, yarn, longrope');
+  }
+
+  #scaling(type: string, parameters: Readonly<Record<string, unknown>>): void {
+    this.#set('rope.scaling.type', type);
+    const copy = (from: string, to: string): void => {
+      const value = parameters[from];
+      if (typeof value === 'number' || typeof value === 'boolean') this.#set(`rope.scaling.${to}`, value);
+    };
+    copy('factor', 'factor');
+    copy('original_max_position_embeddings', 'original_context_length');
+    copy('low_freq_factor', 'low_frequency_factor');
+    copy('high_freq_factor', 'high_frequency_factor');
+    copy('beta_fast', 'yarn_beta_fast');
+    copy('beta_slow', 'yarn_beta_slow');
+    copy('truncate', 'yarn_truncate');
+    if (typeof parameters.attention_factor === 'number')
+      this.#set('rope.scaling.magnitude', parameters.attention_factor);
+  }
+
+  #longRope(parameters: Readonly<Record<string, unknown>>): void {
+    const original = this.#number('original_max_position_embeddings') ?? parameters.original_max_position_embeddings;
+    if (typeof original !== 'number') {
+      this.#fail('model_file_invalid', 'original_max_position_embeddings', original, 'a number, which LongRoPE needs');
+    }
+    this.#set('rope.scaling.original_context_length', original);
+    for (const kind of ['short', 'long'] as const) {
+      const factors = parameters[`${kind}_factor`];
+      if (!Array.isArray(factors) || !factors.every((factor) => typeof factor === 'number')) {
+        this.#fail('model_file_invalid', `rope_scaling.${kind}_factor`, factors, 'an array of numbers');
+      }
+      this.#vectors.set(`rope_factors_${kind}.weight`, factors);
+    }
+    const magnitude = parameters.attention_factor;
+    if (typeof magnitude === 'number') this.#set('rope.scaling.attn_factor', magnitude);
+  }
+}
