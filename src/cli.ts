@@ -61,6 +61,7 @@ const createProgram = (setExitCode: (code: number) => void): Command => {
   addDoctor(program, setExitCode);
   addLogits(program);
   addBench(program);
+  addPerplexity(program);
   return program;
 };
 
@@ -135,12 +136,14 @@ const addDoctor = (program: Command, setExitCode: (code: number) => void): void 
   const command = program
     .command('doctor')
     .description('show the adapter, its features and limits, and run every kernel against its reference on it')
+    .option('--model <PATH>', "also compare this model's logits with the CPU's")
     .option('--json', 'print JSON')
-    .addHelpText('after', examples('firstlight doctor', 'firstlight doctor --json --adapter nvidia'))
+    .addHelpText('after', examples('firstlight doctor', 'firstlight doctor --model m.gguf --adapter nvidia'))
     .action(async () => {
+      const { model, json } = command.opts();
       const { adapter } = readConfig(command);
       const { runDoctor } = await import('./cli/doctor.ts');
-      const isRight = await runDoctor({ adapter, isJson: command.opts().json === true });
+      const isRight = await runDoctor({ model, adapter, isJson: json === true });
       setExitCode(isRight ? 0 : EXIT_FAILURE);
     });
   addConfigOptions(command, ['adapter', 'logLevel']);
@@ -186,6 +189,24 @@ const addBench = (program: Command): void => {
       const { promptTokens, decodeTokens, batch, json } = command.opts();
       const { runBench } = await import('./cli/bench.ts');
       await runBench(config, { promptTokens, decodeTokens, batches: batch, isJson: json === true });
+    });
+  addConfigOptions(command, MODEL_OPTIONS);
+};
+
+const addPerplexity = (program: Command): void => {
+  const command = program
+    .command('perplexity')
+    .description('measure how well a model predicts a text, in windows that slide over it')
+    .requiredOption('--file <TEXT>', 'a UTF-8 text file')
+    .option('--window <N>', 'tokens of a window (default: the context)', integerFrom(2))
+    .option('--stride <N>', 'new tokens of each window (default: half of it)', integerFrom(1))
+    .option('--json', 'print JSON')
+    .addHelpText('after', examples('firstlight perplexity --file book.txt --model m.gguf --window 512'))
+    .action(async () => {
+      const config = readConfig(command);
+      const { file, window, stride, json } = command.opts();
+      const { runPerplexity } = await import('./cli/perplexity.ts');
+      await runPerplexity(config, { file, window, stride, isJson: json === true });
     });
   addConfigOptions(command, MODEL_OPTIONS);
 };

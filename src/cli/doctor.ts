@@ -1,8 +1,15 @@
 /** `firstlight doctor`: what the adapter is, and whether every kernel is right on it. */
 import { GpuDevice } from '../kernels/device.ts';
 import { runSelfTests, type SelfTestResult } from '../kernels/self-test.ts';
+import { compareLogits, maxNmseOf } from '../runtime/compare-logits.ts';
+import { withProgress } from './progress.ts';
+
+/** Tokens whose logits are compared. */
+const COMPARED_TOKENS = 8;
 
 export interface DoctorCommand {
+  /** Also compares this model's logits with the CPU's. */
+  readonly model: string | undefined;
   readonly adapter: string | undefined;
   readonly isJson: boolean;
 }
@@ -18,10 +25,33 @@ const SHOWN_LIMITS = [
 ] as const;
 
 /**
- * Prints adapter, features, limits and the self-tests' results. True: every kernel passed.
+ * Prints adapter, features, limits, the self-tests' results and the model's comparison. True: all passed.
  * @throws EngineError adapter_not_found
  */
-export const runDoctor = async ({ adapter, isJson }: DoctorCommand): Promise<boolean> => {
+export const runDoctor = async ({ model, ...command }: DoctorCommand): Promise<boolean> => {
+  const isRight = await checkKernels(command);
+  return model === undefined ? isRight : (await checkModel(model, command)) && isRight;
+};
+
+const checkModel = async (model: string, { adapter, isJson }: Omit<DoctorCommand, 'model'>): Promise<boolean> => {
+  const comparison = await withProgress(`comparing ${model} with the CPU`, () =>
+    compareLogits(model, COMPARED_TOKENS, adapter === undefined ? {} : { adapter }),
+  );
+  const { ids, activations, kvFormat, nmse, sameTop1 } = comparison;
+  const limit = maxNmseOf(comparison);
+  const passed = nmse <= limit;
+  if (isJson) console.log(JSON.stringify({ model, ...comparison, passed }, null, 2));
+  else {
+    console.log(`${passed ? 'pass' : 'FAIL'}  ${model}, activations ${activations}, KV ${kvFormat}`);
+    console.log(
+      `      NMSE against the CPU ${nmse.toExponential(1)} (rounding explains up to ${limit.toExponential(0)})`,
+    );
+    console.log(`      same best token at ${sameTop1} of ${ids.length} positions`);
+  }
+  return passed;
+};
+
+const checkKernels = async ({ adapter, isJson }: Omit<DoctorCommand, 'model'>): Promise<boolean> => {
   const device = await GpuDevice.open(adapter === undefined ? {} : { adapter });
   try {
     const description = describe(device);

@@ -1,7 +1,7 @@
 /** From a model file to something that computes logits: opens the device, streams the weights, sizes the KV pool. */
 import { createHash } from 'node:crypto';
-import { readdir, stat } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { stat } from 'node:fs/promises';
+import { basename } from 'node:path';
 import { GpuDevice } from '../kernels/device.ts';
 import { ELEMENT_BYTES } from '../kernels/tensor.ts';
 import { SAMPLER_VERSION } from '../workers/sampler.ts';
@@ -11,11 +11,10 @@ import { EngineError } from './errors.ts';
 import { GpuRunner } from './gpu-runner.ts';
 import type { ModelConfig } from './models/architecture.ts';
 import { findArchitecture } from './models/index.ts';
-import { openGguf } from './weights/gguf.ts';
 import { ggufTokenizer } from './weights/gguf-tokenizer.ts';
-import { openHuggingFace } from './weights/hugging-face.ts';
 import { type LoadProgress, ModelWeights } from './weights/load.ts';
 import type { ModelFile } from './weights/model-file.ts';
+import { openModel } from './weights/open-model.ts';
 
 /** `auto` takes f16 where a real GPU computes it, else f32. */
 export type Precision = 'auto' | 'f32' | 'f16';
@@ -107,30 +106,6 @@ export const loadModel = async (
     await file.close();
   }
 };
-
-/**
- * A GGUF file, or a folder that holds one (the parts of a split one count as one) or safetensors.
- * @throws EngineError model_not_found, model_file_invalid, model_unsupported
- */
-const openModel = async (path: string): Promise<ModelFile> => {
-  const entry = await stat(path).catch(() => undefined);
-  if (!entry) throw new EngineError('model_not_found', `${path}: no such file or folder`);
-  if (!entry.isDirectory()) return openGguf(path);
-  const names = (await readdir(path)).sort();
-  const models = names.filter((name) => name.endsWith('.gguf') && !LATER_PART.test(name));
-  if (models.length === 1) return openGguf(join(path, models[0]!));
-  if (models.length > 1) {
-    throw new EngineError(
-      'model_not_found',
-      `${path}: holds ${models.length} GGUF files; name one: ${models.join(', ')}`,
-    );
-  }
-  if (names.some((name) => name.endsWith('.safetensors'))) return openHuggingFace(path);
-  throw new EngineError('model_not_found', `${path}: neither a GGUF file nor safetensors in this folder`);
-};
-
-/** Parts of a split GGUF file after the first. */
-const LATER_PART = /-(?!00001)\d{5}-of-\d{5}\.gguf$/;
 
 const choosePrecision = (wanted: Precision = 'auto', device: GpuDevice, flag: string): 'f32' | 'f16' => {
   if (wanted === 'auto') return device.hasF16 && !device.isSoftware ? 'f16' : 'f32';

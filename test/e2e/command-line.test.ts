@@ -7,7 +7,7 @@ import { firstlight, scriptedModel, startServer, temporaryFolder } from '../supp
 import { nmse, readOracle } from '../support/oracle.ts';
 import { hasTestData, testData } from '../support/test-data.ts';
 
-const COMMANDS = ['serve', 'chat', 'doctor', 'logits', 'bench'];
+const COMMANDS = ['serve', 'chat', 'doctor', 'logits', 'bench', 'perplexity'];
 
 test.each(COMMANDS)('%s --help explains the command with an example', async (command) => {
   const { code, stdout, stderr } = await firstlight([command, '--help']);
@@ -141,4 +141,35 @@ test.runIf(existsSync(EMBEDDED_MODEL_PATH))('bench counts what it was asked to c
   expect(report.promptTokens).toBe(20);
   expect(report.results.map(({ batch }) => batch)).toEqual([1, 2]);
   for (const { decodeTokensPerSecond } of report.results) expect(decodeTokensPerSecond).toBeGreaterThan(0);
+});
+
+test('doctor compares a model with the CPU', async () => {
+  const { code, stdout } = await firstlight(['doctor', '--model', EMBEDDED_MODEL_PATH]);
+  expect(code).toBe(0);
+  expect(stdout).toMatch(/pass {2}.*firstlight-tiny\.gguf, activations f32, KV f32/);
+  expect(stdout).toMatch(/NMSE against the CPU \d\.\de-\d+/);
+  expect(stdout).toContain('same best token at 8 of 8 positions');
+});
+
+test('perplexity scores every token once, whatever the window, and says what context it had', async () => {
+  const file = join(temporaryFolder(), 'text.txt');
+  writeFileSync(file, 'Monday, Tuesday, Wednesday, Thursday, Friday, Saturday, Sunday. '.repeat(6));
+  const score = async (...args: string[]) => {
+    const { code, stdout } = await firstlight(['perplexity', '--file', file, '--json', ...args]);
+    expect(code).toBe(0);
+    return JSON.parse(stdout) as {
+      perplexity: number;
+      tokens: number;
+      scored: number;
+      contextTokens: { mean: number };
+    };
+  };
+  const whole = await score('--window', '512');
+  const windows = await score('--window', '32', '--stride', '8');
+  expect(windows.tokens).toBe(whole.tokens);
+  expect(windows.scored).toBe(whole.scored);
+  expect(whole.scored).toBeGreaterThanOrEqual(whole.tokens - 1);
+  expect(windows.contextTokens.mean).toBeLessThan(whole.contextTokens.mean);
+  expect(whole.perplexity).toBeGreaterThan(1);
+  expect(windows.perplexity).toBeGreaterThan(whole.perplexity);
 });

@@ -51,6 +51,8 @@ export interface Architecture<Config extends ModelConfig = ModelConfig> {
   readConfig(file: ModelFile): Config;
   /** Loads the weights, compiles the kernels and prebinds every dispatch. */
   build(config: Config, context: ForwardContext): Promise<ForwardPass>;
+  /** The same on the CPU, slowly and in float64: logits of every position, [ids.length · vocabularySize]. */
+  reference(config: Config, file: ModelFile, ids: readonly number[], servedContext: number): Promise<Float64Array>;
   /** Tensors that a model of this architecture may have and a forward pass may do without. */
   readonly unusedTensors?: readonly string[];
 }

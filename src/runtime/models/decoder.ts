@@ -14,6 +14,7 @@ import { bindAttention, RotaryTables } from './attention.ts';
 import type { DecoderConfig } from './decoder-config.ts';
 import { ExpertBlocks } from './experts.ts';
 import { type Activations, bindProjection, createActivations, type Recorder } from './layers.ts';
+import { referenceLogits } from './reference-decoder.ts';
 
 /** What a block leaves to be added to the residual stream, and the norm it goes through first, if it has one. */
 type Delta = Pick<RmsNormTensors, 'delta' | 'deltaWeight'>;
@@ -78,12 +79,12 @@ const feedForwardNorms = (layer: number, weights: ForwardContext['weights']): [s
 };
 
 /** Loads the weights, compiles the kernels and prebinds every dispatch. */
-export const buildDecoder = async (config: DecoderConfig, context: ForwardContext): Promise<ForwardPass> => {
+const build = async (config: DecoderConfig, context: ForwardContext): Promise<ForwardPass> => {
   const { device, weights, state } = context;
   const { vocabularySize, hiddenSize, numLayers, embeddingScale, logitSoftCap } = config;
   const buffers = await createActivations(config, context);
   const { x, normed, lastNormed } = buffers;
-  const decoder = new Decoder(config, context, buffers);
+  const parts = new Decoder(config, context, buffers);
   const table = await weights.matrix([{ name: 'token_embd.weight', rows: vocabularySize }], hiddenSize);
   const scale = embeddingScale === undefined ? {} : { scale: embeddingScale };
   const embed = await bindEmbedding(device, { weight: table, tokenIds: state.tokenIds, y: x, ...scale });
@@ -91,13 +92,13 @@ export const buildDecoder = async (config: DecoderConfig, context: ForwardContex
   const layers: Recorder[] = [];
   let delta: Delta = {};
   for (let layer = 0; layer < numLayers; layer++) {
-    const attentionNorm = await decoder.norm(`blk.${layer}.attn_norm.weight`, delta, normed);
+    const attentionNorm = await parts.norm(`blk.${layer}.attn_norm.weight`, delta, normed);
     const attention = await bindAttention(context, config, buffers, rotaryTables, layer);
     const [feedForwardName, attendedName] = feedForwardNorms(layer, weights);
-    delta = await decoder.delta(attendedName);
-    const feedForwardNorm = await decoder.norm(feedForwardName, delta, normed);
-    const feedForward = await decoder.feedForward(layer);
-    delta = await decoder.delta(`blk.${layer}.post_ffw_norm.weight`);
+    delta = await parts.delta(attendedName);
+    const feedForwardNorm = await parts.norm(feedForwardName, delta, normed);
+    const feedForward = await parts.feedForward(layer);
+    delta = await parts.delta(`blk.${layer}.post_ffw_norm.weight`);
     layers.push((pass, shape) => {
       attentionNorm(pass, shape.numTokens);
       attention(pass, shape);
@@ -105,7 +106,7 @@ export const buildDecoder = async (config: DecoderConfig, context: ForwardContex
       feedForward(pass, shape);
     });
   }
-  const lastNorm = await decoder.norm('output_norm.weight', delta, lastNormed, state.logitTokens);
+  const lastNorm = await parts.norm('output_norm.weight', delta, lastNormed, state.logitTokens);
   const head = weights.has('output.weight')
     ? await weights.matrix([{ name: 'output.weight', rows: vocabularySize }], hiddenSize)
     : table;
@@ -119,3 +120,6 @@ export const buildDecoder = async (config: DecoderConfig, context: ForwardContex
     cap?.(pass, shape.numRows);
   };
 };
+
+/** The two forward passes that every architecture of this kind has. */
+export const decoder = { build, reference: referenceLogits };

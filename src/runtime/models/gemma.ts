@@ -4,7 +4,7 @@
  * Source: Gemma 2 and Gemma 3 technical reports; key names from the GGUF specification.
  */
 import type { Architecture } from './architecture.ts';
-import { buildDecoder } from './decoder.ts';
+import { decoder } from './decoder.ts';
 import {
   type CommonConfig,
   ConfigKeys,
@@ -52,7 +52,7 @@ export const gemma2: Architecture<DecoderConfig> = {
       logitSoftCap: keys.number('final_logit_softcapping', 30),
     };
   },
-  build: buildDecoder,
+  ...decoder,
 };
 
 export const gemma3: Architecture<DecoderConfig> = {
@@ -81,5 +81,5 @@ export const gemma3: Architecture<DecoderConfig> = {
       ...(logitSoftCap === undefined ? {} : { logitSoftCap }),
     };
   },
-  build: buildDecoder,
+  ...decoder,
 };

@@ -4,7 +4,7 @@
  * Source: gpt-oss model card and reference implementation; key names from the GGUF specification.
  */
 import type { Architecture } from './architecture.ts';
-import { buildDecoder } from './decoder.ts';
+import { decoder } from './decoder.ts';
 import { ConfigKeys, type DecoderConfig, readCommonConfig, readExpertConfig, windowOfLayer } from './decoder-config.ts';
 import { readRopeScaling } from './rope-scaling.ts';
 
@@ -24,5 +24,5 @@ export const gptOss: Architecture<DecoderConfig> = {
     }));
     return { ...config, activation: 'clamped-silu', layers, experts: readExpertConfig(keys) };
   },
-  build: buildDecoder,
+  ...decoder,
 };

@@ -3,7 +3,7 @@
  * Source: Touvron et al. 2023; Jiang et al. 2023 (sliding window); key names from the GGUF specification.
  */
 import type { Architecture } from './architecture.ts';
-import { buildDecoder } from './decoder.ts';
+import { decoder } from './decoder.ts';
 import { ConfigKeys, type DecoderConfig, readCommonConfig, ropeLayout, sameLayers } from './decoder-config.ts';
 import { readRopeScaling } from './rope-scaling.ts';
 
@@ -19,5 +19,5 @@ export const llama: Architecture<DecoderConfig> = {
     const layer = { rope, ...(window === undefined ? {} : { window }) };
     return { ...config, activation: 'silu', layers: sameLayers(config.numLayers, layer) };
   },
-  build: buildDecoder,
+  ...decoder,
 };

@@ -3,7 +3,7 @@
  * Source: Phi-3 technical report and modelling code; Ding et al. 2024; key names from the GGUF specification.
  */
 import type { Architecture } from './architecture.ts';
-import { buildDecoder } from './decoder.ts';
+import { decoder } from './decoder.ts';
 import { ConfigKeys, type DecoderConfig, type RopeScheme, readCommonConfig, sameLayers } from './decoder-config.ts';
 import { longRopeMagnitude } from './rope-scaling.ts';
 
@@ -34,6 +34,6 @@ export const phi3: Architecture<DecoderConfig> = {
     const layer = { rope, ...(window === undefined ? {} : { window }) };
     return { ...config, activation: 'silu', layers: sameLayers(config.numLayers, layer) };
   },
-  build: buildDecoder,
+  ...decoder,
   unusedTensors: ['rope_factors_long.weight', 'rope_factors_short.weight'],
 };

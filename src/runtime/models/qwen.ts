@@ -4,7 +4,7 @@
  * Source: Qwen2 and Qwen3 technical reports; key names from the GGUF specification.
  */
 import type { Architecture } from './architecture.ts';
-import { buildDecoder } from './decoder.ts';
+import { decoder } from './decoder.ts';
 import { ConfigKeys, type DecoderConfig, readCommonConfig, readExpertConfig, sameLayers } from './decoder-config.ts';
 import { readRopeScaling } from './rope-scaling.ts';
 
@@ -17,7 +17,7 @@ const qwen = (name: string, isMixture = false): Architecture<DecoderConfig> => (
     const experts = isMixture ? { experts: readExpertConfig(keys) } : {};
     return { ...config, activation: 'silu', layers: sameLayers(config.numLayers, { rope }), ...experts };
   },
-  build: buildDecoder,
+  ...decoder,
 });
 
 export const qwen2 = qwen('qwen2');

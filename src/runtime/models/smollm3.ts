@@ -3,7 +3,7 @@
  * Source: SmolLM3 model card (NoPE, Yang et al. 2025).
  */
 import type { Architecture } from './architecture.ts';
-import { buildDecoder } from './decoder.ts';
+import { decoder } from './decoder.ts';
 import { ConfigKeys, type DecoderConfig, readCommonConfig, ropeLayout } from './decoder-config.ts';
 import { readRopeScaling } from './rope-scaling.ts';
 
@@ -20,5 +20,5 @@ export const smollm3: Architecture<DecoderConfig> = {
     );
     return { ...config, activation: 'silu', layers };
   },
-  build: buildDecoder,
+  ...decoder,
 };
