@@ -38,21 +38,34 @@ const halfOffsets: Readonly<Record<string, readonly number[]>> = {
   q6_k: [208],
   iq4_nl: [0],
   iq4_xs: [0],
+  'affine4-f16': [0, 2],
+  'affine8-f16': [0, 2],
 };
 
 /** Where a block keeps the byte with (most of) an exponent of eight bits. */
-const exponentOffsets: Readonly<Record<string, number>> = { f32: 3, bf16: 1, mxfp4: 0 };
+const exponentOffsets: Readonly<Record<string, readonly number[]>> = {
+  f32: [3],
+  bf16: [1],
+  mxfp4: [0],
+  'mxfp4-pairs': [0],
+  'affine4-bf16': [1, 3],
+  'affine8-bf16': [1, 3],
+  'fp8-e4m3': [3],
+};
 
 /** Random GGUF rows: every byte pattern of the quants occurs, scales are finite, below 1 and no subnormals. */
 export const randomRows = (format: QuantFormat, rows: number, columns: number, random: () => number): Uint8Array => {
   const bytes = Uint8Array.from({ length: rows * rowBytes(format, columns) }, () => Math.floor(random() * 256));
-  const exponentOffset = exponentOffsets[format.name];
-  if (exponentOffset !== undefined) {
+  const exponents = exponentOffsets[format.name];
+  if (exponents) {
     // The top bit of an F32 or BF16 is its sign; an exponent alone has none.
-    const [sign, exponent] = format.name === 'mxfp4' ? [0, 0x70] : [0x80, 0x38];
+    const [sign, exponent] = format.name.startsWith('mxfp4') ? [0, 0x70] : [0x80, 0x38];
     for (let block = 0; block < bytes.length; block += format.blockBytes) {
-      const at = block + exponentOffset;
-      bytes[at] = (bytes[at]! & (sign | 7)) | exponent;
+      for (const at of exponents.map((offset) => block + offset)) bytes[at] = (bytes[at]! & (sign | 7)) | exponent;
+      // E4M3's NaN.
+      if (format.name === 'fp8-e4m3') {
+        for (let i = block + 4; i < block + 36; i++) if ((bytes[i]! & 0x7f) === 0x7f) bytes[i]! ^= 1;
+      }
     }
     return bytes;
   }

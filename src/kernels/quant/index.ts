@@ -1,10 +1,12 @@
 /** The list of weight formats. A new format is one file here, one in shaders/quant, and one line below. */
+import { affine4Bf16, affine4F16, affine8Bf16, affine8F16 } from './affine.ts';
 import { bf16 } from './bf16.ts';
 import { f16 } from './f16.ts';
 import { f32 } from './f32.ts';
+import { fp8_e4m3 } from './fp8-e4m3.ts';
 import { iq4_nl } from './iq4-nl.ts';
 import { iq4_xs } from './iq4-xs.ts';
-import { mxfp4 } from './mxfp4.ts';
+import { mxfp4, mxfp4Pairs } from './mxfp4.ts';
 import { q2_k } from './q2-k.ts';
 import { q3_k } from './q3-k.ts';
 import { q4_0 } from './q4-0.ts';
@@ -34,6 +36,12 @@ export const QUANT_FORMATS: readonly QuantFormat[] = [
   iq4_nl,
   iq4_xs,
   mxfp4,
+  mxfp4Pairs,
+  affine4F16,
+  affine4Bf16,
+  affine8F16,
+  affine8Bf16,
+  fp8_e4m3,
 ];
 
 /** The format of a GGUF tensor type by its name there (`Q8_0`), if there is one. */

@@ -16,7 +16,7 @@ export const iq4_nl: QuantFormat = {
     { name: 'quants', byteOffset: 2, bytesPerBlock: 16, rowAlignment: 16, nibbleDistance: 16 },
     { name: 'scales', byteOffset: 0, bytesPerBlock: 2, rowAlignment: 4 },
   ],
-  shaders: ['lib/nibbles', 'lib/iq4-levels', 'lib/half-scales', 'quant/iq4-nl'],
+  shaders: ['lib/nibbles', 'lib/levels', 'lib/iq4-levels', 'lib/half-scales', 'quant/iq4-nl'],
   dequantize(bytes, out) {
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     for (let i = 0; i < out.length; i++) {

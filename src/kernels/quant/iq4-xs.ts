@@ -16,7 +16,7 @@ export const iq4_xs: QuantFormat = {
     { name: 'quants', byteOffset: 8, bytesPerBlock: 128, rowAlignment: 16, nibbleDistance: 16 },
     { name: 'headers', byteOffset: 0, bytesPerBlock: 8, rowAlignment: 8 },
   ],
-  shaders: ['lib/nibbles', 'lib/iq4-levels', 'lib/unscaled', 'quant/iq4-xs'],
+  shaders: ['lib/nibbles', 'lib/levels', 'lib/iq4-levels', 'lib/unscaled', 'quant/iq4-xs'],
   dequantize(bytes, out) {
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     for (let i = 0; i < out.length; i++) {

@@ -3,8 +3,9 @@ import { join } from 'node:path';
 import { EngineError } from '../errors.ts';
 import { GGML_TYPES } from './ggml-type.ts';
 import { translateConfig } from './hugging-face-config.ts';
-import { ModelFile, type ModelTensor } from './model-file.ts';
-import { openSafetensors, readJsonObject, type SafeTensor, type SafeTensors } from './safetensors.ts';
+import { assembleTensors } from './hugging-face-tensors.ts';
+import { type AssembleRows, ModelFile, type ModelTensor } from './model-file.ts';
+import { openSafetensors, readJsonObject } from './safetensors.ts';
 
 /** Whole names. Source: the modelling code of the families, and GGUF's `constants.py`. */
 const NAMES: Readonly<Record<string, string>> = {
@@ -39,6 +40,7 @@ const GEMMA_NAMES: Readonly<Record<string, string>> = {
   post_feedforward_layernorm: 'post_ffw_norm',
 };
 
+/** Of all experts in one tensor, or of one. */
 const EXPERT_NAMES: Readonly<Record<string, string>> = {
   gate_proj: 'ffn_gate_exps',
   up_proj: 'ffn_up_exps',
@@ -58,15 +60,10 @@ export const openHuggingFace = async (folder: string): Promise<ModelFile> => {
     throw new EngineError('model_not_found', `${configPath}: missing; a folder of safetensors needs its config.json`);
   }
   const translated = translateConfig(configPath, config);
-  if (config.quantization_config !== undefined || config.quantization !== undefined) {
-    throw new EngineError(
-      'model_unsupported',
-      `${configPath}: the weights are quantized (${JSON.stringify(config.quantization_config ?? config.quantization).slice(0, 80)}); supported in safetensors are F32, F16 and BF16: use a GGUF file of the model`,
-    );
-  }
   const files = await openSafetensors(folder);
   try {
-    const tensors = nameTensors(folder, files, translated.architecture);
+    const published = assembleTensors(folder, config, files.tensors);
+    const tensors = nameTensors(folder, published, translated.architecture);
     if (translated.isTied) tensors.delete('output.weight');
     for (const [name, values] of translated.vectors) tensors.set(name, vectorTensor(name, values));
     return new ModelFile({ path: folder, metadata: translated.metadata, tensors, handles: files.handles });
@@ -76,11 +73,15 @@ export const openHuggingFace = async (folder: string): Promise<ModelFile> => {
   }
 };
 
-const nameTensors = (folder: string, { tensors }: SafeTensors, architecture: string): Map<string, ModelTensor> => {
+const nameTensors = (
+  folder: string,
+  tensors: readonly ModelTensor[],
+  architecture: string,
+): Map<string, ModelTensor> => {
   const isGemma = architecture.startsWith('gemma');
   const named = new Map<string, ModelTensor>();
-  const stacks = new Map<string, { expert: number; tensor: SafeTensor }[]>();
-  for (const tensor of tensors.values()) {
+  const stacks = new Map<string, { expert: number; tensor: ModelTensor }[]>();
+  for (const tensor of tensors) {
     // Models that also see images keep their text model under a name of its own; the rest of them is not computed.
     const ownName = tensor.name.replace(/^(model\.)?language_model\.(model\.)?(?=layers|embed|norm)/, 'model.');
     const name = ownName.replace(/^language_model\./, '');
@@ -94,7 +95,7 @@ const nameTensors = (folder: string, { tensors }: SafeTensors, architecture: str
     const ggufName = ggufNameOf(name, isGemma) ?? name;
     // Gemma's norms multiply by one more than what is stored; GGUF files store the sum.
     const addsOne = isGemma && /norm\.weight$/.test(ggufName);
-    named.set(ggufName, toTensor(ggufName, [tensor], tensor.shape, addsOne ? 1 : undefined));
+    named.set(ggufName, { ...tensor, name: ggufName, ...(addsOne ? { addend: 1 } : {}) });
   }
   for (const [name, stack] of stacks) named.set(name, joinExperts(folder, name, stack));
   return named;
@@ -105,6 +106,8 @@ const ggufNameOf = (name: string, isGemma: boolean): string | undefined => {
   const [, layer, part, kind] = /^model\.layers\.(\d+)\.(.+?)(?:\.(weight|bias))?$/.exec(name) ?? [];
   if (layer === undefined || part === undefined) return undefined;
   if (part === 'self_attn.sinks') return `blk.${layer}.attn_sinks.weight`;
+  const [, expertPart] = /^mlp\.(?:experts|switch_mlp)\.(\w+)$/.exec(part) ?? [];
+  if (expertPart && EXPERT_NAMES[expertPart]) return `blk.${layer}.${EXPERT_NAMES[expertPart]}.${kind}`;
   const own = (isGemma ? GEMMA_NAMES[part] : undefined) ?? LAYER_NAMES[part];
   return own && `blk.${layer}.${own}.${kind}`;
 };
@@ -113,43 +116,37 @@ const ggufNameOf = (name: string, isGemma: boolean): string | undefined => {
 const joinExperts = (
   folder: string,
   name: string,
-  stack: readonly { readonly expert: number; readonly tensor: SafeTensor }[],
+  stack: readonly { readonly expert: number; readonly tensor: ModelTensor }[],
 ): ModelTensor => {
-  const tensors = stack.toSorted((a, b) => a.expert - b.expert);
-  const [first] = tensors as [(typeof tensors)[number]];
-  const fits = tensors.every(
-    ({ expert, tensor }, i) =>
-      expert === i && tensor.dtype === first.tensor.dtype && `${tensor.shape}` === `${first.tensor.shape}`,
-  );
-  if (!fits) {
+  const tensors = stack.toSorted((a, b) => a.expert - b.expert).map(({ tensor }) => tensor);
+  const first = tensors[0]!;
+  const isComplete =
+    new Set(stack.map(({ expert }) => expert)).size === Math.max(...stack.map(({ expert }) => expert)) + 1;
+  const isAlike = tensors.every(({ type, shape }) => type === first.type && `${shape}` === `${first.shape}`);
+  if (!isComplete || !isAlike) {
     throw new EngineError('model_file_invalid', `${folder}: ${name}: experts are missing or differ in type or shape`);
   }
-  const shape = [tensors.length, ...first.tensor.shape];
-  return toTensor(
+  const whole = {
     name,
-    tensors.map(({ tensor }) => tensor),
-    shape,
-  );
-};
-
-const toTensor = (
-  name: string,
-  sources: readonly SafeTensor[],
-  shape: readonly number[],
-  addend?: number,
-): ModelTensor => {
-  const columns = shape.at(-1) ?? 1;
-  const pieces = sources.map(({ piece }) => piece);
-  return {
-    name,
-    shape: shape.toReversed(),
-    rows: shape.slice(0, -1).reduce((product, size) => product * size, 1),
-    columns,
-    type: sources[0]!.dtype,
-    byteLength: pieces.reduce((sum, { byteLength }) => sum + byteLength, 0),
-    pieces,
-    ...(addend === undefined ? {} : { addend }),
+    shape: [...first.shape, tensors.length],
+    rows: first.rows * tensors.length,
+    columns: first.columns,
+    type: first.type,
+    byteLength: first.byteLength * tensors.length,
   };
+  if (!first.assemble) return { ...whole, pieces: tensors.flatMap(({ pieces }) => pieces) };
+  const assemble: AssembleRows = async (read, firstRow, count) => {
+    const rowBytes = first.byteLength / first.rows;
+    const out = new Uint8Array(count * rowBytes);
+    for (let row = firstRow; row < firstRow + count; ) {
+      const expert = Math.floor(row / first.rows);
+      const rows = Math.min(firstRow + count, (expert + 1) * first.rows) - row;
+      out.set(await tensors[expert]!.assemble!(read, row - expert * first.rows, rows), (row - firstRow) * rowBytes);
+      row += rows;
+    }
+    return out;
+  };
+  return { ...whole, pieces: [], assemble };
 };
 
 const vectorTensor = (name: string, values: readonly number[]): ModelTensor => {

@@ -13,6 +13,12 @@ export interface TensorPiece {
   readonly byteLength: number;
 }
 
+/** Reads part of a piece. */
+export type ReadPiece = (piece: TensorPiece, byteOffset: number, byteLength: number) => Promise<Uint8Array>;
+
+/** Makes whole rows of bytes that no file has as they are. */
+export type AssembleRows = (read: ReadPiece, firstRow: number, count: number) => Promise<Uint8Array<ArrayBuffer>>;
+
 export interface ModelTensor {
   readonly name: string;
   /** Sizes in ggml's order: the innermost, contiguous dimension first. */
@@ -24,8 +30,9 @@ export interface ModelTensor {
   /** ggml's name of the type: `F32`, `Q8_0`. */
   readonly type: string;
   readonly byteLength: number;
-  /** What the tensor's bytes are made of, in order. */
+  /** What the tensor's bytes are made of, in order; empty when they are assembled. */
   readonly pieces: readonly TensorPiece[];
+  readonly assemble?: AssembleRows;
   /** Added to every value once it is decoded; for vectors only. */
   readonly addend?: number;
 }
@@ -120,6 +127,7 @@ export class ModelFile {
         `${byteLength} bytes from ${byteOffset} of tensor ${tensor.name}, which has ${tensor.byteLength}`,
       );
     }
+    if (tensor.assemble) return this.#assembleBytes(tensor, tensor.assemble, byteOffset, byteLength);
     const bytes = new Uint8Array(byteLength);
     let start = 0;
     for (const piece of tensor.pieces) {
@@ -134,6 +142,19 @@ export class ModelFile {
 
   async close(): Promise<void> {
     await Promise.all(this.#handles.map((handle) => handle.close()));
+  }
+
+  async #assembleBytes(tensor: ModelTensor, assemble: AssembleRows, byteOffset: number, byteLength: number) {
+    const rowBytes = tensor.byteLength / tensor.rows;
+    const firstRow = Math.floor(byteOffset / rowBytes);
+    const count = Math.ceil((byteOffset + byteLength) / rowBytes) - firstRow;
+    const read: ReadPiece = async (piece, offset, length) => {
+      const bytes = new Uint8Array(length);
+      await this.#readPiece(tensor, piece, offset, bytes);
+      return bytes;
+    };
+    const start = byteOffset - firstRow * rowBytes;
+    return (await assemble(read, firstRow, count)).subarray(start, start + byteLength);
   }
 
   async #readPiece({ name }: ModelTensor, piece: TensorPiece, byteOffset: number, target: Uint8Array): Promise<void> {

@@ -13,22 +13,55 @@ interface CommonDefinition {
   readonly chatTemplate?: string;
 }
 
-/** A vocabulary as GGUF files keep it. */
+/** One cut of text into pieces. Source: the `Split` pre-tokenizer of Hugging Face's tokenizers. */
+export interface SplitStep {
+  /** A JavaScript expression for the flags `gu`. */
+  readonly pattern: string;
+  /** What becomes of a match: a piece of its own, nothing, or a part of its neighbour. Runs of matches are one piece. */
+  readonly behavior: 'isolated' | 'removed' | 'mergedWithPrevious' | 'mergedWithNext' | 'contiguous';
+  /** What lies between the matches counts as the matches. */
+  readonly invert?: boolean;
+}
+
+/** One change to text before it is cut. Source: the normalizers of Hugging Face's tokenizers. */
+export type NormalizerStep =
+  | { readonly kind: 'nfc' | 'nfd' | 'nfkc' | 'nfkd' | 'lowercase' | 'stripAccents' | 'cleanText' }
+  /** `pattern`: a JavaScript expression for the flags `gu`. */
+  | { readonly kind: 'replace'; readonly pattern: string; readonly content: string }
+  | { readonly kind: 'prepend'; readonly text: string }
+  | { readonly kind: 'strip'; readonly left: boolean; readonly right: boolean }
+  /** SentencePiece's compiled rules: longest match first. */
+  | { readonly kind: 'charsmap'; readonly bytes: Uint8Array };
+
+/** A vocabulary as GGUF files and tokenizer.json keep it. */
 export interface VocabularyDefinition extends CommonDefinition {
-  /** `llama`: SentencePiece BPE by score. `gpt2`: byte-level BPE by merge rank. */
-  readonly model: 'llama' | 'gpt2';
+  /**
+   * `llama`: SentencePiece BPE by score, or by merge rank where `merges` are given. `gpt2`: byte-level BPE by merge
+   * rank. `t5`: SentencePiece Unigram. `bert`: WordPiece, where a piece that begins a word begins with U+2581.
+   */
+  readonly model: 'llama' | 'gpt2' | 't5' | 'bert';
   /** [vocabularySize]; ids are indices. */
   readonly tokens: readonly string[];
   /** [vocabularySize] of `TOKEN_TYPE`. */
   readonly tokenTypes: readonly number[];
-  /** `llama`: [vocabularySize], higher merges first. */
+  /** `llama`: [vocabularySize], higher merges first. `t5`: log-probabilities. */
   readonly scores?: readonly number[];
-  /** `gpt2`: "left right", best first. */
+  /** `gpt2`, `llama`: "left right", best first. */
   readonly merges?: readonly string[];
-  /** `gpt2`: the pre-tokenizer's name (`tokenizer.ggml.pre`). */
-  readonly preTokenizer?: string;
-  /** `llama`: a space goes before the text. */
+  /** `gpt2`: the pre-tokenizer's name (`tokenizer.ggml.pre`), or its steps. */
+  readonly preTokenizer?: string | readonly SplitStep[];
+  /** `gpt2`: words that are tokens are not merged together. Absent: as the pre-tokenizer's name has it. */
+  readonly takesWholeWords?: boolean;
+  /** Changes to text before anything else, in order. */
+  readonly normalizer?: readonly NormalizerStep[];
+  /** `llama`, `t5`: a space goes before the text, and before text that follows a special token. */
   readonly addSpacePrefix: boolean;
+  /** Only before the prompt's very beginning. */
+  readonly onlyFirstSpacePrefix?: boolean;
+  /** `t5`: runs of spaces are one, and none begins or ends the text. */
+  readonly mergesSpaces?: boolean;
+  /** `bert`: longer words are unknown. */
+  readonly maxWordCharacters?: number;
   readonly unknownTokenId?: number;
 }
 

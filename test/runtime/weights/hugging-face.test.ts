@@ -66,7 +66,7 @@ test.each([
   [{ model_type: undefined }, /model_type is undefined/],
   [{ hidden_act: 'relu' }, /hidden_act is "relu"; supported: silu/],
   [{ rope_scaling: { rope_type: 'dynamic', factor: 2 } }, /rope_type is "dynamic"; supported: default, linear/],
-  [{ quantization_config: { quant_method: 'awq' } }, /quantized \(.*awq.*\); supported in safetensors are F32/],
+  [{ quantization_config: { quant_method: 'awq' } }, /quantized by "awq"; supported in safetensors are F32/],
 ])('%o is refused with what was found and what is supported', async (changes, message) => {
   writeConfig(folder, changes);
   const error = await refusal();

@@ -1,0 +1,19 @@
+/** Token ids as they are found: an array that grows. */
+export class TokenBuffer {
+  #ids = new Uint32Array(1024);
+  #length = 0;
+
+  push(id: number): void {
+    if (this.#length === this.#ids.length) {
+      const grown = new Uint32Array(2 * this.#length);
+      grown.set(this.#ids);
+      this.#ids = grown;
+    }
+    this.#ids[this.#length++] = id;
+  }
+
+  /** The ids so far, in an array of the caller's own. */
+  toArray(): Uint32Array {
+    return this.#ids.slice(0, this.#length);
+  }
+}
