@@ -2,63 +2,77 @@
 import { EngineError } from '../../runtime/errors.ts';
 import { BYTE_CHARACTERS } from './byte-alphabet.ts';
 import { TOKEN_TYPE, type VocabularyDefinition } from './definition.ts';
-import { MergeTable, mergeSymbols } from './merge.ts';
-import { preTokenizer } from './pre-tokenizers.ts';
+import { mergeSymbols } from './merge.ts';
+import { MergeTable } from './merge-table.ts';
+import { preTokenizer, takesWholeWords } from './pre-tokenizers.ts';
+import { cutter } from './split.ts';
+import type { TokenBuffer } from './token-buffer.ts';
+import { WordCache } from './word-cache.ts';
 
-/** Words remembered with their tokens: text repeats itself. */
-const MAX_CACHED_WORDS = 50_000;
-const MAX_CACHED_LENGTH = 64;
+/**
+ * Appends the tokens of text that has no special tokens; `beginsPrompt`: nothing comes before it, else a special token
+ * does.
+ */
+export type TextEncoding = (text: string, result: TokenBuffer, beginsPrompt: boolean) => void;
 
 /**
  * Returns the encoder of text without special tokens.
  * @throws EngineError model_file_invalid when a byte has no token or merges are absent; model_unsupported
  */
-export const byteLevelBpe = (definition: VocabularyDefinition): ((text: string) => readonly number[]) => {
-  const { tokens, tokenTypes, merges, preTokenizer: name = 'default' } = definition;
+export const byteLevelBpe = (definition: VocabularyDefinition): TextEncoding => {
+  const { tokens, tokenTypes, merges, preTokenizer: words = 'default' } = definition;
   if (!merges)
     throw new EngineError('model_file_invalid', 'tokenizer.ggml.merges is missing; a gpt2 tokenizer needs it');
   const ids = new Map<string, number>();
   for (const [id, token] of tokens.entries()) {
     if (tokenTypes[id] !== TOKEN_TYPE.control && !ids.has(token)) ids.set(token, id);
   }
-  const byteIds = BYTE_CHARACTERS.map((character) => ids.get(character) ?? definition.unknownTokenId ?? -1);
+  const byteIds = Int32Array.from(
+    BYTE_CHARACTERS,
+    (character) => ids.get(character) ?? definition.unknownTokenId ?? -1,
+  );
   const table = mergeTable(merges, ids);
-  const cut = preTokenizer(name);
-  // Llama 3's vocabulary has words that its merges do not reach; they are tokens all the same.
-  const takesWholeWords = name === 'llama-bpe' || name === 'llama3' || name === 'llama-v3';
+  const cut = typeof words === 'string' ? preTokenizer(words) : cutter(words);
+  const wholeWords = definition.takesWholeWords ?? (typeof words === 'string' && takesWholeWords(words));
+  const cache = new WordCache();
   const encoder = new TextEncoder();
-  const cache = new Map<string, readonly number[]>();
+  let bytes = new Uint8Array(1024);
+  let symbols = new Int32Array(1024);
 
-  const encodeWord = (word: string): readonly number[] => {
-    const bytes = encoder.encode(word);
-    if (takesWholeWords) {
-      const whole = ids.get(Array.from(bytes, (byte) => BYTE_CHARACTERS[byte]!).join(''));
-      if (whole !== undefined) return [whole];
+  const encodeWord = (word: string, result: TokenBuffer): void => {
+    if (3 * word.length > bytes.length) {
+      bytes = new Uint8Array(3 * word.length);
+      symbols = new Int32Array(3 * word.length);
     }
-    const symbols = Int32Array.from(bytes, (byte) => byteIds[byte]!);
-    const missing = symbols.indexOf(-1);
-    if (missing >= 0)
-      throw new EngineError('model_file_invalid', `the vocabulary has no token for byte ${bytes[missing]}`);
-    return Array.from(symbols.subarray(0, mergeSymbols(symbols, table)));
+    const length = encoder.encodeInto(word, bytes).written;
+    if (wholeWords) {
+      let written = '';
+      for (let at = 0; at < length && at <= MAX_WHOLE_BYTES; at++) written += BYTE_CHARACTERS[bytes[at]!]!;
+      const whole = length > MAX_WHOLE_BYTES ? undefined : ids.get(written);
+      if (whole !== undefined) {
+        result.push(whole);
+        return;
+      }
+    }
+    for (let at = 0; at < length; at++) {
+      const id = byteIds[bytes[at]!]!;
+      if (id < 0) throw new EngineError('model_file_invalid', `the vocabulary has no token for byte ${bytes[at]}`);
+      symbols[at] = id;
+    }
+    const numTokens = mergeSymbols(symbols, table, length);
+    for (let at = 0; at < numTokens; at++) result.push(symbols[at]!);
   };
 
-  return (text) => {
-    const result: number[] = [];
-    for (const word of cut(text)) {
-      let found = cache.get(word);
-      if (!found) {
-        found = encodeWord(word);
-        if (cache.size >= MAX_CACHED_WORDS) cache.clear();
-        if (word.length <= MAX_CACHED_LENGTH) cache.set(word, found);
-      }
-      for (const id of found) result.push(id);
-    }
-    return result;
+  return (text, result) => {
+    for (const word of cut(text)) cache.push(word, result, encodeWord);
   };
 };
 
+/** Longer tokens are in no vocabulary. */
+const MAX_WHOLE_BYTES = 1024;
+
 const mergeTable = (merges: readonly string[], ids: ReadonlyMap<string, number>): MergeTable => {
-  const table = new MergeTable();
+  const table = new MergeTable(merges.length);
   for (const [rank, merge] of merges.entries()) {
     // The separator is the first space after the first character: a token may begin with one in no known vocabulary.
     const space = merge.indexOf(' ', 1);

@@ -1,88 +1,75 @@
 /** Which pairs of symbols merge, into what, and in which order. */
 
 const EMPTY = -1;
+/** Numbers of an entry, side by side for the processor's cache: left, right, rank, merged. */
+const STRIDE = 4;
 
 /** A hash table by open addressing: pairs are looked up for every byte of a prompt. Symbols and ranks are ≥ 0. */
 export class MergeTable {
-  #lefts: Int32Array;
-  #rights: Int32Array;
-  #ranks: Int32Array;
-  #merged: Int32Array;
+  #entries: Int32Array;
   #mask: number;
   #size = 0;
-  #numRanks = 0;
 
   /** @param expectedSize pairs that will be added; more are possible */
   constructor(expectedSize: number) {
     const capacity = 2 ** Math.ceil(Math.log2(Math.max(16, 2 * expectedSize)));
-    this.#mask = capacity - 1;
-    this.#lefts = new Int32Array(capacity).fill(EMPTY);
-    this.#rights = new Int32Array(capacity);
-    this.#ranks = new Int32Array(capacity);
-    this.#merged = new Int32Array(capacity);
-  }
-
-  /** One more than the highest rank. */
-  get numRanks(): number {
-    return this.#numRanks;
+    this.#mask = STRIDE * capacity - 1;
+    this.#entries = new Int32Array(STRIDE * capacity).fill(EMPTY);
   }
 
   /** Keeps the first entry of a pair. Lower ranks merge first; among equals the leftmost pair does. */
   add(left: number, right: number, rank: number, merged: number): void {
-    if (2 * this.#size > this.#mask) this.#grow();
-    let slot = hash(left, right) & this.#mask;
-    while (this.#lefts[slot] !== EMPTY) {
-      if (this.#lefts[slot] === left && this.#rights[slot] === right) return;
-      slot = (slot + 1) & this.#mask;
+    if (2 * STRIDE * this.#size > this.#mask) this.#grow();
+    const entries = this.#entries;
+    let at = placeOf(left, right) & this.#mask;
+    while (entries[at] !== EMPTY) {
+      if (entries[at] === left && entries[at + 1] === right) return;
+      at = (at + STRIDE) & this.#mask;
     }
-    this.#lefts[slot] = left;
-    this.#rights[slot] = right;
-    this.#ranks[slot] = rank;
-    this.#merged[slot] = merged;
+    entries[at] = left;
+    entries[at + 1] = right;
+    entries[at + 2] = rank;
+    entries[at + 3] = merged;
     this.#size++;
-    this.#numRanks = Math.max(this.#numRanks, rank + 1);
   }
 
   /** Where the pair's entry is, or −1 when it does not merge; good until the next `add`. */
   find(left: number, right: number): number {
-    const lefts = this.#lefts;
-    const rights = this.#rights;
+    const entries = this.#entries;
     const mask = this.#mask;
-    for (let slot = hash(left, right) & mask; ; slot = (slot + 1) & mask) {
-      const found = lefts[slot];
-      if (found === left && rights[slot] === right) return slot;
+    for (let at = placeOf(left, right) & mask; ; at = (at + STRIDE) & mask) {
+      const found = entries[at]!;
+      if (found === left && entries[at + 1] === right) return at;
       if (found === EMPTY) return -1;
     }
   }
 
   /** The pair's rank, or −1 when it does not merge. */
   rank(left: number, right: number): number {
-    const slot = this.find(left, right);
-    return slot < 0 ? -1 : this.#ranks[slot]!;
+    const entry = this.find(left, right);
+    return entry < 0 ? -1 : this.rankAt(entry);
   }
 
-  rankAt(slot: number): number {
-    return this.#ranks[slot]!;
+  rankAt(entry: number): number {
+    return this.#entries[entry + 2]!;
   }
 
-  mergedAt(slot: number): number {
-    return this.#merged[slot]!;
+  mergedAt(entry: number): number {
+    return this.#entries[entry + 3]!;
   }
 
   #grow(): void {
-    const larger = new MergeTable(this.#mask + 1);
-    for (const [slot, left] of this.#lefts.entries()) {
-      if (left !== EMPTY) larger.add(left, this.#rights[slot]!, this.#ranks[slot]!, this.#merged[slot]!);
+    const old = this.#entries;
+    const larger = new MergeTable(old.length / STRIDE);
+    for (let at = 0; at < old.length; at += STRIDE) {
+      if (old[at] !== EMPTY) larger.add(old[at]!, old[at + 1]!, old[at + 2]!, old[at + 3]!);
     }
-    this.#lefts = larger.#lefts;
-    this.#rights = larger.#rights;
-    this.#ranks = larger.#ranks;
-    this.#merged = larger.#merged;
+    this.#entries = larger.#entries;
     this.#mask = larger.#mask;
   }
 }
 
-const hash = (left: number, right: number): number => {
+const placeOf = (left: number, right: number): number => {
   const mixed = Math.imul(left, 0x9e3779b1) ^ Math.imul(right, 0x85ebca6b);
-  return mixed ^ (mixed >>> 15);
+  return (mixed ^ (mixed >>> 15)) * STRIDE;
 };

@@ -4,16 +4,16 @@ import { MinQueue } from './min-queue.ts';
 
 /** Up to this many symbols, looking at all pairs each time is fastest. */
 const MAX_SCANNED = 32;
-/** Above this many, lists of pairs by rank are faster than a heap, and their time is linear. */
-const MAX_HEAPED = 10_000;
+/** Longer sequences are merged a chunk at a time: their time is linear, and what they touch stays in the cache. */
+const CHUNK_LENGTH = 1024;
+/** Tokens before a chunk that are merged with it once more. */
+const OVERLAP = 8;
 
 /** Merges the first `length` symbols in place until no pair merges, and returns how many are left at the front. */
 export const mergeSymbols = (symbols: Int32Array, table: MergeTable, length = symbols.length): number => {
   if (length <= MAX_SCANNED) return mergeByScanning(symbols, table, length);
-  const chain = new SymbolChain(symbols, table, length);
-  if (length <= MAX_HEAPED) mergeByHeap(chain, length);
-  else mergeByRank(chain, table, length);
-  return chain.compact();
+  if (length <= 2 * CHUNK_LENGTH) return mergeByHeap(symbols, table, length).compact(symbols);
+  return mergeByChunks(symbols, table, length);
 };
 
 /** The entry of each pair of neighbours in `table`. */
@@ -55,16 +55,21 @@ class SymbolChain {
   readonly #next: Int32Array;
   readonly #previous: Int32Array;
 
-  constructor(symbols: Int32Array, table: MergeTable, length: number) {
+  /** Takes the symbols over. */
+  constructor(symbols: Int32Array, table: MergeTable) {
     this.#symbols = symbols;
     this.#table = table;
-    this.#length = length;
-    this.#next = new Int32Array(length);
-    this.#previous = new Int32Array(length);
-    for (let at = 0; at < length; at++) {
+    this.#length = symbols.length;
+    this.#next = new Int32Array(symbols.length);
+    this.#previous = new Int32Array(symbols.length);
+    for (let at = 0; at < symbols.length; at++) {
       this.#next[at] = at + 1;
       this.#previous[at] = at - 1;
     }
+  }
+
+  get first(): number {
+    return this.#symbols[0]!;
   }
 
   /** The rank of the pair that begins at a place, or −1 when it does not merge or is gone. */
@@ -86,10 +91,13 @@ class SymbolChain {
     return this.#previous[at]!;
   }
 
-  /** Moves what is left to the front and returns how much that is. */
-  compact(): number {
+  /** Writes what is left, and where each began (counted from `offset`), and returns how much that is. */
+  compact(symbols: Int32Array, starts?: Int32Array, offset = 0): number {
     let length = 0;
-    for (let at = 0; at < this.#length; at = this.#next[at]!) this.#symbols[length++] = this.#symbols[at]!;
+    for (let at = 0; at < this.#length; at = this.#next[at]!) {
+      if (starts) starts[length] = offset + at;
+      symbols[length++] = this.#symbols[at]!;
+    }
     return length;
   }
 }
@@ -97,88 +105,48 @@ class SymbolChain {
 /** Places fit in 26 bits and ranks in 27, so that rank and place order in one exact number. */
 const PLACES = 2 ** 26;
 
-const mergeByHeap = (chain: SymbolChain, length: number): void => {
+const mergeByHeap = (symbols: Int32Array, table: MergeTable, length: number): SymbolChain => {
+  const chain = new SymbolChain(symbols.slice(0, length), table);
   const queue = new MinQueue();
   const offer = (at: number): void => {
     const rank = chain.rank(at);
     if (rank >= 0) queue.push(rank * PLACES + at);
   };
   for (let at = 0; at < length; at++) offer(at);
-  for (let key = queue.pop(); key !== undefined; key = queue.pop()) mergeOffered(chain, key, offer);
-};
-
-/** An offer is stale when its pair has changed since: then the pair at its place has another rank, or none. */
-const mergeOffered = (chain: SymbolChain, key: number, offer: (at: number) => void): void => {
-  const at = key % PLACES;
-  if (chain.rank(at) !== Math.floor(key / PLACES)) return;
-  const before = chain.merge(at);
-  offer(at);
-  offer(before);
+  for (let key = queue.pop(); key !== undefined; key = queue.pop()) {
+    const at = key % PLACES;
+    // An offer is stale when its pair has changed since: then the pair at its place has another rank, or none.
+    if (chain.rank(at) !== Math.floor(key / PLACES)) continue;
+    const before = chain.merge(at);
+    offer(at);
+    offer(before);
+  }
+  return chain;
 };
 
 /**
- * The same order without a heap: the places of each rank are a list, and ranks are taken from the lowest up. What a merge
- * makes has nearly always a higher rank than the merge itself; what has not waits in a small heap and goes first.
+ * Merges chunk after chunk, each together with the last tokens of what comes before it. The result is that of the whole:
+ * a sequence of tokens is what its text merges to exactly when each two neighbours are what theirs merges to, since
+ * merges on both sides of a border that none crosses keep their order. So a chunk may be joined where its first token is
+ * the one that was there; else more tokens are merged again.
  */
-const mergeByRank = (chain: SymbolChain, table: MergeTable, length: number): void => {
-  const lists = new RankLists(table.numRanks, length);
-  const urgent = new MinQueue();
-  let current = -1;
-  const offer = (at: number): void => {
-    const rank = chain.rank(at);
-    if (rank < 0) return;
-    if (rank <= current) urgent.push(rank * PLACES + at);
-    else lists.push(rank, at);
-  };
-  const mergeUrgent = (limit: number): void => {
-    while (urgent.least < limit) mergeOffered(chain, urgent.pop()!, offer);
-  };
-  for (let at = length - 1; at >= 0; at--) offer(at);
-  for (current = 0; current < table.numRanks; current++) {
-    const places = lists.take(current);
-    for (const at of places) {
-      const key = current * PLACES + at;
-      mergeUrgent(key);
-      mergeOffered(chain, key, offer);
+const mergeByChunks = (symbols: Int32Array, table: MergeTable, length: number): number => {
+  const tokens = new Int32Array(length);
+  /** Where each token begins in `symbols`. */
+  const starts = new Int32Array(length);
+  let count = 0;
+  for (let end = 0; end < length; ) {
+    const begin = end;
+    end = Math.min(length, begin + CHUNK_LENGTH);
+    for (let overlap = OVERLAP; ; overlap *= 2) {
+      const kept = Math.max(0, count - overlap);
+      const from = kept < count ? starts[kept]! : begin;
+      const chain = mergeByHeap(symbols.subarray(from, end), table, end - from);
+      if (kept > 0 && chain.first !== tokens[kept]) continue;
+      count = kept + chain.compact(tokens.subarray(kept), starts.subarray(kept), from);
+      break;
     }
-    mergeUrgent((current + 1) * PLACES);
   }
+  symbols.set(tokens.subarray(0, count));
+  return count;
 };
-
-const END = -1;
-
-/** Linked lists of places, one for each rank. */
-class RankLists {
-  readonly #heads: Int32Array;
-  readonly #places: Int32Array;
-  readonly #followers: Int32Array;
-  #size = 0;
-
-  /** A text of n symbols makes at most n offers at first and two with each of its at most n merges. */
-  constructor(numRanks: number, numSymbols: number) {
-    this.#heads = new Int32Array(numRanks).fill(END);
-    this.#places = new Int32Array(3 * numSymbols);
-    this.#followers = new Int32Array(3 * numSymbols);
-  }
-
-  push(rank: number, place: number): void {
-    this.#places[this.#size] = place;
-    this.#followers[this.#size] = this.#heads[rank]!;
-    this.#heads[rank] = this.#size++;
-  }
-
-  /** All places of a rank, from the left. */
-  take(rank: number): Int32Array {
-    let length = 0;
-    for (let at = this.#heads[rank]!; at !== END; at = this.#followers[at]!) length++;
-    const places = new Int32Array(length);
-    let isSorted = true;
-    let index = 0;
-    for (let at = this.#heads[rank]!; at !== END; at = this.#followers[at]!) {
-      places[index] = this.#places[at]!;
-      if (index > 0 && places[index]! < places[index - 1]!) isSorted = false;
-      index++;
-    }
-    return isSorted ? places : places.sort();
-  }
-}

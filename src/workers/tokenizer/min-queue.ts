@@ -2,11 +2,6 @@
 export class MinQueue {
   readonly #heap: number[] = [];
 
-  /** The least number, or infinity when there is none. */
-  get least(): number {
-    return this.#heap[0] ?? Number.POSITIVE_INFINITY;
-  }
-
   push(value: number): void {
     const heap = this.#heap;
     let at = heap.push(value) - 1;

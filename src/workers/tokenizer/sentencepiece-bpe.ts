@@ -1,41 +1,41 @@
 /** SentencePiece BPE: characters merged by the score of what they make, with bytes for what is not in the vocabulary. */
 import { EngineError } from '../../runtime/errors.ts';
+import type { TextEncoding } from './byte-level-bpe.ts';
 import { TOKEN_TYPE, type VocabularyDefinition } from './definition.ts';
-import { MergeTable, mergeSymbols } from './merge.ts';
-import { byteOfPiece } from './token-bytes.ts';
-
-/** SentencePiece writes a space as this character. */
-const SPACE = '\u2581';
+import { mergeSymbols } from './merge.ts';
+import { MergeTable } from './merge-table.ts';
+import { spaceMarked, wordsOf } from './space-mark.ts';
+import type { TokenBuffer } from './token-buffer.ts';
+import { byteTokenIds } from './token-bytes.ts';
+import { WordCache } from './word-cache.ts';
 
 /**
- * Returns the encoder of text without special tokens; a space goes before text that begins a fragment if the model
- * wants it.
+ * Returns the encoder of text without special tokens; a space goes before it if the model wants that.
  * @throws EngineError model_file_invalid when scores or both byte and unknown tokens are absent
  */
-export const sentencePieceBpe = (
-  definition: VocabularyDefinition,
-): ((text: string, beginsFragment: boolean) => readonly number[]) => {
-  const { tokens, tokenTypes, scores, unknownTokenId, addSpacePrefix } = definition;
-  if (scores?.length !== tokens.length) {
+export const sentencePieceBpe = (definition: VocabularyDefinition): TextEncoding => {
+  const { tokens, tokenTypes, scores, merges, unknownTokenId } = definition;
+  if (!merges && scores?.length !== tokens.length) {
     throw new EngineError(
       'model_file_invalid',
       `tokenizer.ggml.scores has ${scores?.length ?? 'no'} entries, the vocabulary ${tokens.length}`,
     );
   }
   const pieces = new Map<string, number>();
-  const byteIds = new Array<number | undefined>(256);
   for (const [id, token] of tokens.entries()) {
     const type = tokenTypes[id];
-    const byte = type === TOKEN_TYPE.byte ? byteOfPiece(token) : undefined;
-    if (byte !== undefined) byteIds[byte] = id;
     const isPiece = type === TOKEN_TYPE.normal || type === TOKEN_TYPE.userDefined || type === TOKEN_TYPE.unused;
     if (isPiece && !pieces.has(token)) pieces.set(token, id);
   }
+  const byteIds = byteTokenIds(definition);
   const symbols = new SymbolTable(pieces, tokens.length);
-  const table = pieceMerges(pieces, scores, symbols);
+  const table = merges ? listedMerges(merges, symbols) : pieceMerges(pieces, scores!, symbols);
+  const cut = wordsOf(pieces.keys());
+  const cache = new WordCache();
   const encoder = new TextEncoder();
+  let sequence = new Int32Array(1024);
 
-  const pushBytes = (character: string, result: number[]): void => {
+  const pushBytes = (character: string, result: TokenBuffer): void => {
     for (const byte of encoder.encode(character)) {
       const id = byteIds[byte] ?? unknownTokenId;
       if (id === undefined) {
@@ -48,25 +48,31 @@ export const sentencePieceBpe = (
     }
   };
 
-  return (text, beginsFragment) => {
-    if (text === '') return [];
-    const escaped = (beginsFragment && addSpacePrefix ? SPACE : '') + text.replaceAll(' ', SPACE);
-    const sequence = Int32Array.from(Array.from(escaped), (character) => symbols.ofCharacter(character));
-    const result: number[] = [];
-    for (const symbol of sequence.subarray(0, mergeSymbols(sequence, table))) {
+  const encodeWord = (word: string, result: TokenBuffer): void => {
+    if (word.length > sequence.length) sequence = new Int32Array(2 * word.length);
+    let length = 0;
+    for (const character of word) sequence[length++] = symbols.ofCharacter(character);
+    const numTokens = mergeSymbols(sequence, table, length);
+    for (let at = 0; at < numTokens; at++) {
+      const symbol = sequence[at]!;
       if (symbol < tokens.length) result.push(symbol);
-      else pushBytes(symbols.character(symbol), result);
+      else pushBytes(symbols.text(symbol), result);
     }
-    return result;
+    symbols.forgetStrays();
+  };
+
+  return (text, result, beginsPrompt) => {
+    for (const word of cut(spaceMarked(text, definition, beginsPrompt))) cache.push(word, result, encodeWord);
   };
 };
 
-/** Numbers for what merges: a piece's is its token id; characters that are no pieces get numbers after the vocabulary. */
+/** Numbers for what merges: a piece's is its token id; other text gets numbers after the vocabulary. */
 class SymbolTable {
   readonly #pieces: ReadonlyMap<string, number>;
   readonly #numTokens: number;
   readonly #strays = new Map<string, number>();
-  readonly #characters: string[] = [];
+  readonly #texts: string[] = [];
+  #numMerging = Number.POSITIVE_INFINITY;
 
   constructor(pieces: ReadonlyMap<string, number>, numTokens: number) {
     this.#pieces = pieces;
@@ -76,7 +82,7 @@ class SymbolTable {
   ofCharacter(character: string): number {
     const known = this.of(character);
     if (known !== undefined) return known;
-    const symbol = this.#numTokens + this.#characters.push(character) - 1;
+    const symbol = this.#numTokens + this.#texts.push(character) - 1;
     this.#strays.set(character, symbol);
     return symbol;
   }
@@ -85,8 +91,18 @@ class SymbolTable {
     return this.#pieces.get(text) ?? this.#strays.get(text);
   }
 
-  character(symbol: number): string {
-    return this.#characters[symbol - this.#numTokens]!;
+  text(symbol: number): string {
+    return this.#texts[symbol - this.#numTokens]!;
+  }
+
+  /** Strays known by now merge; later ones only stand for themselves. */
+  keepStrays(): void {
+    this.#numMerging = this.#texts.length;
+  }
+
+  /** Forgets characters that a prompt brought, so that prompts cannot fill the memory. */
+  forgetStrays(): void {
+    while (this.#texts.length > this.#numMerging) this.#strays.delete(this.#texts.pop()!);
   }
 }
 
@@ -99,7 +115,8 @@ const pieceMerges = (
   const distinct = [...new Set(Array.from(pieces.values(), (id) => scores[id]!))].sort((a, b) => b - a);
   const rankOf = new Map(distinct.map((score, rank) => [score, rank]));
   for (const piece of pieces.keys()) for (const character of piece) symbols.ofCharacter(character);
-  const table = new MergeTable();
+  symbols.keepStrays();
+  const table = new MergeTable(4 * pieces.size);
   for (const [piece, id] of pieces) {
     const rank = rankOf.get(scores[id]!)!;
     for (let split = 1; split < piece.length; split++) {
@@ -107,6 +124,24 @@ const pieceMerges = (
       const right = symbols.of(piece.slice(split));
       if (left !== undefined && right !== undefined) table.add(left, right, rank, id);
     }
+  }
+  return table;
+};
+
+/** Merges as tokenizer.json lists them. @throws EngineError model_file_invalid */
+const listedMerges = (merges: readonly string[], symbols: SymbolTable): MergeTable => {
+  symbols.keepStrays();
+  const table = new MergeTable(merges.length);
+  for (const [rank, merge] of merges.entries()) {
+    const space = merge.indexOf(' ', 1);
+    const left = symbols.of(merge.slice(0, space));
+    const right = symbols.of(merge.slice(space + 1));
+    const merged = symbols.of(merge.slice(0, space) + merge.slice(space + 1));
+    if (space < 0 || left === undefined || right === undefined || merged === undefined) {
+      const found = JSON.stringify(merge);
+      throw new EngineError('model_file_invalid', `merges[${rank}] is ${found}, which joins no two tokens to a third`);
+    }
+    table.add(left, right, rank, merged);
   }
   return table;
 };

@@ -12,8 +12,17 @@ export class TokenBuffer {
     this.#ids[this.#length++] = id;
   }
 
+  get length(): number {
+    return this.#length;
+  }
+
   /** The ids so far, in an array of the caller's own. */
   toArray(): Uint32Array {
-    return this.#ids.slice(0, this.#length);
+    return this.from(0);
+  }
+
+  /** The ids from an index on, in an array of the caller's own. */
+  from(start: number): Uint32Array {
+    return this.#ids.slice(start, this.#length);
   }
 }

@@ -20,9 +20,19 @@ export const tokenBytes = (definition: TokenizerDefinition): TokenBytes =>
   definition.model === 'bytes' ? scriptBytes(definition) : vocabularyBytes(definition);
 
 /** The byte that a SentencePiece byte token stands for. */
-export const byteOfPiece = (token: string): number | undefined => {
+const byteOfPiece = (token: string): number | undefined => {
   const digits = BYTE_PIECE.exec(token)?.[1];
   return digits === undefined ? undefined : Number.parseInt(digits, 16);
+};
+
+/** [256] the token of each byte, where the vocabulary has one. */
+export const byteTokenIds = ({ tokens, tokenTypes }: VocabularyDefinition): readonly (number | undefined)[] => {
+  const ids = new Array<number | undefined>(256).fill(undefined);
+  for (const [id, token] of tokens.entries()) {
+    const byte = tokenTypes[id] === TOKEN_TYPE.byte ? byteOfPiece(token) : undefined;
+    if (byte !== undefined) ids[byte] = id;
+  }
+  return ids;
 };
 
 const vocabularyBytes = ({ model, tokens, tokenTypes }: VocabularyDefinition): TokenBytes => {

@@ -4,6 +4,7 @@ import { byteLevelBpe } from './byte-level-bpe.ts';
 import { type ByteDefinition, TOKEN_TYPE, type TokenizerDefinition, type VocabularyDefinition } from './definition.ts';
 import { sentencePieceBpe } from './sentencepiece-bpe.ts';
 import { fragments, type Segment, type SpecialTokens } from './special-tokens.ts';
+import { TokenBuffer } from './token-buffer.ts';
 import { type TokenBytes, tokenBytes } from './token-bytes.ts';
 
 export interface EncodeOptions {
@@ -50,14 +51,14 @@ const vocabularyTokenizer = (definition: VocabularyDefinition): Tokenizer => {
   const encodeText = model === 'gpt2' ? byteLevelBpe(definition) : sentencePieceBpe(definition);
 
   const encodeSegments = (segments: readonly Segment[]): Uint32Array => {
-    const ids: number[] = [];
-    let beginsFragment = true;
+    const result = new TokenBuffer();
+    let beginsPrompt = true;
     for (const fragment of fragments(segments, special)) {
-      if ('tokenId' in fragment) ids.push(fragment.tokenId);
-      else for (const id of encodeText(fragment.text, beginsFragment)) ids.push(id);
-      beginsFragment = 'tokenId' in fragment;
+      if ('tokenId' in fragment) result.push(fragment.tokenId);
+      else encodeText(fragment.text, result, beginsPrompt);
+      beginsPrompt = false;
     }
-    return Uint32Array.from(ids);
+    return result.toArray();
   };
 
   return {

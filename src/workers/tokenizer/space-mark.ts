@@ -1,0 +1,24 @@
+/** SentencePiece writes a space as U+2581. */
+import type { VocabularyDefinition } from './definition.ts';
+import type { TextCutter } from './split.ts';
+
+const SPACE_MARK = '\u2581';
+
+/** Text as SentencePiece vocabularies write it, with the space before it that the model wants. */
+export const spaceMarked = (
+  text: string,
+  { addSpacePrefix, onlyFirstSpacePrefix }: VocabularyDefinition,
+  beginsPrompt: boolean,
+): string => {
+  const isPrefixed = addSpacePrefix && (beginsPrompt || !onlyFirstSpacePrefix);
+  return (isPrefixed ? SPACE_MARK : '') + text.replaceAll(' ', SPACE_MARK);
+};
+
+/**
+ * Cuts marked text before runs of marks, if no piece has a mark after other text: then nothing merges across the cut.
+ * Else the text stays whole.
+ */
+export const wordsOf = (pieces: Iterable<string>): TextCutter => {
+  for (const piece of pieces) if (/[^\u2581]\u2581/u.test(piece)) return (text) => [text];
+  return (text) => text.match(/\u2581*[^\u2581]+|\u2581+/gu) ?? [];
+};
