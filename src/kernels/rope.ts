@@ -55,7 +55,7 @@ export interface RopeTableOptions {
   /** Base of the wavelengths' geometric row: `rope.freq_base`. */
   readonly base: number;
   /** [rotaryDim / 2] divisors of the frequencies: `rope_freqs.weight`, or from a scaling's formula. */
-  readonly frequencyFactors?: Float32Array;
+  readonly frequencyFactors?: ArrayLike<number>;
   /** Multiplies every cosine and sine; 1 when absent. */
   readonly magnitude?: number;
 }

@@ -1,7 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { ropeTable } from '../../src/kernels/rope.ts';
 import { ropeCheck } from '../../src/kernels/self-test/row-checks.ts';
-import { llama3FrequencyFactors } from '../../src/runtime/models/rope-scaling.ts';
 import { DEVICE_VARIANTS, openVariant } from '../support/gpu.ts';
 import { expectRight, floatTypes } from '../support/kernel-check.ts';
 
@@ -39,21 +38,4 @@ test('the table divides frequencies by their factors', () => {
 
 test('position 0 is not rotated', () => {
   expect([...ropeTable({ rotaryDim: 8, numPositions: 1, base: 10_000 })]).toEqual([1, 0, 1, 0, 1, 0, 1, 0]);
-});
-
-test('Llama 3 factors keep short wavelengths, stretch long ones, and grow between', () => {
-  const factors = llama3FrequencyFactors({
-    rotaryDim: 64,
-    base: 500_000,
-    factor: 32,
-    lowFrequencyFactor: 1,
-    highFrequencyFactor: 4,
-    originalContext: 8192,
-  });
-  expect(factors[0]).toBe(1);
-  expect(factors.at(-1)).toBe(32);
-  for (let pair = 1; pair < factors.length; pair++) expect(factors[pair]).toBeGreaterThanOrEqual(factors[pair - 1]!);
-  // Wavelength 2π · 500000^(30/64) ≈ 2948 tokens: 8192 / 2948 ≈ 2.78 turns, between 1 and 4.
-  expect(factors[15]).toBeGreaterThan(1);
-  expect(factors[15]).toBeLessThan(32);
 });

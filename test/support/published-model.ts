@@ -260,3 +260,58 @@ export const gptOssModel = (): PublishedModel => {
     plain: { ...shared, ...plain },
   };
 };
+
+/** A tiny dense model in F32 of any family without post norms; `changes` go over a Llama's configuration. */
+export const randomModel = (changes: Readonly<Record<string, unknown>>) => {
+  const config: Record<string, unknown> & typeof TINY = { ...TINY, ...changes };
+  const random = seededRandom(40);
+  const tensors: Record<string, Stored> = {};
+  const add = (name: string, shape: readonly number[], scale: number, shift = 0): void => {
+    tensors[name] = f32(
+      shape,
+      Array.from({ length: size(shape) }, () => shift + scale * (random() - 0.5)),
+    );
+  };
+  const { hidden_size: hidden, intermediate_size: wide, head_dim: headDim } = config;
+  const [queries, keys] = [config.num_attention_heads * headDim, config.num_key_value_heads * headDim];
+  const isFused = config.model_type === 'phi3';
+  add('model.embed_tokens.weight', [config.vocab_size, hidden], 2);
+  add('model.norm.weight', [hidden], 0.5, 1);
+  for (let layer = 0; layer < config.num_hidden_layers; layer++) {
+    const prefix = `model.layers.${layer}`;
+    add(`${prefix}.input_layernorm.weight`, [hidden], 0.5, 1);
+    add(`${prefix}.post_attention_layernorm.weight`, [hidden], 0.5, 1);
+    if (isFused) {
+      add(`${prefix}.self_attn.qkv_proj.weight`, [queries + 2 * keys, hidden], 0.8);
+      add(`${prefix}.mlp.gate_up_proj.weight`, [2 * wide, hidden], 0.8);
+    } else {
+      for (const [part, rows] of [
+        ['q', queries],
+        ['k', keys],
+        ['v', keys],
+      ] as const) {
+        add(`${prefix}.self_attn.${part}_proj.weight`, [rows, hidden], 0.8);
+        if (config.model_type === 'qwen2') add(`${prefix}.self_attn.${part}_proj.bias`, [rows], 0.8);
+      }
+      add(`${prefix}.mlp.gate_proj.weight`, [wide, hidden], 0.8);
+      add(`${prefix}.mlp.up_proj.weight`, [wide, hidden], 0.8);
+    }
+    add(`${prefix}.self_attn.o_proj.weight`, [hidden, queries], 0.8);
+    add(`${prefix}.mlp.down_proj.weight`, [hidden, wide], 0.8);
+  }
+  return { config, tensors };
+};
+
+const TINY = {
+  model_type: 'llama',
+  hidden_size: 32,
+  intermediate_size: 64,
+  num_hidden_layers: 2,
+  num_attention_heads: 4,
+  num_key_value_heads: 2,
+  head_dim: 8,
+  vocab_size: 40,
+  max_position_embeddings: 64,
+  rope_theta: 100,
+  tie_word_embeddings: true,
+};

@@ -43,8 +43,8 @@ export class RotaryTables {
     return uploadTensor(device, 'f32', [contextLength, rotaryDim / 2, 2], angles, 'rope table');
   }
 
-  async #factors(factors: RopeScheme['frequencyFactors'], length: number): Promise<Float32Array | undefined> {
-    if (factors === undefined || factors instanceof Float32Array) return factors;
+  async #factors(factors: RopeScheme['frequencyFactors'], length: number): Promise<ArrayLike<number> | undefined> {
+    if (factors === undefined || factors instanceof Float64Array) return factors;
     const { weights, contextLength } = this.#context;
     if (typeof factors === 'string') return weights.values(factors, length);
     return weights.values(contextLength > factors.originalContext ? factors.long : factors.short, length);

@@ -18,7 +18,7 @@ export interface RopeScheme {
   readonly rotaryDim: number;
   readonly layout: 'interleaved' | 'half';
   /** [rotaryDim / 2] divisors of the frequencies, or the tensor that has them; absent: 1. */
-  readonly frequencyFactors?: Float32Array<ArrayBuffer> | string | FactorsByContext;
+  readonly frequencyFactors?: Float64Array | string | FactorsByContext;
   /** Multiplies every cosine and sine; 1 when absent. */
   readonly magnitude?: number;
 }

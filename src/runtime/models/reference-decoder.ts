@@ -167,8 +167,8 @@ class ReferenceDecoder {
     );
   }
 
-  async #factors({ frequencyFactors: factors }: RopeScheme): Promise<Float32Array | undefined> {
-    if (factors === undefined || factors instanceof Float32Array) return factors;
+  async #factors({ frequencyFactors: factors }: RopeScheme): Promise<ArrayLike<number> | undefined> {
+    if (factors === undefined || factors instanceof Float64Array) return factors;
     if (typeof factors === 'string') return this.#all(factors);
     return this.#all(this.#servedContext > factors.originalContext ? factors.long : factors.short);
   }
@@ -216,7 +216,7 @@ const rotate = (
   head: Float64Array,
   position: number,
   { base, rotaryDim, layout, magnitude = 1 }: RopeScheme,
-  factors: Float32Array | undefined,
+  factors: ArrayLike<number> | undefined,
 ): Float64Array => {
   const y = Float64Array.from(head);
   for (let pair = 0; pair < rotaryDim / 2; pair++) {

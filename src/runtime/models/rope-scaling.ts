@@ -18,7 +18,7 @@ export const readRopeScaling = (
   }
   const factor = keys.number('rope.scaling.factor');
   keys.require(factor > 0, 'rope.scaling.factor', factor, 'a positive number');
-  if (type === 'linear') return { frequencyFactors: new Float32Array(rotaryDim / 2).fill(factor) };
+  if (type === 'linear') return { frequencyFactors: new Float64Array(rotaryDim / 2).fill(factor) };
   const originalContext = keys.count('rope.scaling.original_context_length');
   if (type === 'llama3') {
     const lowFrequencyFactor = keys.number('rope.scaling.low_frequency_factor');
@@ -62,9 +62,9 @@ export interface Llama3Scaling {
  * those between are blended.
  * Source: Meta's `apply_scaling` in llama-models, models/llama3.
  */
-export const llama3FrequencyFactors = (scaling: Llama3Scaling): Float32Array<ArrayBuffer> => {
+export const llama3FrequencyFactors = (scaling: Llama3Scaling): Float64Array => {
   const { rotaryDim, base, factor, lowFrequencyFactor, highFrequencyFactor, originalContext } = scaling;
-  return Float32Array.from({ length: rotaryDim / 2 }, (_, pair) => {
+  return Float64Array.from({ length: rotaryDim / 2 }, (_, pair) => {
     const wavelength = 2 * Math.PI * base ** ((2 * pair) / rotaryDim);
     const turns = originalContext / wavelength;
     if (turns > highFrequencyFactor) return 1;
@@ -92,14 +92,14 @@ export interface YarnScaling {
  * Divisors of the frequencies for YaRN: pairs that turn often stay, slow ones are stretched by `factor`, a ramp between.
  * Source: Peng et al. 2023 (arXiv 2309.00071), section 3.2 and its reference code.
  */
-export const yarnFrequencyFactors = (scaling: YarnScaling): Float32Array<ArrayBuffer> => {
+export const yarnFrequencyFactors = (scaling: YarnScaling): Float64Array => {
   const { rotaryDim, base, factor, originalContext, betaFast = 32, betaSlow = 1, truncates = true } = scaling;
   const pairOf = (turns: number) =>
     (rotaryDim * Math.log(originalContext / (turns * 2 * Math.PI))) / (2 * Math.log(base));
   const [fast, slow] = [pairOf(betaFast), pairOf(betaSlow)];
   const low = Math.max(0, truncates ? Math.floor(fast) : fast);
   const high = Math.min(rotaryDim - 1, truncates ? Math.ceil(slow) : slow);
-  return Float32Array.from({ length: rotaryDim / 2 }, (_, pair) => {
+  return Float64Array.from({ length: rotaryDim / 2 }, (_, pair) => {
     const ramp = Math.min(1, Math.max(0, (pair - low) / Math.max(0.001, high - low)));
     return 1 / (1 - ramp + ramp / factor);
   });

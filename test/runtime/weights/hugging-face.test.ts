@@ -52,7 +52,7 @@ test('config.json becomes the keys and names that GGUF files have', async () => 
     headDim: 8,
     numKvHeads: 2,
     contextLength: 64,
-    layers: [{ rope: { base: 5e5, layout: 'half', frequencyFactors: new Float32Array(4).fill(4) } }, {}],
+    layers: [{ rope: { base: 5e5, layout: 'half', frequencyFactors: new Float64Array(4).fill(4) } }, {}],
   });
   expect(file.tensor('blk.1.ffn_down.weight')).toMatchObject({ rows: 32, columns: 64, type: 'F32' });
   await file.close();
