@@ -1,24 +1,20 @@
 /** Reads a GGUF file's tokenizer into a definition that workers build it from. */
-import { TOKEN_TYPE, type TokenizerDefinition } from '../../workers/tokenizer/definition.ts';
+import { type NormalizerStep, TOKEN_TYPE, type TokenizerDefinition } from '../../workers/tokenizer/definition.ts';
+import { takesWholeWords } from '../../workers/tokenizer/pre-tokenizers.ts';
 import { EngineError } from '../errors.ts';
+import { bertNormalizer } from './bert-normalizer.ts';
 import type { ModelFile } from './model-file.ts';
+import { endsTurn, isTag } from './special-texts.ts';
 
-/** Control tokens that end a turn in the chat formats of known models, whatever the file's EOS is. */
-const TURN_ENDS = new Set([
-  '<|im_end|>',
-  '<|eot_id|>',
-  '<|eom_id|>',
-  '<|end|>',
-  '<|endoftext|>',
-  '<|end_of_text|>',
-  '<|end_of_turn|>',
-  '<end_of_turn>',
-  '<|return|>',
-  '</s>',
-]);
+/** What a model of each kind has where its file does not say. Source: llama.cpp's `llama_vocab`. */
+const DEFAULTS = {
+  llama: { bos: 1, unknown: 0, eos: undefined, addBos: true, addSpacePrefix: true },
+  gpt2: { bos: undefined, unknown: undefined, eos: undefined, addBos: false, addSpacePrefix: false },
+  t5: { bos: undefined, unknown: 2, eos: 1, addBos: false, addSpacePrefix: false },
+  bert: { bos: 101, unknown: 100, eos: undefined, addBos: true, addSpacePrefix: false },
+} as const;
 
-/** Some files call these control tokens; they are text that the output parser reads. */
-const TAGS = new Set(['<think>', '</think>', '<tool_call>', '</tool_call>', '<tool_response>', '</tool_response>']);
+type VocabularyKind = keyof typeof DEFAULTS;
 
 /**
  * The file's tokenizer, or undefined when it has none.
@@ -28,10 +24,10 @@ export const ggufTokenizer = (file: ModelFile): TokenizerDefinition | undefined 
   const tokens = file.strings('tokenizer.ggml.tokens');
   const model = file.string('tokenizer.ggml.model', 'none');
   if (!tokens || model === 'none' || model === 'no_vocab') return undefined;
-  if (model !== 'llama' && model !== 'gpt2') {
+  if (!isKnown(model)) {
     throw new EngineError(
       'model_unsupported',
-      `${file.path}: tokenizer.ggml.model is "${model}"; supported are llama (SentencePiece BPE) and gpt2 (byte-level BPE)`,
+      `${file.path}: tokenizer.ggml.model is "${model}"; supported are llama (SentencePiece BPE), gpt2 (byte-level BPE), t5 (SentencePiece Unigram) and bert (WordPiece)`,
     );
   }
   const numEmbedded = file.tensors.get('token_embd.weight')?.rows ?? tokens.length;
@@ -41,29 +37,48 @@ export const ggufTokenizer = (file: ModelFile): TokenizerDefinition | undefined 
       `${file.path}: tokenizer.ggml.tokens has ${tokens.length} entries, token_embd.weight only ${numEmbedded} rows`,
     );
   }
-  const isSentencePiece = model === 'llama';
+  const defaults = DEFAULTS[model];
+  const preTokenizer = file.string('tokenizer.ggml.pre', 'default');
   const tokenTypes = readTokenTypes(file, tokens);
   const scores = file.numbers('tokenizer.ggml.scores');
-  const merges = file.strings('tokenizer.ggml.merges');
-  const bosTokenId = tokenId(file, 'bos', tokens.length, isSentencePiece ? 1 : undefined);
-  const unknownTokenId = tokenId(file, 'unknown', tokens.length, isSentencePiece ? 0 : undefined);
+  const merges = model === 'gpt2' ? file.strings('tokenizer.ggml.merges') : undefined;
+  const bosTokenId = tokenId(file, 'bos', tokens.length, defaults.bos);
+  const unknownTokenId = tokenId(file, 'unknown', tokens.length, defaults.unknown);
+  const normalizer = readNormalizer(file, model);
   const chatTemplate = file.metadata.has('tokenizer.chat_template')
     ? file.string('tokenizer.chat_template')
     : undefined;
+  // Vocabularies in the manner of Llama 3 begin every prompt with BOS, though some of their files leave that unsaid.
+  const addsBos = defaults.addBos || (model === 'gpt2' && takesWholeWords(preTokenizer));
   return {
     model,
     tokens,
     tokenTypes,
-    endTokenIds: endTokenIds(file, tokens, tokenTypes),
-    addBos: bosTokenId !== undefined && file.boolean('tokenizer.ggml.add_bos_token', isSentencePiece),
-    addSpacePrefix: file.boolean('tokenizer.ggml.add_space_prefix', isSentencePiece),
-    ...(isSentencePiece ? {} : { preTokenizer: file.string('tokenizer.ggml.pre', 'default') }),
+    endTokenIds: endTokenIds(file, tokens, tokenTypes, defaults.eos),
+    addBos: bosTokenId !== undefined && file.boolean('tokenizer.ggml.add_bos_token', addsBos),
+    addSpacePrefix: file.boolean('tokenizer.ggml.add_space_prefix', defaults.addSpacePrefix),
+    ...(model === 'gpt2' ? { preTokenizer } : {}),
+    ...(model === 't5' ? { mergesSpaces: file.boolean('tokenizer.ggml.remove_extra_whitespaces', false) } : {}),
+    ...(normalizer.length === 0 ? {} : { normalizer }),
     ...(scores ? { scores } : {}),
     ...(merges ? { merges } : {}),
     ...(bosTokenId === undefined ? {} : { bosTokenId }),
     ...(unknownTokenId === undefined ? {} : { unknownTokenId }),
     ...(chatTemplate === undefined ? {} : { chatTemplate }),
   };
+};
+
+const isKnown = (model: string): model is VocabularyKind => Object.hasOwn(DEFAULTS, model);
+
+const readNormalizer = (file: ModelFile, model: VocabularyKind): NormalizerStep[] => {
+  if (model === 't5') {
+    const rules = file.numbers('tokenizer.ggml.precompiled_charsmap');
+    return rules && rules.length > 0 ? [{ kind: 'charsmap', bytes: Uint8Array.from(rules) }] : [];
+  }
+  if (model !== 'bert') return [];
+  const lowercases = file.boolean('tokenizer.ggml.normalizer.lowercase', true);
+  const stripsAccents = file.boolean('tokenizer.ggml.normalizer.strip_accents', lowercases);
+  return bertNormalizer({ cleansText: true, lowercases, stripsAccents });
 };
 
 const readTokenTypes = (file: ModelFile, tokens: readonly string[]): readonly number[] => {
@@ -76,7 +91,7 @@ const readTokenTypes = (file: ModelFile, tokens: readonly string[]): readonly nu
   }
   return tokens.map((token, id) => {
     const type = types?.[id] ?? TOKEN_TYPE.normal;
-    return type === TOKEN_TYPE.control && TAGS.has(token) ? TOKEN_TYPE.userDefined : type;
+    return type === TOKEN_TYPE.control && isTag(token) ? TOKEN_TYPE.userDefined : type;
   });
 };
 
@@ -98,14 +113,19 @@ const tokenId = (
   );
 };
 
-const endTokenIds = (file: ModelFile, tokens: readonly string[], tokenTypes: readonly number[]): number[] => {
+const endTokenIds = (
+  file: ModelFile,
+  tokens: readonly string[],
+  tokenTypes: readonly number[],
+  eos: number | undefined,
+): number[] => {
   const ids = new Set<number>();
   for (const name of ['eos', 'eot', 'eom']) {
-    const id = tokenId(file, name, tokens.length, undefined);
+    const id = tokenId(file, name, tokens.length, name === 'eos' ? eos : undefined);
     if (id !== undefined) ids.add(id);
   }
   for (const [id, token] of tokens.entries()) {
-    if (tokenTypes[id] === TOKEN_TYPE.control && TURN_ENDS.has(token)) ids.add(id);
+    if (tokenTypes[id] === TOKEN_TYPE.control && endsTurn(token)) ids.add(id);
   }
   return [...ids];
 };

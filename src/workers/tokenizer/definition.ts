@@ -25,12 +25,10 @@ export interface SplitStep {
 
 /** One change to text before it is cut. Source: the normalizers of Hugging Face's tokenizers. */
 export type NormalizerStep =
-  | { readonly kind: 'nfc' | 'nfd' | 'nfkc' | 'nfkd' | 'lowercase' | 'stripAccents' | 'cleanText' }
+  | { readonly kind: 'nfc' | 'nfd' | 'nfkc' | 'nfkd' | 'lowercase' }
   /** `pattern`: a JavaScript expression for the flags `gu`. */
   | { readonly kind: 'replace'; readonly pattern: string; readonly content: string }
-  | { readonly kind: 'prepend'; readonly text: string }
-  | { readonly kind: 'strip'; readonly left: boolean; readonly right: boolean }
-  /** SentencePiece's compiled rules: longest match first. */
+  /** SentencePiece's compiled rules (`precompiled_charsmap`). */
   | { readonly kind: 'charsmap'; readonly bytes: Uint8Array };
 
 /** A vocabulary as GGUF files and tokenizer.json keep it. */
@@ -58,7 +56,7 @@ export interface VocabularyDefinition extends CommonDefinition {
   readonly addSpacePrefix: boolean;
   /** Only before the prompt's very beginning. */
   readonly onlyFirstSpacePrefix?: boolean;
-  /** `t5`: runs of spaces are one, and none begins or ends the text. */
+  /** `t5`: every word has one space before it and none after it, however many the text has. */
   readonly mergesSpaces?: boolean;
   /** `bert`: longer words are unknown. */
   readonly maxWordCharacters?: number;

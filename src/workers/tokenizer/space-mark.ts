@@ -2,7 +2,7 @@
 import type { VocabularyDefinition } from './definition.ts';
 import type { TextCutter } from './split.ts';
 
-const SPACE_MARK = '\u2581';
+export const SPACE_MARK = '\u2581';
 
 /** Text as SentencePiece vocabularies write it, with the space before it that the model wants. */
 export const spaceMarked = (

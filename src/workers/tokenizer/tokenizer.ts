@@ -2,10 +2,13 @@
 import { EngineError } from '../../runtime/errors.ts';
 import { byteLevelBpe } from './byte-level-bpe.ts';
 import { type ByteDefinition, TOKEN_TYPE, type TokenizerDefinition, type VocabularyDefinition } from './definition.ts';
+import { normalizer } from './normalizer.ts';
 import { sentencePieceBpe } from './sentencepiece-bpe.ts';
 import { fragments, type Segment, type SpecialTokens } from './special-tokens.ts';
 import { TokenBuffer } from './token-buffer.ts';
 import { type TokenBytes, tokenBytes } from './token-bytes.ts';
+import { unigram } from './unigram.ts';
+import { wordPiece } from './word-piece.ts';
 
 export interface EncodeOptions {
   /** Turn special tokens found in the text into their ids; else they are plain text. */
@@ -39,6 +42,8 @@ const specialTokens = ({ tokens, tokenTypes }: VocabularyDefinition): SpecialTok
   return { markup, everywhere };
 };
 
+const ENCODERS = { gpt2: byteLevelBpe, llama: sentencePieceBpe, t5: unigram, bert: wordPiece } as const;
+
 const vocabularyTokenizer = (definition: VocabularyDefinition): Tokenizer => {
   const { tokens, tokenTypes, model } = definition;
   if (tokenTypes.length !== tokens.length) {
@@ -48,14 +53,16 @@ const vocabularyTokenizer = (definition: VocabularyDefinition): Tokenizer => {
     );
   }
   const special = specialTokens(definition);
-  const encodeText = model === 'gpt2' ? byteLevelBpe(definition) : sentencePieceBpe(definition);
+  const encodeText = ENCODERS[model](definition);
+  const normalize = normalizer(definition.normalizer ?? []);
 
   const encodeSegments = (segments: readonly Segment[]): Uint32Array => {
     const result = new TokenBuffer();
     let beginsPrompt = true;
     for (const fragment of fragments(segments, special)) {
+      const text = 'text' in fragment ? normalize(fragment.text) : '';
       if ('tokenId' in fragment) result.push(fragment.tokenId);
-      else encodeText(fragment.text, result, beginsPrompt);
+      else if (text !== '') encodeText(text, result, beginsPrompt);
       beginsPrompt = false;
     }
     return result.toArray();
