@@ -14,7 +14,9 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
 import { percentile } from '../src/cli/measure-model.ts';
 import { createEngine, DEFAULT_SAMPLING } from '../src/index.ts';
-import { SHAPES, type ShapeName, type WeightType, writeRandomGguf } from './random-gguf.ts';
+import type { WeightType } from './random-blocks.ts';
+import { writeRandomGguf } from './random-gguf.ts';
+import { SHAPES, type ShapeName } from './random-shapes.ts';
 import { recordResults } from './report.ts';
 
 const PEER_VERSION = '3.22.1';

@@ -9,68 +9,8 @@ import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { ByteWriter, type Value, writeValue } from './gguf-writer.ts';
-
-export interface ModelShape {
-  readonly dim: number;
-  readonly numLayers: number;
-  readonly numHeads: number;
-  readonly numKvHeads: number;
-  readonly ffnDim: number;
-  readonly vocabularySize: number;
-  readonly contextLength: number;
-  readonly ropeBase: number;
-  /** The output matrix is the embedding's: no `output.weight` in the file. */
-  readonly isTied: boolean;
-}
-
-/** Shapes of published models, by parameter count. */
-export const SHAPES = {
-  'llama-15m': {
-    dim: 288,
-    numLayers: 6,
-    numHeads: 6,
-    numKvHeads: 6,
-    ffnDim: 768,
-    vocabularySize: 32_000,
-    contextLength: 2048,
-    ropeBase: 10_000,
-    isTied: true,
-  },
-  'llama-110m': {
-    dim: 768,
-    numLayers: 12,
-    numHeads: 12,
-    numKvHeads: 12,
-    ffnDim: 2048,
-    vocabularySize: 32_000,
-    contextLength: 2048,
-    ropeBase: 10_000,
-    isTied: true,
-  },
-  'llama-1b': {
-    dim: 2048,
-    numLayers: 16,
-    numHeads: 32,
-    numKvHeads: 8,
-    ffnDim: 8192,
-    vocabularySize: 32_000,
-    contextLength: 4096,
-    ropeBase: 500_000,
-    isTied: true,
-  },
-} as const satisfies Record<string, ModelShape>;
-
-export type ShapeName = keyof typeof SHAPES;
-
-/** Elements and bytes a block, the id of the tensor type, and `general.file_type`. Source: ggml's GGUF specification. */
-const WEIGHT_TYPES = {
-  f32: { blockLength: 1, blockBytes: 4, tensorType: 0, fileType: 0 },
-  f16: { blockLength: 1, blockBytes: 2, tensorType: 1, fileType: 1 },
-  q4_0: { blockLength: 32, blockBytes: 18, tensorType: 2, fileType: 2 },
-  q8_0: { blockLength: 32, blockBytes: 34, tensorType: 8, fileType: 7 },
-} as const;
-
-export type WeightType = keyof typeof WEIGHT_TYPES;
+import { blockLengthOf, bytesOf, RandomBlocks, typeIdOf, WEIGHT_TYPES, type WeightType } from './random-blocks.ts';
+import { type ModelShape, SHAPES, type ShapeName } from './random-shapes.ts';
 
 interface TensorPlan {
   readonly name: string;
@@ -78,42 +18,20 @@ interface TensorPlan {
   readonly dims: readonly number[];
   readonly type: WeightType;
   /** Largest magnitude of the uniform weights; 0: all ones (norms). */
-  readonly scale: number;
+  readonly size: number;
 }
 
 const ALIGNMENT = 32;
 const NUM_BYTE_TOKENS = 256;
 const FIRST_PIECE = 3 + NUM_BYTE_TOKENS;
+/** Elements drawn and written at a time; whole blocks of any type. */
+const DRAWN_WEIGHTS = 32 * 1024 * 1024;
 
 const align = (offset: number): number => Math.ceil(offset / ALIGNMENT) * ALIGNMENT;
 
-const byteLength = ({ dims, type }: TensorPlan): number => {
-  const { blockLength, blockBytes } = WEIGHT_TYPES[type];
-  return (dims.reduce((product, dim) => product * dim, 1) / blockLength) * blockBytes;
-};
+const numWeights = ({ dims }: TensorPlan): number => dims.reduce((product, dim) => product * dim, 1);
 
-/** Uniform numbers in [0, 1). Source: Tommy Ettinger's mulberry32, public domain. */
-const mulberry32 = (seed: number) => {
-  let state = seed >>> 0;
-  return (): number => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
-  };
-};
-
-const floatBits = new Float32Array(1);
-const floatWord = new Uint32Array(floatBits.buffer);
-
-/** Rounds a number of magnitude 2^-14 … 65504, or 0, to binary16; ties away from zero, which random weights allow. */
-const toHalf = (value: number): number => {
-  floatBits[0] = value;
-  const word = floatWord[0]!;
-  const magnitude = word & 0x7fff_ffff;
-  if (magnitude < 0x3880_0000) return (word >>> 16) & 0x8000;
-  return ((word >>> 16) & 0x8000) | ((magnitude - 0x3800_0000 + 0x1000) >>> 13);
-};
+const byteLength = (plan: TensorPlan): number => bytesOf(plan.type, numWeights(plan));
 
 /** A SentencePiece vocabulary: unknown, BOS, EOS, the 256 bytes, then pronounceable pieces, the best score first. */
 const syntheticVocabulary = (size: number) => {
@@ -143,21 +61,33 @@ const CHAT_TEMPLATE =
 
 const metadata = (name: string, shape: ModelShape, type: WeightType): [key: string, value: Value][] => {
   const { tokens, types, scores } = syntheticVocabulary(shape.vocabularySize);
+  const { architecture = 'llama', experts } = shape;
+  const key = (part: string) => `${architecture}.${part}`;
+  const headDim = headDimOf(shape);
   return [
-    ['general.architecture', { string: 'llama' }],
+    ['general.architecture', { string: architecture }],
     ['general.name', { string: `random ${name} ${type}` }],
-    ['general.file_type', { u32: WEIGHT_TYPES[type].fileType }],
     ['general.quantization_version', { u32: 2 }],
-    ['llama.vocab_size', { u32: shape.vocabularySize }],
-    ['llama.context_length', { u32: shape.contextLength }],
-    ['llama.embedding_length', { u32: shape.dim }],
-    ['llama.block_count', { u32: shape.numLayers }],
-    ['llama.feed_forward_length', { u32: shape.ffnDim }],
-    ['llama.attention.head_count', { u32: shape.numHeads }],
-    ['llama.attention.head_count_kv', { u32: shape.numKvHeads }],
-    ['llama.attention.layer_norm_rms_epsilon', { f32: 1e-5 }],
-    ['llama.rope.dimension_count', { u32: shape.dim / shape.numHeads }],
-    ['llama.rope.freq_base', { f32: shape.ropeBase }],
+    [key('vocab_size'), { u32: shape.vocabularySize }],
+    [key('context_length'), { u32: shape.contextLength }],
+    [key('embedding_length'), { u32: shape.dim }],
+    [key('block_count'), { u32: shape.numLayers }],
+    [key('feed_forward_length'), { u32: shape.ffnDim }],
+    [key('attention.head_count'), { u32: shape.numHeads }],
+    [key('attention.head_count_kv'), { u32: shape.numKvHeads }],
+    [key('attention.key_length'), { u32: headDim }],
+    [key('attention.value_length'), { u32: headDim }],
+    [key('attention.layer_norm_rms_epsilon'), { f32: 1e-5 }],
+    [key('rope.dimension_count'), { u32: headDim }],
+    [key('rope.freq_base'), { f32: shape.ropeBase }],
+    ...(experts
+      ? ([
+          [key('expert_count'), { u32: experts.count }],
+          [key('expert_used_count'), { u32: experts.used }],
+          [key('expert_feed_forward_length'), { u32: shape.ffnDim }],
+        ] satisfies [string, Value][])
+      : []),
+    ...Object.entries(shape.metadata ?? {}).map(([part, value]): [string, Value] => [key(part), value]),
     ['tokenizer.ggml.model', { string: 'llama' }],
     ['tokenizer.ggml.tokens', { strings: tokens }],
     ['tokenizer.ggml.scores', { f32s: scores }],
@@ -170,52 +100,89 @@ const metadata = (name: string, shape: ModelShape, type: WeightType): [key: stri
   ];
 };
 
+const headDimOf = ({ headDim, dim, numHeads }: ModelShape): number => headDim ?? dim / numHeads;
+
 const tensorPlans = (shape: ModelShape, type: WeightType): TensorPlan[] => {
-  const { dim, ffnDim, numHeads, numKvHeads, vocabularySize } = shape;
-  const kvDim = (dim / numHeads) * numKvHeads;
-  const matrix = (name: string, columns: number, rows: number): TensorPlan => ({
-    name,
-    dims: [columns, rows],
-    type,
-    // Uniform in ±√(3 / columns) keeps a product's variance equal to its input's.
-    scale: Math.sqrt(3 / columns),
-  });
-  const norm = (name: string): TensorPlan => ({ name, dims: [dim], type: 'f32', scale: 0 });
-  const plans = [{ ...matrix('token_embd.weight', dim, vocabularySize), scale: 1 }];
+  const { dim, vocabularySize, hasSinksAndBiases } = shape;
+  // Of gpt-oss, only the experts are published in four bits.
+  const denseType = hasSinksAndBiases && type === 'mxfp4' ? 'q8_0' : type;
+  const plans: TensorPlan[] = [{ ...matrix('token_embd', denseType, dim, vocabularySize), size: 1 }];
   for (let layer = 0; layer < shape.numLayers; layer++) {
-    const block = `blk.${layer}`;
-    plans.push(
-      norm(`${block}.attn_norm.weight`),
-      matrix(`${block}.attn_q.weight`, dim, dim),
-      matrix(`${block}.attn_k.weight`, dim, kvDim),
-      matrix(`${block}.attn_v.weight`, dim, kvDim),
-      matrix(`${block}.attn_output.weight`, dim, dim),
-      norm(`${block}.ffn_norm.weight`),
-      matrix(`${block}.ffn_gate.weight`, dim, ffnDim),
-      matrix(`${block}.ffn_up.weight`, dim, ffnDim),
-      matrix(`${block}.ffn_down.weight`, ffnDim, dim),
-    );
+    plans.push(...attentionPlans(`blk.${layer}`, shape, denseType), ...feedForwardPlans(`blk.${layer}`, shape, type));
   }
-  plans.push(norm('output_norm.weight'));
-  if (!shape.isTied) plans.push(matrix('output.weight', dim, vocabularySize));
+  plans.push(vector('output_norm.weight', dim));
+  if (!shape.isTied) plans.push(matrix('output', denseType, dim, vocabularySize));
   return plans;
 };
 
-/** Draws the tensor's weights already in its format: for a quantised one, random quants under one fitting scale. */
-const tensorBytes = (plan: TensorPlan, random: () => number): Buffer => {
-  const bytes = Buffer.alloc(byteLength(plan));
-  const { blockBytes } = WEIGHT_TYPES[plan.type];
-  const weight = (): number => (plan.scale === 0 ? 1 : (random() * 2 - 1) * plan.scale);
-  if (plan.type === 'f32') for (let at = 0; at < bytes.length; at += 4) bytes.writeFloatLE(weight(), at);
-  else if (plan.type === 'f16') for (let at = 0; at < bytes.length; at += 2) bytes.writeUInt16LE(toHalf(weight()), at);
-  else {
-    const quantScale = toHalf(plan.scale / (plan.type === 'q8_0' ? 127 : 8));
-    for (let block = 0; block < bytes.length; block += blockBytes) {
-      bytes.writeUInt16LE(quantScale, block);
-      for (let at = block + 2; at < block + blockBytes; at++) bytes[at] = random() * 256;
-    }
+/** Rows that are no whole number of the type's blocks are kept in Q8_0, as llama.cpp's quantizer keeps them in a larger type. */
+const matrix = (name: string, type: WeightType, columns: number, ...rest: readonly number[]): TensorPlan => ({
+  name: `${name}.weight`,
+  dims: [columns, ...rest],
+  type: columns % blockLengthOf(type) === 0 ? type : 'q8_0',
+  // Uniform in ±√(3 / columns) keeps a product's variance equal to its input's.
+  size: Math.sqrt(3 / columns),
+});
+
+const vector = (name: string, ...dims: readonly number[]): TensorPlan => ({ name, dims, type: 'f32', size: 0 });
+
+/** Small numbers around zero. */
+const bias = (name: string, ...dims: readonly number[]): TensorPlan => ({ ...vector(name, ...dims), size: 0.1 });
+
+const attentionPlans = (block: string, shape: ModelShape, type: WeightType): TensorPlan[] => {
+  const { dim, numHeads, numKvHeads } = shape;
+  const headDim = headDimOf(shape);
+  const [queries, keys] = [numHeads * headDim, numKvHeads * headDim];
+  const parts = shape.isFused
+    ? ([['attn_qkv', queries + 2 * keys]] as const)
+    : ([
+        ['attn_q', queries],
+        ['attn_k', keys],
+        ['attn_v', keys],
+      ] as const);
+  return [
+    vector(`${block}.attn_norm.weight`, dim),
+    ...parts.map(([part, rows]) => matrix(`${block}.${part}`, type, dim, rows)),
+    ...(shape.hasQkvBias ? parts.map(([part, rows]) => bias(`${block}.${part}.bias`, rows)) : []),
+    ...(shape.hasHeadNorms
+      ? [vector(`${block}.attn_q_norm.weight`, headDim), vector(`${block}.attn_k_norm.weight`, headDim)]
+      : []),
+    matrix(`${block}.attn_output`, type, queries, dim),
+    ...(shape.hasSinksAndBiases
+      ? [bias(`${block}.attn_output.bias`, dim), bias(`${block}.attn_sinks.weight`, numHeads)]
+      : []),
+    ...(shape.hasPostNorms || shape.hasSinksAndBiases ? [vector(`${block}.post_attention_norm.weight`, dim)] : []),
+  ];
+};
+
+const feedForwardPlans = (block: string, shape: ModelShape, type: WeightType): TensorPlan[] => {
+  const { dim, ffnDim, experts, hasSinksAndBiases } = shape;
+  const norms = [
+    ...(hasSinksAndBiases ? [] : [vector(`${block}.ffn_norm.weight`, dim)]),
+    ...(shape.hasPostNorms ? [vector(`${block}.post_ffw_norm.weight`, dim)] : []),
+  ];
+  const sizes = [
+    ['gate', dim, ffnDim],
+    ['up', dim, ffnDim],
+    ['down', ffnDim, dim],
+  ] as const;
+  if (experts) {
+    return [
+      ...norms,
+      { ...matrix(`${block}.ffn_gate_inp`, 'f32', dim, experts.count) },
+      ...sizes.map(([part, columns, rows]) => matrix(`${block}.ffn_${part}_exps`, type, columns, rows, experts.count)),
+      ...(hasSinksAndBiases
+        ? [
+            bias(`${block}.ffn_gate_inp.bias`, experts.count),
+            ...sizes.map(([part, , rows]) => bias(`${block}.ffn_${part}_exps.bias`, rows, experts.count)),
+          ]
+        : []),
+    ];
   }
-  return bytes;
+  if (shape.isFused) {
+    return [...norms, matrix(`${block}.ffn_up`, type, dim, 2 * ffnDim), matrix(`${block}.ffn_down`, type, ffnDim, dim)];
+  }
+  return [...norms, ...sizes.map(([part, columns, rows]) => matrix(`${block}.ffn_${part}`, type, columns, rows))];
 };
 
 /** Writes the file whole or not at all. Same shape, type and seed: the same bytes. */
@@ -237,7 +204,7 @@ export const writeRandomGguf = (path: string, wanted: ShapeName | ModelShape, ty
     header.string(plan.name);
     header.u32(plan.dims.length);
     for (const dim of plan.dims) header.u64(dim);
-    header.u32(WEIGHT_TYPES[plan.type].tensorType);
+    header.u32(typeIdOf(plan.type));
     header.u64(offset);
     offset = align(offset + byteLength(plan));
   }
@@ -247,10 +214,12 @@ export const writeRandomGguf = (path: string, wanted: ShapeName | ModelShape, ty
   const file = openSync(`${path}.part`, 'w');
   try {
     writeSync(file, header.concat());
-    const random = mulberry32(seed);
+    const blocks = new RandomBlocks(seed);
     for (const plan of plans) {
-      const bytes = tensorBytes(plan, random);
-      writeSync(file, Buffer.concat([bytes, Buffer.alloc(align(bytes.length) - bytes.length)]));
+      for (let left = numWeights(plan); left > 0; left -= DRAWN_WEIGHTS) {
+        writeSync(file, blocks.draw(plan.type, Math.min(left, DRAWN_WEIGHTS), plan.size));
+      }
+      writeSync(file, Buffer.alloc(align(byteLength(plan)) - byteLength(plan)));
     }
   } finally {
     closeSync(file);
@@ -268,13 +237,13 @@ const main = (): void => {
     },
   });
   const { shape, type, out } = values;
-  if (!(shape in SHAPES) || !(type in WEIGHT_TYPES) || out === undefined) {
+  if (!(shape in SHAPES) || !WEIGHT_TYPES.includes(type) || out === undefined) {
     console.error(
-      `usage: --shape ${Object.keys(SHAPES).join('|')} --type ${Object.keys(WEIGHT_TYPES).join('|')} --out FILE [--seed N]`,
+      `usage: --shape ${Object.keys(SHAPES).join('|')} --type ${WEIGHT_TYPES.join('|')} --out FILE [--seed N]`,
     );
     process.exit(2);
   }
-  writeRandomGguf(out, shape as ShapeName, type as WeightType, Number(values.seed));
+  writeRandomGguf(out, shape as ShapeName, type, Number(values.seed));
   console.log(out);
 };
 
