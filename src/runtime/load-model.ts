@@ -15,6 +15,7 @@ import { ggufTokenizer } from './weights/gguf-tokenizer.ts';
 import { type LoadProgress, ModelWeights } from './weights/load.ts';
 import type { ModelFile } from './weights/model-file.ts';
 import { openModel } from './weights/open-model.ts';
+import { readTokenizerJson } from './weights/tokenizer-json.ts';
 
 /** `auto` takes f16 where a real GPU computes it, else f32. */
 export type Precision = 'auto' | 'f32' | 'f16';
@@ -65,7 +66,7 @@ export const loadModel = async (
   try {
     const architecture = findArchitecture(file.string('general.architecture'), file.path);
     const config = architecture.readConfig(file);
-    const tokenizer = ggufTokenizer(file);
+    const tokenizer = ggufTokenizer(file) ?? (await readTokenizerJson(file.path));
     const device = await GpuDevice.open({
       ...(options.adapter === undefined ? {} : { adapter: options.adapter }),
       checks: options.checks ?? 'none',

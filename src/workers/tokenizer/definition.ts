@@ -46,7 +46,7 @@ export interface VocabularyDefinition extends CommonDefinition {
   readonly scores?: readonly number[];
   /** `gpt2`, `llama`: "left right", best first. */
   readonly merges?: readonly string[];
-  /** `gpt2`: the pre-tokenizer's name (`tokenizer.ggml.pre`), or its steps. */
+  /** `gpt2`: the pre-tokenizer's name (`tokenizer.ggml.pre`), or its steps. `llama`, `t5`: steps, if there are any. */
   readonly preTokenizer?: string | readonly SplitStep[];
   /** `gpt2`: words that are tokens are not merged together. Absent: as the pre-tokenizer's name has it. */
   readonly takesWholeWords?: boolean;
@@ -54,13 +54,19 @@ export interface VocabularyDefinition extends CommonDefinition {
   readonly normalizer?: readonly NormalizerStep[];
   /** `llama`, `t5`: a space goes before the text, and before text that follows a special token. */
   readonly addSpacePrefix: boolean;
-  /** Only before the prompt's very beginning. */
+  /** That space only goes before the prompt's very beginning. */
   readonly onlyFirstSpacePrefix?: boolean;
+  /** That space only goes before text that does not begin with one. */
+  readonly noSecondSpacePrefix?: boolean;
   /** `t5`: every word has one space before it and none after it, however many the text has. */
   readonly mergesSpaces?: boolean;
   /** `bert`: longer words are unknown. */
   readonly maxWordCharacters?: number;
   readonly unknownTokenId?: number;
+  /** Special tokens that take the white space before them away. */
+  readonly trimsBefore?: readonly number[];
+  /** Special tokens that take the white space after them away. */
+  readonly trimsAfter?: readonly number[];
 }
 
 /** The scripted model's: ids 0 to 255 are bytes, then a marker for each role, then end of sequence, then the script's. */

@@ -1,5 +1,6 @@
 /** How byte-level BPE cuts text into words before it merges, by the name that GGUF files give it. */
 import { EngineError } from '../../runtime/errors.ts';
+import type { SplitStep } from './definition.ts';
 import { cutter, type TextCutter } from './split.ts';
 
 // Unicode's White_Space, as the tokenizers' regular expressions mean \s; JavaScript's own \s differs in two characters.
@@ -84,6 +85,9 @@ const ALIASES: Readonly<Record<string, readonly string[]>> = {
 
 const canonicalName = (name: string): string =>
   Object.entries(ALIASES).find(([, others]) => others.includes(name))?.[0] ?? name;
+
+/** GPT-2's cut, which Hugging Face's `ByteLevel` makes unless told not to. */
+export const GPT2_STEP: SplitStep = { pattern: GPT2, behavior: 'isolated' };
 
 /** What cuts text into words; joined, they give the text. @throws EngineError model_unsupported, naming what is supported */
 export const preTokenizer = (name: string): TextCutter => {

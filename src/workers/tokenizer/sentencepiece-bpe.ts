@@ -5,6 +5,7 @@ import { TOKEN_TYPE, type VocabularyDefinition } from './definition.ts';
 import { mergeSymbols } from './merge.ts';
 import { MergeTable } from './merge-table.ts';
 import { spaceMarked, wordsOf } from './space-mark.ts';
+import { cutter } from './split.ts';
 import type { TokenBuffer } from './token-buffer.ts';
 import { byteTokenIds } from './token-bytes.ts';
 import { WordCache } from './word-cache.ts';
@@ -14,7 +15,7 @@ import { WordCache } from './word-cache.ts';
  * @throws EngineError model_file_invalid when scores or both byte and unknown tokens are absent
  */
 export const sentencePieceBpe = (definition: VocabularyDefinition): TextEncoding => {
-  const { tokens, tokenTypes, scores, merges, unknownTokenId } = definition;
+  const { tokens, tokenTypes, scores, merges, preTokenizer, unknownTokenId } = definition;
   if (!merges && scores?.length !== tokens.length) {
     throw new EngineError(
       'model_file_invalid',
@@ -30,7 +31,7 @@ export const sentencePieceBpe = (definition: VocabularyDefinition): TextEncoding
   const byteIds = byteTokenIds(definition);
   const symbols = new SymbolTable(pieces, tokens.length);
   const table = merges ? listedMerges(merges, symbols) : pieceMerges(pieces, scores!, symbols);
-  const cut = wordsOf(pieces.keys());
+  const cut = typeof preTokenizer === 'object' ? cutter(preTokenizer) : wordsOf(pieces.keys());
   const cache = new WordCache();
   const encoder = new TextEncoder();
   let sequence = new Int32Array(1024);

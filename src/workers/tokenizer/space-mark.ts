@@ -7,11 +7,12 @@ export const SPACE_MARK = '\u2581';
 /** Text as SentencePiece vocabularies write it, with the space before it that the model wants. */
 export const spaceMarked = (
   text: string,
-  { addSpacePrefix, onlyFirstSpacePrefix }: VocabularyDefinition,
+  { addSpacePrefix, onlyFirstSpacePrefix, noSecondSpacePrefix }: VocabularyDefinition,
   beginsPrompt: boolean,
 ): string => {
-  const isPrefixed = addSpacePrefix && (beginsPrompt || !onlyFirstSpacePrefix);
-  return (isPrefixed ? SPACE_MARK : '') + text.replaceAll(' ', SPACE_MARK);
+  const marked = text.replaceAll(' ', SPACE_MARK);
+  const isWanted = addSpacePrefix && (beginsPrompt || !onlyFirstSpacePrefix);
+  return isWanted && !(noSecondSpacePrefix && marked.startsWith(SPACE_MARK)) ? SPACE_MARK + marked : marked;
 };
 
 /**

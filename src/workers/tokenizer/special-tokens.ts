@@ -14,6 +14,10 @@ export interface SpecialTokens {
   readonly markup: ReadonlyMap<string, number>;
   /** Count everywhere: added tokens such as runs of spaces, which the model expects in any text. */
   readonly everywhere: ReadonlyMap<string, number>;
+  /** Tokens that take the white space before them away. */
+  readonly trimsBefore: ReadonlySet<number>;
+  /** Tokens that take the white space after them away. */
+  readonly trimsAfter: ReadonlySet<number>;
 }
 
 /** Cuts the joined segments at special tokens, the leftmost and longest first; empty text is left out. */
@@ -33,12 +37,24 @@ export const fragments = (segments: readonly Segment[], special: SpecialTokens):
       expression.lastIndex = match.index + 1;
       continue;
     }
-    if (match.index > end) result.push({ text: text.slice(end, match.index) });
+    const before = text.slice(end, match.index);
+    const kept = special.trimsBefore.has(tokenId) ? before.replace(SPACES_AT_END, '') : before;
+    if (kept !== '') result.push({ text: kept });
     result.push({ tokenId });
     end = match.index + found.length;
+    if (special.trimsAfter.has(tokenId)) end = endOfSpaces(text, end);
+    expression.lastIndex = end;
   }
   if (end < text.length) result.push({ text: text.slice(end) });
   return result;
+};
+
+const SPACES_AT_END = /(?<!\p{White_Space})\p{White_Space}+$/u;
+const SPACES_HERE = /\p{White_Space}*/uy;
+
+const endOfSpaces = (text: string, start: number): number => {
+  SPACES_HERE.lastIndex = start;
+  return start + SPACES_HERE.exec(text)![0].length;
 };
 
 const expressions = new WeakMap<SpecialTokens, RegExp | undefined>();

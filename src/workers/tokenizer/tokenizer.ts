@@ -31,7 +31,7 @@ export const createTokenizer = (definition: TokenizerDefinition): Tokenizer =>
 
 const LOOKS_LIKE_MARKUP = /^[<[].*[>\]]$/s;
 
-const specialTokens = ({ tokens, tokenTypes }: VocabularyDefinition): SpecialTokens => {
+const specialTokens = ({ tokens, tokenTypes, trimsBefore, trimsAfter }: VocabularyDefinition): SpecialTokens => {
   const markup = new Map<string, number>();
   const everywhere = new Map<string, number>();
   for (const [id, token] of tokens.entries()) {
@@ -39,7 +39,7 @@ const specialTokens = ({ tokens, tokenTypes }: VocabularyDefinition): SpecialTok
     if (tokenTypes[id] === TOKEN_TYPE.control) markup.set(token, id);
     if (tokenTypes[id] === TOKEN_TYPE.userDefined) (LOOKS_LIKE_MARKUP.test(token) ? markup : everywhere).set(token, id);
   }
-  return { markup, everywhere };
+  return { markup, everywhere, trimsBefore: new Set(trimsBefore), trimsAfter: new Set(trimsAfter) };
 };
 
 const ENCODERS = { gpt2: byteLevelBpe, llama: sentencePieceBpe, t5: unigram, bert: wordPiece } as const;

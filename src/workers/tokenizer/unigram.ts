@@ -4,6 +4,7 @@ import type { TextEncoding } from './byte-level-bpe.ts';
 import { TOKEN_TYPE, type VocabularyDefinition } from './definition.ts';
 import { MergeTable } from './merge-table.ts';
 import { SPACE_MARK, spaceMarked, wordsOf } from './space-mark.ts';
+import { cutter } from './split.ts';
 import type { TokenBuffer } from './token-buffer.ts';
 import { byteTokenIds } from './token-bytes.ts';
 import { WordCache } from './word-cache.ts';
@@ -26,7 +27,10 @@ export const unigram = (definition: VocabularyDefinition): TextEncoding => {
     throw new EngineError('model_file_invalid', 'a Unigram tokenizer needs an unknown token or a token for every byte');
   }
   const lattice = new Lattice(definition, scores);
-  const cut = lattice.pieces.has(SPACE_MARK) ? wordsOf(lattice.pieces) : (text: string) => [text];
+  const { preTokenizer } = definition;
+  // A space that is no piece would be part of a run of unknown characters, across words.
+  const ownCut = lattice.pieces.has(SPACE_MARK) ? wordsOf(lattice.pieces) : (text: string) => [text];
+  const cut = typeof preTokenizer === 'object' ? cutter(preTokenizer) : ownCut;
   const cache = new WordCache();
   const encoder = new TextEncoder();
 
