@@ -16,6 +16,7 @@ const EDGES: readonly { from: RegExp; values: RegExp; types?: RegExp }[] = [
   { from: /^src\/runtime\/(scheduler|sequence|kv\/block-pool)\.ts$/, values: /^src\/runtime\// },
   { from: /^src\/server\//, values: /^src\/(server\/|runtime\/(api|config|errors|sampling)\.ts)/ },
   { from: /^src\/runtime\//, values: /^src\/(runtime|kernels|workers)\// },
+  { from: /^src\/hub\//, values: /^src\/(hub\/|runtime\/errors\.ts)/ },
   { from: /^src\/kernels\//, values: /^src\/(kernels\/|runtime\/errors\.ts)/, types: /^src\/runtime\/api\.ts$/ },
   { from: /^src\/workers\//, values: /^src\/(workers\/|runtime\/errors\.ts)/, types: /^src\/runtime\/api\.ts$/ },
   { from: /^src\/([^/]+\.ts$|cli\/)/, values: /^src\// },
@@ -57,6 +58,11 @@ test('every import follows an allowed edge', () => {
     return to.startsWith('src/') && !edge.values.test(to) && !(isTypeOnly && edge.types?.test(to));
   });
   expect(forbidden).toEqual([]);
+});
+
+test('the hub client needs nothing but Node', () => {
+  const packages = imports.filter(({ from, to }) => from.startsWith('src/hub/') && !/^(src\/|node:)/.test(to));
+  expect(packages).toEqual([]);
 });
 
 test.each(Object.entries(IMPORTERS))('%s has at most %d importers', (name, limit) => {

@@ -21,6 +21,8 @@ export const ERROR_CODES = [
   'adapter_not_found',
   'device_lost',
   'out_of_memory',
+  'download_failed',
+  'disk_full',
   'shader_invalid',
   'internal',
 ] as const;

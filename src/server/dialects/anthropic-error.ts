@@ -35,6 +35,8 @@ const ERRORS = {
   adapter_not_found: FAILED,
   device_lost: RETRYABLE,
   out_of_memory: RETRYABLE,
+  download_failed: { status: 502, type: 'api_error' },
+  disk_full: { status: 507, type: 'api_error' },
   shader_invalid: FAILED,
   internal: FAILED,
 } satisfies Record<ErrorCode, ErrorShape>;

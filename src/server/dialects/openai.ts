@@ -159,6 +159,8 @@ const ERRORS = {
   adapter_not_found: failed(500, 'adapter_not_found'),
   device_lost: busy('device_lost'),
   out_of_memory: busy('out_of_memory'),
+  download_failed: failed(502, 'download_failed'),
+  disk_full: failed(507, 'disk_full'),
   shader_invalid: failed(500, 'shader_invalid'),
   internal: failed(500, null),
 } satisfies Record<ErrorCode, ErrorShape>;
