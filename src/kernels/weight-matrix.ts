@@ -152,8 +152,12 @@ const streamOfWholeRows = ({ format, columns }: WeightMatrix): WeightStream | un
       streamRowBytes(format, stream, columns) === rowBytes(format, columns),
   );
 
+/** Parts and rows of whole vectors, whose nibbles, if any, are paired over one vector or two. */
+const hasVectors = ({ bytesPerBlock, rowAlignment, nibbleDistance = 16 }: WeightStream): boolean =>
+  bytesPerBlock % 16 === 0 && rowAlignment % 16 === 0 && (nibbleDistance === 16 || nibbleDistance === 32);
+
 const repackKernel = (device: GpuDevice, format: QuantFormat, stream: WeightStream): Promise<Kernel> =>
-  Kernel.compile(device, 'repack', {
+  Kernel.compile(device, hasVectors(stream) ? 'repack-vectors' : 'repack', {
     constants: {
       BLOCK_BYTES: format.blockBytes,
       PART_OFFSET: stream.byteOffset,
@@ -175,16 +179,17 @@ const repack = (
   const encoder = device.device.createCommandEncoder({ label: 'repack' });
   const pass = encoder.beginComputePass();
   matrix.format.streams.forEach((stream, i) => {
-    const wordsPerRow = streamRowBytes(matrix.format, stream, matrix.columns) / 4;
+    const unitsPerRow = streamRowBytes(matrix.format, stream, matrix.columns) / (hasVectors(stream) ? 16 : 4);
+    const [perRow, first] = hasVectors(stream) ? ['vectorsPerRow', 'firstVector'] : ['wordsPerRow', 'firstWord'];
     kernels[i]!.bind({ source: staging, stream: shard.streams[stream.name]! }).dispatch(
       pass,
       {
         numRows,
         blocksPerRow: matrix.columns / matrix.format.blockLength,
-        wordsPerRow,
-        firstWord: firstRow * wordsPerRow,
+        [perRow!]: unitsPerRow,
+        [first!]: firstRow * unitsPerRow,
       },
-      linearGrid(Math.ceil((numRows * wordsPerRow) / REPACK_WORKGROUP_SIZE)),
+      linearGrid(Math.ceil((numRows * unitsPerRow) / REPACK_WORKGROUP_SIZE)),
     );
   });
   pass.end();
@@ -194,13 +199,13 @@ const repack = (
 const stagingTensors = new WeakMap<GpuDevice, Promise<Tensor>>();
 
 /**
- * One staging buffer a device, reused by every upload: writes and repacks are ordered by the queue. A word longer than what
- * is written, since the kernel reads words at any byte.
+ * One staging buffer a device, reused by every upload: writes and repacks are ordered by the queue. Two vectors longer than
+ * what is written, since the kernels read words and vectors at any byte.
  */
 const stagingOf = (device: GpuDevice): Promise<Tensor> => {
   let staging = stagingTensors.get(device);
   if (!staging) {
-    staging = createTensor(device, 'u32', [STAGING_BYTES / 4 + 1], 'upload staging');
+    staging = createTensor(device, 'u32', [STAGING_BYTES / 4 + 8], 'upload staging');
     stagingTensors.set(device, staging);
   }
   return staging;
