@@ -1,7 +1,8 @@
 /** The `firstlight` command: what can be asked for. Each command's work is in src/cli. */
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
-import { addConfigOptions, MODEL_OPTIONS, readConfig } from './cli/options.ts';
+import { addHubCommands } from './cli/hub-commands.ts';
+import { addConfigOptions, examples, MODEL_OPTIONS, readConfig } from './cli/options.ts';
 import { OPTIONS, type OptionName } from './runtime/config.ts';
 
 const EXIT_FAILURE = 1;
@@ -62,6 +63,7 @@ const createProgram = (setExitCode: (code: number) => void): Command => {
   addLogits(program);
   addBench(program);
   addPerplexity(program);
+  addHubCommands(program, setExitCode);
   return program;
 };
 
@@ -71,8 +73,6 @@ const packageVersion = (): string => {
   );
   return version;
 };
-
-const examples = (...lines: string[]): string => `\nExamples:\n${lines.map((line) => `  ${line}`).join('\n')}\n`;
 
 const integerFrom =
   (min: number) =>
@@ -99,6 +99,7 @@ const addServe = (program: Command): void => {
       examples(
         'firstlight serve',
         'firstlight serve --model ./model.gguf --port 9000 --kv-memory 2G',
+        'firstlight serve --model ORG/NAME-GGUF:Q4_K_M',
         'firstlight serve --host 0.0.0.0 --api-key SECRET',
         'firstlight serve --model scripted:./replies.json',
       ),

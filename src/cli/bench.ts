@@ -6,6 +6,7 @@ import { loadModel } from '../runtime/load-model.ts';
 import { blocksPerSequence, type ModelSpeed, measureModel } from './measure-model.ts';
 import { loadOptions } from './options.ts';
 import { loadLabel, withProgress } from './progress.ts';
+import { localModel } from './pull.ts';
 
 export interface BenchCommand {
   readonly promptTokens: number;
@@ -22,9 +23,10 @@ export const runBench = async (config: Config, command: BenchCommand): Promise<v
     throw new EngineError('config_invalid', `--model ${config.model}: a scripted model computes nothing to measure`);
   }
   const { promptTokens, decodeTokens, batches } = command;
-  const name = basename(config.model);
+  const { path, ...local } = await localModel(config.model);
+  const name = local.modelId ?? basename(path);
   const { runner, description, adapter, activations, kvFormat } = await withProgress(`loading ${name}`, (setLabel) =>
-    loadModel(config.model, { ...loadOptions(config), maxSequences: Math.max(...batches) }, (progress) =>
+    loadModel(path, { ...loadOptions(config), ...local, maxSequences: Math.max(...batches) }, (progress) =>
       setLabel(loadLabel(name, progress)),
     ),
   );

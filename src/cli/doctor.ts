@@ -3,6 +3,7 @@ import { GpuDevice } from '../kernels/device.ts';
 import { runSelfTests, type SelfTestResult } from '../kernels/self-test.ts';
 import { compareLogits, maxNmseOf } from '../runtime/compare-logits.ts';
 import { withProgress } from './progress.ts';
+import { localModel } from './pull.ts';
 
 /** Tokens whose logits are compared. */
 const COMPARED_TOKENS = 8;
@@ -34,8 +35,9 @@ export const runDoctor = async ({ model, ...command }: DoctorCommand): Promise<b
 };
 
 const checkModel = async (model: string, { adapter, isJson }: Omit<DoctorCommand, 'model'>): Promise<boolean> => {
+  const { path } = await localModel(model);
   const comparison = await withProgress(`comparing ${model} with the CPU`, () =>
-    compareLogits(model, COMPARED_TOKENS, adapter === undefined ? {} : { adapter }),
+    compareLogits(path, COMPARED_TOKENS, adapter === undefined ? {} : { adapter }),
   );
   const { ids, activations, kvFormat, nmse, sameTop1 } = comparison;
   const limit = maxNmseOf(comparison);

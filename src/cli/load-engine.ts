@@ -6,18 +6,22 @@ import type { EngineError } from '../runtime/errors.ts';
 import { startEngineThread } from '../runtime/start-engine-thread.ts';
 import { loadOptions } from './options.ts';
 import { loadLabel, withProgress } from './progress.ts';
+import { localModel } from './pull.ts';
 
 /**
  * `onExit` hears of the thread's unexpected end: everything asked of the engine has failed then, and will.
- * @throws EngineError as `startEngineThread`
+ * A model of the hub is fetched first when it is not here.
+ * @throws EngineError as `startEngineThread` and `localModel`
  */
-export const loadEngine = (config: Config, onExit?: (error: EngineError) => void): Promise<Engine> => {
-  const name = basename(config.model);
+export const loadEngine = async (config: Config, onExit?: (error: EngineError) => void): Promise<Engine> => {
+  const { path, ...local } = await localModel(config.model);
+  const name = local.modelId ?? basename(path);
   return withProgress(`loading ${name}`, (setLabel) =>
     startEngineThread(
       {
         ...loadOptions(config),
-        model: config.model,
+        ...local,
+        model: path,
         maxQueue: config.maxQueue,
         ...(config.modelId === undefined ? {} : { modelId: config.modelId }),
       },

@@ -3,6 +3,7 @@ import { open, readFile } from 'node:fs/promises';
 import { EngineError } from '../runtime/errors.ts';
 import { computeLogits } from '../runtime/logits.ts';
 import { withProgress } from './progress.ts';
+import { localModel } from './pull.ts';
 
 export interface LogitsCommand {
   readonly model: string;
@@ -19,9 +20,10 @@ export interface LogitsCommand {
 export const runLogits = async (command: LogitsCommand): Promise<void> => {
   const { model, out, activations, kvFormat, chunk, adapter } = command;
   const ids = await readIds(command.ids);
+  const { path } = await localModel(model);
   const { logits, vocabularySize } = await withProgress(`computing logits of ${ids.length} tokens`, () =>
     computeLogits({
-      modelPath: model,
+      modelPath: path,
       ids,
       activations,
       kvFormat,

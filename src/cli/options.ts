@@ -24,6 +24,9 @@ const toFlag = (name: OptionName): Option => {
   return Array.isArray(fallback) ? flag.argParser(collect) : flag;
 };
 
+/** The end of a command's help. */
+export const examples = (...lines: string[]): string => `\nExamples:\n${lines.map((line) => `  ${line}`).join('\n')}\n`;
+
 /** Gives the command the options' flags and `--config`. Values stay as written: `readConfig` checks them. */
 export const addConfigOptions = (command: Command, names: readonly OptionName[]): Command => {
   for (const name of names) command.addOption(toFlag(name));

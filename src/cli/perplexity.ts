@@ -6,6 +6,7 @@ import { loadModel } from '../runtime/load-model.ts';
 import { measurePerplexity } from '../runtime/perplexity.ts';
 import { loadOptions } from './options.ts';
 import { withProgress } from './progress.ts';
+import { localModel } from './pull.ts';
 
 export interface PerplexityCommand {
   readonly file: string;
@@ -23,7 +24,8 @@ export const runPerplexity = async (config: Config, command: PerplexityCommand):
   const text = await readFile(command.file, 'utf8').catch((cause: unknown) => {
     throw new EngineError('config_invalid', `--file: ${command.file} cannot be read`, {}, { cause });
   });
-  const model = await loadModel(config.model, { ...loadOptions(config), maxSequences: 1, maxRows: ROWS });
+  const { path, ...local } = await localModel(config.model);
+  const model = await loadModel(path, { ...loadOptions(config), ...local, maxSequences: 1, maxRows: ROWS });
   try {
     const window = command.window ?? model.description.contextLength;
     const stride = command.stride ?? Math.max(1, Math.floor(window / 2));

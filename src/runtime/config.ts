@@ -77,9 +77,9 @@ const optional = <Value>(definition: Omit<Option<Value>, 'fallback'>): Option<Va
 export const OPTIONS = {
   model: option({
     key: 'model',
-    argument: 'PATH',
-    help: 'GGUF file, a folder with one, or scripted:FILE.json (default: the embedded model)',
-    allowed: 'the path of a GGUF file or of a folder that holds one, or scripted:FILE.json',
+    argument: 'MODEL',
+    help: 'GGUF file, a folder with a model, ORG/NAME[:QUANT] on the hub, or scripted:FILE.json (default: the embedded model)',
+    allowed: 'the path of a GGUF file or of a folder with a model, ORG/NAME[:QUANT], or scripted:FILE.json',
     schema: text,
     fallback: EMBEDDED_MODEL_PATH,
   }),
@@ -233,6 +233,9 @@ export interface LoadedConfig {
   readonly warnings: readonly string[];
 }
 
+/** The process's own environment, for whatever reads variables that are not ours. */
+export const processEnvironment = (): Readonly<Record<string, string | undefined>> => process.env;
+
 /** One value as its author wrote it. */
 interface Setting {
   readonly name: OptionName;
@@ -246,7 +249,7 @@ interface Setting {
  * @throws EngineError config_invalid, naming each bad value, where it stands and what is allowed
  */
 export const loadConfig = (sources: ConfigSources = {}): LoadedConfig => {
-  const environment = sources.environment ?? process.env;
+  const environment = sources.environment ?? processEnvironment();
   const configPath = sources.configPath ?? environment[CONFIG_FILE_VARIABLE];
   const settings = [
     ...(configPath === undefined ? [] : fileSettings(configPath)),

@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import { expect, test } from 'vitest';
 import { requireModelName } from '../../src/hub/model-name.ts';
 import {
+  askHub,
   type ModelCheck,
   type PullChoice,
   type PullOptions,
@@ -123,6 +124,18 @@ test('says what it chose, why, and how much is missing, before it fetches', asyn
       missingBytes: 1000,
     },
   ]);
+});
+
+test('tells what a repository offers without fetching anything', async () => {
+  const hub = await HubStandIn.start();
+  for (const label of ['Q8_0', 'Q4_K_M']) hub.add('org/many', `m-${label}.gguf`, noise(1000));
+  const { listing, choice } = await askHub(hub.settings(), requireModelName('org/many'), IMPATIENT);
+  expect(listing.files.map(({ path, sizeBytes }) => [path, sizeBytes])).toEqual([
+    ['m-Q8_0.gguf', 1000],
+    ['m-Q4_K_M.gguf', 1000],
+  ]);
+  expect(choice.entry.path).toBe('m-Q4_K_M.gguf');
+  expect(hub.requests).toHaveLength(1);
 });
 
 test('reads the header by ranges, longer each time, and fetches nothing of a model that cannot run', async () => {

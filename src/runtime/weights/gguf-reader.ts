@@ -1,6 +1,5 @@
-/** Reads GGUF's scalar and array encodings from a file, window by window, and says where a value is broken. */
+/** Reads GGUF's scalar and array encodings, window by window, and says where a value is broken. */
 import { isUtf8 } from 'node:buffer';
-import { readSync } from 'node:fs';
 import { EngineError } from '../errors.ts';
 import type { MetadataArray, MetadataValue } from './model-file.ts';
 
@@ -36,21 +35,24 @@ const SCALARS: readonly (Scalar | undefined)[] = [
   { name: 'float64', byteLength: 8, read: (reader) => reader.view(8).getFloat64(0, true) },
 ];
 
+/** Fills a buffer with a file's bytes from `position` on, as far as they are at hand: how many; 0 at the end. */
+export type ReadBytes = (target: Uint8Array, position: number) => number;
+
 /** A cursor over a file. Every read may throw EngineError('model_file_invalid') with `field` and the byte offset. */
 export class GgufReader {
   /** What is being read, for messages. */
   field = 'header';
   readonly #path: string;
-  readonly #fd: number;
+  readonly #read: ReadBytes;
   readonly #fileBytes: number;
   #window: Buffer<ArrayBuffer> = Buffer.alloc(0);
   #view = new DataView(this.#window.buffer);
   #windowStart = 0;
   #cursor = 0;
 
-  constructor(path: string, fd: number, fileBytes: number) {
+  constructor(path: string, read: ReadBytes, fileBytes: number) {
     this.#path = path;
-    this.#fd = fd;
+    this.#read = read;
     this.#fileBytes = fileBytes;
   }
 
@@ -157,12 +159,12 @@ export class GgufReader {
     if (start + byteLength > MAX_HEADER_BYTES) this.fail(`the header is longer than ${MAX_HEADER_BYTES} bytes`);
     const window = Buffer.alloc(Math.min(Math.max(byteLength, WINDOW_BYTES), this.#fileBytes - start));
     let filled = 0;
-    while (filled < window.length) {
-      const numRead = readSync(this.#fd, window, filled, window.length - filled, start + filled);
+    while (filled < byteLength) {
+      const numRead = this.#read(window.subarray(filled), start + filled);
       if (numRead === 0) this.fail('the file became shorter while it was read');
       filled += numRead;
     }
-    this.#window = window;
+    this.#window = window.subarray(0, filled);
     this.#view = new DataView(window.buffer);
     this.#windowStart = start;
     this.#cursor = 0;

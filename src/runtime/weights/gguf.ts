@@ -1,9 +1,10 @@
 /** Opens GGUF model files: metadata and the list of tensors at once, tensor bytes on demand. Files are not trusted. */
+import { readSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { EngineError } from '../errors.ts';
 import { GGML_TYPES } from './ggml-type.ts';
 import { GgufReader } from './gguf-reader.ts';
-import { describe, type MetadataValue, ModelFile, type ModelTensor } from './model-file.ts';
+import { describe, type MetadataValue, ModelFile, type ModelTensor, type TensorPiece } from './model-file.ts';
 
 const MAGIC = 0x46554747;
 const VERSIONS = [2, 3];
@@ -64,10 +65,35 @@ const openPart = async (path: string, asked: string): Promise<Part> => {
   try {
     const entry = await handle.stat();
     if (!entry.isFile()) throw new EngineError('model_not_found', `${path}: is not a file`);
-    const reader = new GgufReader(path, handle.fd, entry.size);
+    const read = (target: Uint8Array, position: number) => readSync(handle.fd, target, 0, target.length, position);
+    const reader = new GgufReader(path, read, entry.size);
     return { ...readHeader(reader, path, entry.size, handle), path, handle };
   } catch (error) {
     await handle.close();
+    throw error;
+  }
+};
+
+/** The head given is shorter than the header. */
+class HeadTooShort extends Error {}
+
+/**
+ * What a GGUF file says of itself, by its first bytes: tensors are listed, but none can be read. Undefined when the
+ * header is longer than `head`. One part of a split model is read by itself.
+ * @throws as `openGguf`, `path` being only a name
+ */
+export const readGgufHead = (path: string, head: Uint8Array, fileBytes: number): ModelFile | undefined => {
+  const read = (target: Uint8Array, position: number): number => {
+    if (position >= head.length) throw new HeadTooShort();
+    const bytes = head.subarray(position, position + target.length);
+    target.set(bytes);
+    return bytes.length;
+  };
+  try {
+    const header = readHeader(new GgufReader(path, read, fileBytes), path, fileBytes, head);
+    return new ModelFile({ path, ...header, handles: [] });
+  } catch (error) {
+    if (error instanceof HeadTooShort) return undefined;
     throw error;
   }
 };
@@ -93,7 +119,7 @@ interface Header {
   readonly tensors: Map<string, ModelTensor>;
 }
 
-const readHeader = (reader: GgufReader, path: string, fileBytes: number, handle: FileHandle): Header => {
+const readHeader = (reader: GgufReader, path: string, fileBytes: number, source: TensorPiece['source']): Header => {
   reader.field = 'magic';
   if (reader.u32() !== MAGIC) reader.fail('not a GGUF file: it does not begin with "GGUF"', 0);
   checkVersion(reader, path);
@@ -120,7 +146,7 @@ const readHeader = (reader: GgufReader, path: string, fileBytes: number, handle:
     if (key === 'general.alignment') alignment = checkAlignment(reader, value, valueStart);
     metadata.set(key, value);
   }
-  return { metadata, tensors: readTensors(reader, numTensors, alignment, fileBytes, handle) };
+  return { metadata, tensors: readTensors(reader, numTensors, alignment, fileBytes, source) };
 };
 
 const checkVersion = (reader: GgufReader, path: string): void => {
@@ -154,7 +180,7 @@ const readTensors = (
   numTensors: number,
   alignment: number,
   fileBytes: number,
-  source: FileHandle,
+  source: TensorPiece['source'],
 ): Map<string, ModelTensor> => {
   const records: TensorRecord[] = [];
   for (let index = 0; index < numTensors; index++) records.push(readTensorRecord(reader, index, alignment));

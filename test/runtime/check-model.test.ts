@@ -1,0 +1,61 @@
+/** Whether a model can run, told from its first bytes. */
+import { readFileSync } from 'node:fs';
+import { expect, test } from 'vitest';
+import { describeModel, modelCheck } from '../../src/runtime/check-model.ts';
+import { EMBEDDED_MODEL_PATH } from '../../src/runtime/config.ts';
+
+const whole = readFileSync(EMBEDDED_MODEL_PATH);
+const FILE = { what: 'org/tiny/m.gguf', sizeBytes: whole.length, isWhole: true };
+
+/** The same file with a string of its header replaced by one of the same length. */
+const withText = (from: string, to: string): Buffer => {
+  const changed = Buffer.from(whole);
+  changed.write(to, changed.indexOf(from), 'latin1');
+  return changed;
+};
+
+test('says what a model is without reading its weights', async () => {
+  const facts = await describeModel(EMBEDDED_MODEL_PATH);
+  expect(facts).toMatchObject({ hasTokenizer: true, hasChatTemplate: true });
+  expect(facts.contextLength).toBeGreaterThan(0);
+  expect(facts.numParameters).toBeGreaterThan(0);
+  expect(facts.weightFormats.length).toBeGreaterThan(0);
+});
+
+test('asks for more until the header is whole, and for nothing after it', () => {
+  const isEnough = (length: number): boolean => modelCheck.gguf(FILE, whole.subarray(0, length));
+  expect(isEnough(0)).toBe(false);
+  expect(isEnough(100)).toBe(false);
+  expect(isEnough(whole.length)).toBe(true);
+  let [few, enough] = [100, whole.length];
+  while (enough - few > 1) {
+    const middle = Math.floor((few + enough) / 2);
+    if (isEnough(middle)) enough = middle;
+    else few = middle;
+  }
+  // What follows the header are weights: they make up most of the file.
+  expect(enough).toBeLessThan(whole.length / 2);
+});
+
+test('refuses an architecture that is not supported, and what is no GGUF file', () => {
+  const architecture = /general\.architecture[\s\S]{12}(\w+)/.exec(whole.toString('latin1', 0, 4096))![1]!;
+  const mammoth = withText(architecture, 'mammoth'.padEnd(architecture.length, 'x').slice(0, architecture.length));
+  expect(() => modelCheck.gguf(FILE, mammoth)).toThrow(/org\/tiny\/m\.gguf: architecture "mammo.*supported: llama/);
+  expect(() => modelCheck.gguf(FILE, Buffer.from('<!DOCTYPE html><html>'))).toThrow(/not a GGUF file/);
+});
+
+test('refuses a file that is shorter than its tensors need', () => {
+  const sizeBytes = whole.length - 1000;
+  expect(() => modelCheck.gguf({ ...FILE, sizeBytes }, whole.subarray(0, sizeBytes))).toThrow(/beyond the file's end/);
+});
+
+test('takes the first part of several by its metadata', () => {
+  expect(modelCheck.gguf({ ...FILE, isWhole: false }, whole)).toBe(true);
+});
+
+test('refuses a config.json whose model_type is not supported', () => {
+  expect(() => modelCheck.config('org/x/config.json', { model_type: 'bert', architectures: ['BertModel'] })).toThrow(
+    /org\/x\/config\.json: model_type is "bert" \(BertModel\): an embedding model/,
+  );
+  expect(() => modelCheck.config('org/x/config.json', [])).toThrow(/is no JSON object/);
+});
