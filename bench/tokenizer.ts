@@ -1,15 +1,21 @@
 /**
  * Measures a vocabulary's encoder on one thread: MB/s of UTF-8 on English, on code and on text without spaces, each with a
- * new tokenizer (cold: no word is known) and once more (warm), and how time grows when the text is doubled.
+ * new tokenizer (cold: no word is known) and once more (warm), how time grows when the text is doubled, and what a long
+ * prompt gains from the pool's threads.
  *
  *     npx tsx bench/tokenizer.ts [--vocabulary GGUF_FILE] [--megabytes 2] [--record]
+ *
+ * `--vocabulary` may also be a folder with a tokenizer.json.
  */
 import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { openGguf } from '../src/runtime/weights/gguf.ts';
 import { ggufTokenizer } from '../src/runtime/weights/gguf-tokenizer.ts';
+import { readTokenizerJson } from '../src/runtime/weights/tokenizer-json.ts';
+import { createWorkerPool } from '../src/workers/pool.ts';
 import type { TokenizerDefinition } from '../src/workers/tokenizer/definition.ts';
 import { createTokenizer } from '../src/workers/tokenizer/tokenizer.ts';
 import { type Result, recordResults } from './report.ts';
@@ -68,6 +74,31 @@ const measure = (what: string, text: string, definition: TokenizerDefinition): R
   };
 };
 
+const readDefinition = async (path: string): Promise<TokenizerDefinition | undefined> => {
+  if (statSync(path).isDirectory()) return readTokenizerJson(path);
+  const file = await openGguf(path);
+  const definition = ggufTokenizer(file);
+  await file.close();
+  return definition;
+};
+
+const PROMPTS = 10;
+
+/** The least time of a prompt that the pool prepares; its threads have had one before. */
+const poolMs = async (text: string, definition: TokenizerDefinition, numThreads: number): Promise<number> => {
+  const pool = await createWorkerPool({ definition, numThreads });
+  const prompt = { kind: 'text', text } as const;
+  await Promise.all(Array.from({ length: 4 * numThreads }, () => pool.prepare(prompt)));
+  let least = Number.POSITIVE_INFINITY;
+  for (let run = 0; run < PROMPTS; run++) {
+    const start = performance.now();
+    await pool.prepare(prompt);
+    least = Math.min(least, performance.now() - start);
+  }
+  await pool.close();
+  return least;
+};
+
 const { values } = parseArgs({
   options: {
     vocabulary: { type: 'string', default: join(root, '../shared/tokenizers/llama-bpe.gguf') },
@@ -75,9 +106,7 @@ const { values } = parseArgs({
     record: { type: 'boolean', default: false },
   },
 });
-const file = await openGguf(values.vocabulary);
-const definition = ggufTokenizer(file);
-await file.close();
+const definition = await readDefinition(values.vocabulary);
 if (!definition) throw new Error(`${values.vocabulary}: no tokenizer`);
 
 const numBytes = Number(values.megabytes) * 1e6;
@@ -91,6 +120,13 @@ for (const [kind, text] of [
 ] as const) {
   results.push(measure(`${name}: ${kind}`, text, definition));
 }
+const english = packageText(/\.md$/i, 500_000);
+const numThreads = Math.min(4, availableParallelism());
+const [oneMs, allMs] = [await poolMs(english, definition, 1), await poolMs(english, definition, numThreads)];
+results.push({
+  what: `${name}: a prompt of ${english.length} characters through the pool, warm`,
+  figures: `${oneMs.toFixed(0)} ms on 1 thread, ${allMs.toFixed(0)} ms on ${numThreads}: ${(oneMs / allMs).toFixed(2)} times as fast`,
+});
 for (const { what, figures } of results) console.log(`${what}: ${figures}`);
 if (values.record)
   recordResults(

@@ -11,6 +11,7 @@ import type { PreparedPrompt } from './prepare.ts';
 import type { TaskResult, ThreadSetup } from './task.ts';
 import { threadEntry } from './thread-entry.ts';
 import type { TokenizerDefinition } from './tokenizer/definition.ts';
+import { joinTokens } from './tokenizer/token-buffer.ts';
 
 export type { RowResult, SampleRow } from './next-token.ts';
 export type { PreparedPrompt } from './prepare.ts';
@@ -74,9 +75,13 @@ export class WorkerPool {
     for (const threads of [this.#promptThreads, this.#stepThreads]) threads.on('error', () => {});
   }
 
-  /** Renders the chat template and tokenizes. @throws EngineError invalid_request, model_unsupported, internal */
+  /** Renders the chat template and tokenizes, long prompts on several threads. @throws EngineError invalid_request, model_unsupported, internal */
   async prepare(prompt: Prompt): Promise<PreparedPrompt> {
-    return unwrap(await run<PreparedPrompt>(this.#promptThreads, 'prepare', prompt));
+    const { remaining, ...prepared } = unwrap(await run<PreparedPrompt>(this.#promptThreads, 'prepare', prompt));
+    if (remaining === undefined) return prepared;
+    const encoded = remaining.map((part) => run<Uint32Array>(this.#promptThreads, 'encodePart', part));
+    const tokenIds = joinTokens([prepared.tokenIds, ...(await Promise.all(encoded)).map((result) => unwrap(result))]);
+    return { ...prepared, tokenIds };
   }
 
   /**

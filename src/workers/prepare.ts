@@ -3,12 +3,16 @@ import type { ChatPrompt, Prompt } from '../runtime/api.ts';
 import { EngineError } from '../runtime/errors.ts';
 import { ChatTemplate, contentText } from './chat-template.ts';
 import type { ByteDefinition, TokenizerDefinition, VocabularyDefinition } from './tokenizer/definition.ts';
-import { createTokenizer } from './tokenizer/tokenizer.ts';
+import type { PromptPart, Segment } from './tokenizer/special-tokens.ts';
+import { joinTokens } from './tokenizer/token-buffer.ts';
+import { createTokenizer, type Tokenizer } from './tokenizer/tokenizer.ts';
 
 export interface PreparedPrompt {
   readonly tokenIds: Uint32Array;
   /** The prompt ends inside a reasoning block: the answer begins with reasoning, without a tag. */
   readonly reasoningOpened: boolean;
+  /** Of a long prompt: what can be encoded apart, whose tokens follow. */
+  readonly remaining?: readonly PromptPart[];
 }
 
 /**
@@ -17,29 +21,47 @@ export interface PreparedPrompt {
  * - in a text, special tokens count, since people write templates out by hand for completions;
  * - in a chat, they count only where the template put them.
  * BOS goes before texts and chats that lack it, where the model wants one.
+ * Prompts of more than `partLength` characters are left in parts where the vocabulary allows it.
  * @throws EngineError model_unsupported, model_file_invalid: no such tokenizer can be built
  */
-export const createPrepare = (definition: TokenizerDefinition): ((prompt: Prompt) => PreparedPrompt) => {
-  const tokenizer = createTokenizer(definition);
-  const chat = definition.model === 'bytes' ? byteChat(definition) : templateChat(definition, tokenizer);
+export const createPrepare = (
+  definition: TokenizerDefinition,
+  tokenizer: Tokenizer = createTokenizer(definition),
+  partLength = Number.POSITIVE_INFINITY,
+): ((prompt: Prompt) => PreparedPrompt) => {
+  const chat = definition.model === 'bytes' ? byteChat(definition) : templateChat(definition, tokenizer, partLength);
   return (prompt) => {
     if (prompt.kind === 'chat') return chat(prompt);
     if (prompt.kind === 'tokens') return prepared(Uint32Array.from(prompt.tokenIds));
-    return prepared(withBos(tokenizer.encode(prompt.text, { parseSpecial: true }), definition));
+    return tokenized([{ text: prompt.text, isLiteral: false }], definition, tokenizer, partLength);
   };
 };
 
 const prepared = (tokenIds: Uint32Array, reasoningOpened = false): PreparedPrompt => ({ tokenIds, reasoningOpened });
 
+const tokenized = (
+  segments: readonly Segment[],
+  definition: TokenizerDefinition,
+  tokenizer: Tokenizer,
+  partLength: number,
+): PreparedPrompt => {
+  const remaining = tokenizer.parts(segments, partLength);
+  if (remaining.length === 1) return prepared(withBos(tokenizer.encodePart(remaining[0]!), definition));
+  const first = remaining[0]?.[0];
+  const hasBos = first !== undefined && 'tokenId' in first && first.tokenId === definition.bosTokenId;
+  return { ...prepared(hasBos ? new Uint32Array() : withBos(new Uint32Array(), definition)), remaining };
+};
+
 const withBos = (tokenIds: Uint32Array, { addBos, bosTokenId }: TokenizerDefinition): Uint32Array =>
   addBos && bosTokenId !== undefined && tokenIds[0] !== bosTokenId
-    ? joined([Uint32Array.of(bosTokenId), tokenIds])
+    ? joinTokens([Uint32Array.of(bosTokenId), tokenIds])
     : tokenIds;
 
 /** The template is read when a conversation first needs it: a broken one leaves completions usable. */
 const templateChat = (
   definition: VocabularyDefinition,
-  tokenizer: ReturnType<typeof createTokenizer>,
+  tokenizer: Tokenizer,
+  partLength: number,
 ): ((prompt: ChatPrompt) => PreparedPrompt) => {
   const { chatTemplate, bosTokenId, endTokenIds, tokens } = definition;
   let template: ChatTemplate | undefined;
@@ -56,7 +78,7 @@ const templateChat = (
       },
     });
     const { segments, reasoningOpened } = template.render(prompt);
-    return prepared(withBos(tokenizer.encodeSegments(segments), definition), reasoningOpened);
+    return { ...tokenized(segments, definition, tokenizer, partLength), reasoningOpened };
   };
 };
 
@@ -72,16 +94,6 @@ const byteChat = ({ roleTokenIds }: ByteDefinition): ((prompt: ChatPrompt) => Pr
       return ids;
     });
     if (!continueFinalMessage) parts.push(Uint32Array.of(roleTokenIds.assistant));
-    return prepared(joined(parts));
+    return prepared(joinTokens(parts));
   };
-};
-
-const joined = (parts: readonly Uint32Array[]): Uint32Array => {
-  const all = new Uint32Array(parts.reduce((length, part) => length + part.length, 0));
-  let end = 0;
-  for (const part of parts) {
-    all.set(part, end);
-    end += part.length;
-  }
-  return all;
 };

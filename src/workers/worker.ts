@@ -4,6 +4,8 @@ import type { Prompt } from '../runtime/api.ts';
 import { createNextToken, type RowResult, type SampleRow } from './next-token.ts';
 import { createPrepare, type PreparedPrompt } from './prepare.ts';
 import { asResult, type TaskResult, type ThreadSetup } from './task.ts';
+import type { PromptPart } from './tokenizer/special-tokens.ts';
+import { createTokenizer } from './tokenizer/tokenizer.ts';
 
 const { definition, vocabularySize } = workerData as ThreadSetup;
 
@@ -15,7 +17,11 @@ const once = <Value>(make: () => Value): (() => Value) => {
   };
 };
 
-const preparer = once(() => createPrepare(definition));
+/** Characters that are worth a round trip to another thread. */
+const PART_LENGTH = 100_000;
+
+const tokenizer = once(() => createTokenizer(definition));
+const preparer = once(() => createPrepare(definition, tokenizer(), PART_LENGTH));
 const sampler = once(() => createNextToken(definition, vocabularySize));
 
 /** Null only builds the tokenizer, so that the first prompt need not wait for it. */
@@ -24,5 +30,8 @@ export const prepare = (prompt: Prompt | null): TaskResult<PreparedPrompt | unde
     const prepareOne = preparer();
     return prompt === null ? undefined : prepareOne(prompt);
   });
+
+/** The tokens of a part that `prepare` left. */
+export const encodePart = (part: PromptPart): TaskResult<Uint32Array> => asResult(() => tokenizer().encodePart(part));
 
 export const nextTokens = (rows: readonly SampleRow[]): TaskResult<RowResult[]> => asResult(() => rows.map(sampler()));

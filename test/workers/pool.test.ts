@@ -5,6 +5,7 @@ import { createNextToken } from '../../src/workers/next-token.ts';
 import { createWorkerPool, type SampleRow, type WorkerPool } from '../../src/workers/pool.ts';
 import { threadEntry } from '../../src/workers/thread-entry.ts';
 import type { ByteDefinition } from '../../src/workers/tokenizer/definition.ts';
+import { createTokenizer } from '../../src/workers/tokenizer/tokenizer.ts';
 import { smallVocabulary } from '../support/small-vocabulary.ts';
 
 const bytes: ByteDefinition = {
@@ -125,4 +126,19 @@ test('a thread’s entry lies beside its caller, in a checkout and in a build', 
     execArgv: [],
   });
   expect(threadEntry(import.meta.url, './worker').url.href.endsWith('/test/workers/worker.ts')).toBe(true);
+});
+
+describe('a prompt too long for one thread', () => {
+  test('gets the tokens of the whole, BOS once', async () => {
+    const definition = smallVocabulary({ addSpacePrefix: true });
+    const pool = await createWorkerPool({ definition, numThreads: 2 });
+    const text = 'ab ba '.repeat(60_000);
+    const whole = [1, ...createTokenizer(definition).encode(text, { parseSpecial: true })];
+    for (const prompt of [text, `<s>${text}`]) {
+      const { tokenIds, reasoningOpened } = await pool.prepare({ kind: 'text', text: prompt });
+      expect(Buffer.from(tokenIds.buffer).equals(Buffer.from(Uint32Array.from(whole).buffer))).toBe(true);
+      expect(reasoningOpened).toBe(false);
+    }
+    await pool.close();
+  });
 });

@@ -59,6 +59,7 @@ export const ggufTokenizer = (file: ModelFile): TokenizerDefinition | undefined 
     addSpacePrefix: file.boolean('tokenizer.ggml.add_space_prefix', defaults.addSpacePrefix),
     ...(model === 'gpt2' ? { preTokenizer } : {}),
     ...(model === 't5' ? { mergesSpaces: file.boolean('tokenizer.ggml.remove_extra_whitespaces', false) } : {}),
+    ...(takesSpaces(file, model) ? { trimsAfter: phi3TrimmingTokens(tokens, tokenTypes) } : {}),
     ...(normalizer.length === 0 ? {} : { normalizer }),
     ...(scores ? { scores } : {}),
     ...(merges ? { merges } : {}),
@@ -69,6 +70,16 @@ export const ggufTokenizer = (file: ModelFile): TokenizerDefinition | undefined 
 };
 
 const isKnown = (model: string): model is VocabularyKind => Object.hasOwn(DEFAULTS, model);
+
+/** Phi-3's special tokens take white space after them away; GGUF files cannot say so. Source: its tokenizer.json. */
+const takesSpaces = (file: ModelFile, model: VocabularyKind): boolean =>
+  model === 'llama' && file.string('general.architecture', '') === 'phi3';
+
+const phi3TrimmingTokens = (tokens: readonly string[], tokenTypes: readonly number[]): number[] =>
+  [...tokens.keys()].filter((id) => {
+    const isSpecial = tokenTypes[id] === TOKEN_TYPE.control || tokenTypes[id] === TOKEN_TYPE.userDefined;
+    return isSpecial && !['<s>', '<|endoftext|>'].includes(tokens[id]!);
+  });
 
 const readNormalizer = (file: ModelFile, model: VocabularyKind): NormalizerStep[] => {
   if (model === 't5') {

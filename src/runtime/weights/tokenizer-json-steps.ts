@@ -4,6 +4,7 @@ import { GPT2_STEP } from '../../workers/tokenizer/pre-tokenizers.ts';
 import { EngineError } from '../errors.ts';
 import { bertNormalizer } from './bert-normalizer.ts';
 import { javascriptPattern, literalPattern } from './oniguruma.ts';
+import { nameOfExpression } from './published-expressions.ts';
 import { isObject } from './safetensors.ts';
 
 export type JsonObject = Readonly<Record<string, unknown>>;
@@ -11,6 +12,8 @@ export type JsonObject = Readonly<Record<string, unknown>>;
 export interface TextSteps {
   readonly normalizer: NormalizerStep[];
   readonly splits: SplitStep[];
+  /** Of splits that are just one that GGUF files know: its name. */
+  name: string | undefined;
   /** Text becomes bytes written with printable characters. */
   isByteLevel: boolean;
   /** Spaces become U+2581. */
@@ -41,6 +44,7 @@ export const readTextSteps = (path: string, normalizer: unknown, preTokenizer: u
   const steps: TextSteps = {
     normalizer: [],
     splits: [],
+    name: undefined,
     isByteLevel: false,
     marksSpaces: false,
     spacePrefix: 'never',
@@ -49,8 +53,20 @@ export const readTextSteps = (path: string, normalizer: unknown, preTokenizer: u
     isBert: false,
   };
   for (const part of partsOf(normalizer, 'normalizers')) addNormalizer(path, part, steps);
-  for (const part of partsOf(preTokenizer, 'pretokenizers')) addPreTokenizer(path, part, steps);
+  const parts = partsOf(preTokenizer, 'pretokenizers');
+  for (const part of parts) addPreTokenizer(path, part, steps);
+  steps.name = nameOf(parts);
   return steps;
+};
+
+/** GPT-2's ByteLevel alone, or one well-known expression and a ByteLevel that only writes bytes. */
+const nameOf = (parts: readonly JsonObject[]): string | undefined => {
+  const [first, second, ...others] = parts;
+  if (first?.type === 'ByteLevel' && first.use_regex !== false && second === undefined) return 'gpt-2';
+  const isWritten = second?.type === 'ByteLevel' && second.use_regex === false && others.length === 0;
+  if (first?.type !== 'Split' || !isWritten || !isObject(first.pattern)) return undefined;
+  const keepsMatches = first.invert === true ? first.behavior === 'Removed' : first.behavior === 'Isolated';
+  return keepsMatches ? nameOfExpression(String(first.pattern.Regex)) : undefined;
 };
 
 /** A part that may be a sequence of others. */

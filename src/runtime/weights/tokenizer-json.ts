@@ -91,7 +91,7 @@ const textFields = (path: string, { model }: Vocabulary, steps: TextSteps) => {
     ...(steps.noSecondSpacePrefix && spacePrefix !== 'never' ? { noSecondSpacePrefix: true } : {}),
     ...(steps.mergesSpaces ? { mergesSpaces: true } : {}),
     ...(normalizer.length > 0 ? { normalizer } : {}),
-    ...(model === 'gpt2' || splits.length > 0 ? { preTokenizer: splits } : {}),
+    ...(model === 'gpt2' || splits.length > 0 ? { preTokenizer: steps.name ?? splits } : {}),
   };
 };
 

@@ -5,15 +5,13 @@ import { TOKEN_TYPE, type VocabularyDefinition } from './definition.ts';
 import { mergeSymbols } from './merge.ts';
 import { MergeTable } from './merge-table.ts';
 import { preTokenizer, takesWholeWords } from './pre-tokenizers.ts';
+import type { TextPlace } from './special-tokens.ts';
 import { cutter } from './split.ts';
 import type { TokenBuffer } from './token-buffer.ts';
 import { WordCache } from './word-cache.ts';
 
-/**
- * Appends the tokens of text that has no special tokens; `beginsPrompt`: nothing comes before it, else a special token
- * does.
- */
-export type TextEncoding = (text: string, result: TokenBuffer, beginsPrompt: boolean) => void;
+/** Appends the tokens of text that has no special tokens. */
+export type TextEncoding = (text: string, result: TokenBuffer, place: TextPlace) => void;
 
 /**
  * Returns the encoder of text without special tokens.
@@ -24,14 +22,16 @@ export const byteLevelBpe = (definition: VocabularyDefinition): TextEncoding => 
   if (!merges)
     throw new EngineError('model_file_invalid', 'tokenizer.ggml.merges is missing; a gpt2 tokenizer needs it');
   const ids = new Map<string, number>();
+  const controls = new Set<string>();
   for (const [id, token] of tokens.entries()) {
-    if (tokenTypes[id] !== TOKEN_TYPE.control && !ids.has(token)) ids.set(token, id);
+    if (tokenTypes[id] === TOKEN_TYPE.control) controls.add(token);
+    else if (!ids.has(token)) ids.set(token, id);
   }
   const byteIds = Int32Array.from(
     BYTE_CHARACTERS,
     (character) => ids.get(character) ?? definition.unknownTokenId ?? -1,
   );
-  const table = mergeTable(merges, ids);
+  const table = mergeTable(merges, ids, controls);
   const cut = typeof words === 'string' ? preTokenizer(words) : cutter(words);
   const wholeWords = definition.takesWholeWords ?? (typeof words === 'string' && takesWholeWords(words));
   const cache = new WordCache();
@@ -71,14 +71,21 @@ export const byteLevelBpe = (definition: VocabularyDefinition): TextEncoding => 
 /** Longer tokens are in no vocabulary. */
 const MAX_WHOLE_BYTES = 1024;
 
-const mergeTable = (merges: readonly string[], ids: ReadonlyMap<string, number>): MergeTable => {
+const mergeTable = (
+  merges: readonly string[],
+  ids: ReadonlyMap<string, number>,
+  controls: ReadonlySet<string>,
+): MergeTable => {
   const table = new MergeTable(merges.length);
   for (const [rank, merge] of merges.entries()) {
     // The separator is the first space after the first character: a token may begin with one in no known vocabulary.
     const space = merge.indexOf(' ', 1);
     const left = ids.get(merge.slice(0, space));
     const right = ids.get(merge.slice(space + 1));
-    const merged = ids.get(merge.slice(0, space) + merge.slice(space + 1));
+    const text = merge.slice(0, space) + merge.slice(space + 1);
+    // No text may merge to a control token.
+    if (space > 0 && controls.has(text)) continue;
+    const merged = ids.get(text);
     if (space < 0 || left === undefined || right === undefined || merged === undefined) {
       throw new EngineError(
         'model_file_invalid',

@@ -62,8 +62,8 @@ export const sentencePieceBpe = (definition: VocabularyDefinition): TextEncoding
     symbols.forgetStrays();
   };
 
-  return (text, result, beginsPrompt) => {
-    for (const word of cut(spaceMarked(text, definition, beginsPrompt))) cache.push(word, result, encodeWord);
+  return (text, result, place) => {
+    for (const word of cut(spaceMarked(text, definition, place))) cache.push(word, result, encodeWord);
   };
 };
 

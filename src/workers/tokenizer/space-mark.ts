@@ -1,5 +1,6 @@
 /** SentencePiece writes a space as U+2581. */
 import type { VocabularyDefinition } from './definition.ts';
+import type { TextPlace } from './special-tokens.ts';
 import type { TextCutter } from './split.ts';
 
 export const SPACE_MARK = '\u2581';
@@ -8,10 +9,10 @@ export const SPACE_MARK = '\u2581';
 export const spaceMarked = (
   text: string,
   { addSpacePrefix, onlyFirstSpacePrefix, noSecondSpacePrefix }: VocabularyDefinition,
-  beginsPrompt: boolean,
+  place: TextPlace,
 ): string => {
   const marked = text.replaceAll(' ', SPACE_MARK);
-  const isWanted = addSpacePrefix && (beginsPrompt || !onlyFirstSpacePrefix);
+  const isWanted = addSpacePrefix && (place === 'prompt' || (place === 'fragment' && !onlyFirstSpacePrefix));
   return isWanted && !(noSecondSpacePrefix && marked.startsWith(SPACE_MARK)) ? SPACE_MARK + marked : marked;
 };
 
@@ -20,6 +21,12 @@ export const spaceMarked = (
  * Else the text stays whole.
  */
 export const wordsOf = (pieces: Iterable<string>): TextCutter => {
-  for (const piece of pieces) if (/[^\u2581]\u2581/u.test(piece)) return (text) => [text];
+  if (spanWords(pieces)) return (text) => [text];
   return (text) => text.match(/\u2581*[^\u2581]+|\u2581+/gu) ?? [];
+};
+
+/** True when a piece has a mark after other text. */
+export const spanWords = (pieces: Iterable<string>): boolean => {
+  for (const piece of pieces) if (/[^\u2581]\u2581/u.test(piece)) return true;
+  return false;
 };

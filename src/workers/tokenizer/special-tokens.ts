@@ -9,6 +9,15 @@ export interface Segment {
 /** A found token, or text between tokens. */
 export type Fragment = { readonly tokenId: number } | { readonly text: string };
 
+/** Before a text is nothing, a special token, or other text that it was cut from. */
+export type TextPlace = 'prompt' | 'fragment' | 'continuation';
+
+/** A stretch of a prompt whose tokens do not depend on what is around it. */
+export type PromptPart = readonly (
+  | { readonly tokenId: number }
+  | { readonly text: string; readonly place: TextPlace }
+)[];
+
 export interface SpecialTokens {
   /** Count only in the template's own text: control tokens, and added tokens that look like markup. */
   readonly markup: ReadonlyMap<string, number>;

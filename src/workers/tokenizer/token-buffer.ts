@@ -1,3 +1,14 @@
+/** Several arrays of ids, one after the other. */
+export const joinTokens = (parts: readonly Uint32Array[]): Uint32Array => {
+  const all = new Uint32Array(parts.reduce((length, part) => length + part.length, 0));
+  let end = 0;
+  for (const part of parts) {
+    all.set(part, end);
+    end += part.length;
+  }
+  return all;
+};
+
 /** Token ids as they are found: an array that grows. */
 export class TokenBuffer {
   #ids = new Uint32Array(1024);

@@ -4,7 +4,8 @@ import { byteLevelBpe } from './byte-level-bpe.ts';
 import { type ByteDefinition, TOKEN_TYPE, type TokenizerDefinition, type VocabularyDefinition } from './definition.ts';
 import { normalizer } from './normalizer.ts';
 import { sentencePieceBpe } from './sentencepiece-bpe.ts';
-import { fragments, type Segment, type SpecialTokens } from './special-tokens.ts';
+import { fragments, type PromptPart, type Segment, type SpecialTokens } from './special-tokens.ts';
+import { canSplit, splitPart } from './split-prompt.ts';
 import { TokenBuffer } from './token-buffer.ts';
 import { type TokenBytes, tokenBytes } from './token-bytes.ts';
 import { unigram } from './unigram.ts';
@@ -21,6 +22,12 @@ export interface Tokenizer extends TokenBytes {
   encode(text: string, options: EncodeOptions): Uint32Array;
   /** Encodes the joined segments; special tokens count only outside literal ones. */
   encodeSegments(segments: readonly Segment[]): Uint32Array;
+  /**
+   * The segments in parts of about `partLength` characters, if they are longer and the vocabulary has borders that tokens
+   * never cross. The parts' ids, one after the other, are those of the whole.
+   */
+  parts(segments: readonly Segment[], partLength: number): readonly PromptPart[];
+  encodePart(part: PromptPart): Uint32Array;
   /** Texts that count as special tokens outside literal text. */
   readonly specialTexts: readonly string[];
 }
@@ -56,26 +63,42 @@ const vocabularyTokenizer = (definition: VocabularyDefinition): Tokenizer => {
   const encodeText = ENCODERS[model](definition);
   const normalize = normalizer(definition.normalizer ?? []);
 
-  const encodeSegments = (segments: readonly Segment[]): Uint32Array => {
+  const placed = (segments: readonly Segment[]): PromptPart =>
+    fragments(segments, special).map((fragment, index) =>
+      'tokenId' in fragment ? fragment : { ...fragment, place: index === 0 ? 'prompt' : 'fragment' },
+    );
+
+  const encodePart = (part: PromptPart): Uint32Array => {
     const result = new TokenBuffer();
-    let beginsPrompt = true;
-    for (const fragment of fragments(segments, special)) {
+    for (const fragment of part) {
       const text = 'text' in fragment ? normalize(fragment.text) : '';
       if ('tokenId' in fragment) result.push(fragment.tokenId);
-      else if (text !== '') encodeText(text, result, beginsPrompt);
-      beginsPrompt = false;
+      else if (text !== '') encodeText(text, result, fragment.place);
     }
     return result.toArray();
   };
+
+  const encodeSegments = (segments: readonly Segment[]): Uint32Array => encodePart(placed(segments));
+  let isSplittable: boolean | undefined;
 
   return {
     vocabularySize: tokens.length,
     encodeSegments,
     encode: (text, { parseSpecial }) => encodeSegments([{ text, isLiteral: !parseSpecial }]),
+    parts(segments, partLength) {
+      const whole = placed(segments);
+      if (lengthOf(whole) <= partLength) return [whole];
+      isSplittable ??= canSplit(definition);
+      return isSplittable ? splitPart(whole, partLength) : [whole];
+    },
+    encodePart,
     ...tokenBytes(definition),
     specialTexts: [...special.markup.keys()],
   };
 };
+
+const lengthOf = (part: PromptPart): number =>
+  part.reduce((length, fragment) => length + ('text' in fragment ? fragment.text.length : 1), 0);
 
 const byteTokenizer = (definition: ByteDefinition): Tokenizer => {
   const encode = (text: string): Uint32Array => Uint32Array.from(new TextEncoder().encode(text));
@@ -83,6 +106,8 @@ const byteTokenizer = (definition: ByteDefinition): Tokenizer => {
     vocabularySize: 256 + definition.extraTokens.length,
     encode,
     encodeSegments: (segments) => encode(segments.map(({ text }) => text).join('')),
+    parts: (segments) => [segments.map(({ text }) => ({ text, place: 'fragment' }))],
+    encodePart: (part) => encode(part.map((fragment) => ('text' in fragment ? fragment.text : '')).join('')),
     ...tokenBytes(definition),
     specialTexts: [],
   };

@@ -4,6 +4,7 @@ import type { TextEncoding } from './byte-level-bpe.ts';
 import { TOKEN_TYPE, type VocabularyDefinition } from './definition.ts';
 import { MergeTable } from './merge-table.ts';
 import { SPACE_MARK, spaceMarked, wordsOf } from './space-mark.ts';
+import type { TextPlace } from './special-tokens.ts';
 import { cutter } from './split.ts';
 import type { TokenBuffer } from './token-buffer.ts';
 import { byteTokenIds } from './token-bytes.ts';
@@ -44,15 +45,15 @@ export const unigram = (definition: VocabularyDefinition): TextEncoding => {
     }
   };
 
-  return (text, result, beginsPrompt) => {
-    for (const word of cut(marked(text, definition, beginsPrompt))) cache.push(word, result, encodeWord);
+  return (text, result, place) => {
+    for (const word of cut(marked(text, definition, place))) cache.push(word, result, encodeWord);
   };
 };
 
 /** A space that the model wants goes before a text's first word, and so before nothing where there is none. */
-const marked = (text: string, definition: VocabularyDefinition, beginsPrompt: boolean): string => {
+const marked = (text: string, definition: VocabularyDefinition, place: TextPlace): string => {
   if (!/[^ ]/.test(text)) return definition.mergesSpaces ? '' : text.replaceAll(' ', SPACE_MARK);
-  if (!definition.mergesSpaces) return spaceMarked(text, definition, beginsPrompt);
+  if (!definition.mergesSpaces) return spaceMarked(text, definition, place);
   return (
     SPACE_MARK +
     text

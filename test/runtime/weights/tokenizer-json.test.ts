@@ -1,11 +1,14 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import fc from 'fast-check';
 import { afterAll, describe, expect, test } from 'vitest';
 import { openGguf } from '../../../src/runtime/weights/gguf.ts';
 import { ggufTokenizer } from '../../../src/runtime/weights/gguf-tokenizer.ts';
 import { readTokenizerJson } from '../../../src/runtime/weights/tokenizer-json.ts';
-import type { VocabularyDefinition } from '../../../src/workers/tokenizer/definition.ts';
+import type { SplitStep, VocabularyDefinition } from '../../../src/workers/tokenizer/definition.ts';
+import { preTokenizer } from '../../../src/workers/tokenizer/pre-tokenizers.ts';
+import { cutter } from '../../../src/workers/tokenizer/split.ts';
 import { createTokenizer } from '../../../src/workers/tokenizer/tokenizer.ts';
 import { encodeCharsmap } from '../../support/charsmap.ts';
 import { hasTestData, testData } from '../../support/test-data.ts';
@@ -54,7 +57,7 @@ const SENTENCEPIECE = {
 };
 
 /** What the published files have beside the vocabulary. */
-const PUBLISHED = {
+const PUBLISHED: Record<string, { readonly model?: object } & Record<string, unknown>> = {
   'gpt-2': { pre_tokenizer: { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true } },
   'llama-bpe': { pre_tokenizer: split(expression('\\p{N}{1,3}')), model: { ignore_merges: true } },
   qwen2: { normalizer: { type: 'NFC' }, pre_tokenizer: split(expression('\\p{N}')) },
@@ -74,7 +77,9 @@ describe('published vocabularies', () => {
       const file = await openGguf(path);
       const gguf = ggufTokenizer(file) as VocabularyDefinition;
       await file.close();
-      const tokenizer = createTokenizer(await read({ 'tokenizer.json': tokenizerJson(gguf, parts) }));
+      const definition = await read({ 'tokenizer.json': tokenizerJson(gguf, parts) });
+      if (gguf.model === 'gpt2') expect(definition.preTokenizer).toBe(gguf.preTokenizer);
+      const tokenizer = createTokenizer(definition);
       for (const [index, input] of inputs.entries()) {
         const ids = [...tokenizer.encode(input, { parseSpecial: false })];
         expect(ids.join(' '), JSON.stringify(input)).toBe((lines[index] ?? '').trim());
@@ -101,6 +106,34 @@ const byteLevel = (more: object = {}) => ({
   model: { type: 'BPE', vocab: { a: 0, b: 1, Ġ: 2, ab: 3, '<': 4, Ċ: 5 }, merges: ['a b'] },
   ...more,
 });
+
+test.each(['\\p{N}{1,3}', '\\p{N}', '\\p{N}{2}'])(
+  'a well-known expression with %s cuts as it is written',
+  async (digits) => {
+    const own = (await read({ 'tokenizer.json': byteLevel({ pre_tokenizer: split(expression(digits)) }) }))
+      .preTokenizer;
+    const first = { type: 'Digits', individual_digits: false };
+    const longer = {
+      ...split(expression(digits)),
+      pretokenizers: [
+        ...split(expression(digits)).pretokenizers.slice(0, 1),
+        first,
+        { type: 'ByteLevel', use_regex: false },
+      ],
+    };
+    const steps = (await read({ 'tokenizer.json': byteLevel({ pre_tokenizer: longer }) })).preTokenizer;
+    const cutOwn = typeof own === 'string' ? preTokenizer(own) : cutter(own!);
+    const cutSteps = cutter((steps as readonly SplitStep[]).slice(0, 1));
+    expect(typeof own).toBe(digits.endsWith('{2}') ? 'object' : 'string');
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary', maxLength: 60 }), (text) => {
+        const original = Buffer.from(text).toString();
+        expect(cutOwn(original)).toEqual(cutSteps(original));
+      }),
+      { numRuns: 300 },
+    );
+  },
+);
 
 describe('the parts of a folder', () => {
   test('special tokens count in templates only, and take white space with them where they say so', async () => {
