@@ -11,6 +11,7 @@ export const MODEL_OPTIONS: readonly OptionName[] = [
   'maxBatchTokens',
   'activations',
   'kvFormat',
+  'quantize',
   'logLevel',
 ];
 
@@ -51,11 +52,20 @@ export const readConfig = (command: Command): Config => {
 };
 
 /** The fields of `config` that `loadModel` wants, under its names. */
-export const loadOptions = ({ adapter, context, kvMemory, maxBatchTokens, activations, kvFormat }: Config) => ({
+export const loadOptions = ({
+  adapter,
+  context,
+  kvMemory,
+  maxBatchTokens,
+  activations,
+  kvFormat,
+  quantize,
+}: Config) => ({
   ...(adapter === undefined ? {} : { adapter }),
   ...(context === undefined ? {} : { contextLength: context }),
   ...(kvMemory === undefined ? {} : { kvMemoryBytes: kvMemory }),
   ...(maxBatchTokens === undefined ? {} : { maxBatchTokens }),
   activations,
   kvFormat,
+  ...(quantize === undefined ? {} : { quantize }),
 });

@@ -1,30 +1,7 @@
 /** Numbers between host and device as float32, whatever the tensor keeps: for self-tests, tests and benches. */
 import type { GpuDevice } from './device.ts';
-import { halfToFloat } from './quant/quant-format.ts';
+import { floatToHalf, halfToFloat } from './quant/quant-format.ts';
 import { ELEMENT_BYTES, type ElementType, numElements, type Tensor, uploadTensor } from './tensor.ts';
-
-const floatBits = new Float32Array(1);
-const wordBits = new Uint32Array(floatBits.buffer);
-
-/** The nearest F16, ties to even, as its bit pattern; beyond its range an infinity. */
-export const floatToHalf = (value: number): number => {
-  floatBits[0] = value;
-  const word = wordBits[0]!;
-  const sign = (word >>> 16) & 0x8000;
-  const magnitude = word & 0x7fffffff;
-  if (magnitude > 0x7f800000) return sign | 0x7e00;
-  if (magnitude >= 0x477ff000) return sign | 0x7c00;
-  // Below the least normal number the step is fixed: 2⁻²⁴.
-  if (magnitude < 0x38800000) return sign | roundHalfEven(Math.abs(value) * 2 ** 24);
-  const rounded = magnitude + 0xfff + ((magnitude >>> 13) & 1);
-  return sign | ((rounded - 0x38000000) >>> 13);
-};
-
-const roundHalfEven = (value: number): number => {
-  const floor = Math.floor(value);
-  const rest = value - floor;
-  return rest > 0.5 || (rest === 0.5 && floor % 2 === 1) ? floor + 1 : floor;
-};
 
 /**
  * Creates a tensor from floats, rounded to its type.

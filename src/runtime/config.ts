@@ -11,6 +11,8 @@ export const EMBEDDED_MODEL_PATH = fileURLToPath(
 );
 
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
+/** What weights can be converted to while loading. */
+const QUANTIZATIONS = ['q8_0', 'q4_0', 'q4_k'] as const;
 const PRECISIONS = ['auto', 'f32', 'f16'] as const;
 const BYTE_UNITS: Readonly<Record<string, number>> = { '': 1, K: 1, M: 2, G: 3, T: 4 };
 
@@ -149,6 +151,13 @@ export const OPTIONS = {
     allowed: PRECISIONS.join(', '),
     schema: z.enum(PRECISIONS),
     fallback: 'auto',
+  }),
+  quantize: optional({
+    key: 'quantize',
+    argument: 'TYPE',
+    help: 'convert F32, F16 and BF16 weights while loading: q8_0, q4_0 or q4_k (default: leave them)',
+    allowed: QUANTIZATIONS.join(', '),
+    schema: z.enum(QUANTIZATIONS),
   }),
   maxQueue: option({
     key: 'max-queue',

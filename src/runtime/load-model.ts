@@ -3,6 +3,9 @@ import { createHash } from 'node:crypto';
 import { stat } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { GpuDevice } from '../kernels/device.ts';
+import { q4_0 } from '../kernels/quant/q4-0.ts';
+import { q4_k } from '../kernels/quant/q4-k.ts';
+import { q8_0 } from '../kernels/quant/q8-0.ts';
 import { ELEMENT_BYTES } from '../kernels/tensor.ts';
 import { SAMPLER_VERSION } from '../workers/sampler.ts';
 import type { TokenizerDefinition } from '../workers/tokenizer/definition.ts';
@@ -32,6 +35,8 @@ export interface LoadOptions {
   readonly maxRows?: number;
   readonly activations?: Precision;
   readonly kvFormat?: Precision;
+  /** Converts unquantized matrices while loading. */
+  readonly quantize?: keyof typeof QUANTIZE_TO;
   /** The name clients use; absent: the file's name. */
   readonly modelId?: string;
 }
@@ -45,6 +50,9 @@ export interface LoadedModel {
   readonly activations: 'f32' | 'f16';
   readonly kvFormat: 'f32' | 'f16';
 }
+
+/** What weights can be converted to while loading, as options name it. */
+const QUANTIZE_TO = { q8_0, q4_0, q4_k } as const;
 
 const BLOCK_SIZE = 16;
 /** The KV pool's default: this many sequences of full length, as far as this memory holds them. */
@@ -79,7 +87,10 @@ export const loadModel = async (
       const contextLength = chooseContext(file.path, config, affordable, options.contextLength);
       const kvTokens = options.kvMemoryBytes === undefined ? DEFAULT_KV_SEQUENCES * contextLength : affordable;
       const kvMemoryBytes = Math.min(kvTokens, affordable) * tokenBytes;
-      const weights = new ModelWeights(device, file, onProgress);
+      const weights = new ModelWeights(device, file, {
+        ...(onProgress ? { onProgress } : {}),
+        ...(options.quantize === undefined ? {} : { quantizeTo: QUANTIZE_TO[options.quantize] }),
+      });
       const maxSequences = options.maxSequences ?? DEFAULT_SEQUENCES;
       const runner = await GpuRunner.create(device, architecture, config, weights, {
         blockSize: BLOCK_SIZE,
@@ -95,7 +106,10 @@ export const loadModel = async (
       const description = {
         ...describe(file, config, tokenizer, contextLength),
         ...(options.modelId === undefined ? {} : { id: options.modelId }),
-        fingerprint: await fingerprint(file, `sampler ${SAMPLER_VERSION}, ${activations}, ${kvFormat}`),
+        fingerprint: await fingerprint(
+          file,
+          `sampler ${SAMPLER_VERSION}, ${activations}, ${kvFormat}${options.quantize ? `, ${options.quantize}` : ''}`,
+        ),
         createdAt: Math.floor((await stat(file.path)).mtimeMs / 1000),
       };
       return { runner, description, tokenizer, adapter: device.name, activations, kvFormat };

@@ -4,8 +4,7 @@
  */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { halfToFloat } from '../../src/kernels/quant/quant-format.ts';
-import { floatToHalf } from '../../src/kernels/transfer.ts';
+import { floatToHalf, halfToFloat } from '../../src/kernels/quant/quant-format.ts';
 import { seededRandom } from './random-weights.ts';
 
 interface Stored {

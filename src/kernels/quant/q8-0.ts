@@ -1,4 +1,4 @@
-import { halfToFloat, type QuantFormat } from './quant-format.ts';
+import { floatToHalf, halfToFloat, type QuantFormat } from './quant-format.ts';
 
 /**
  * 32 signed bytes after an F16 scale: weight = scale · q.
@@ -21,4 +21,22 @@ export const q8_0: QuantFormat = {
       out[i] = halfToFloat(view.getUint16(block, true)) * view.getInt8(block + 2 + (i % 32));
     }
   },
+  quantize(values, out) {
+    const view = new DataView(out.buffer, out.byteOffset, out.byteLength);
+    for (let block = 0; block < values.length / 32; block++) {
+      const own = values.subarray(block * 32, block * 32 + 32);
+      const scale = floatToHalf(largest(own) / 127);
+      view.setUint16(block * 34, scale, true);
+      const step = halfToFloat(scale) || 1;
+      for (let i = 0; i < 32; i++) {
+        view.setInt8(block * 34 + 2 + i, Math.max(-127, Math.min(127, Math.round(own[i]! / step))));
+      }
+    }
+  },
+};
+
+const largest = (values: Float32Array): number => {
+  let magnitude = 0;
+  for (const value of values) magnitude = Math.max(magnitude, Math.abs(value));
+  return magnitude;
 };

@@ -37,6 +37,8 @@ export interface QuantFormat {
   readonly shaders: readonly string[];
   /** Decodes whole GGUF blocks into `out`, exactly: the reference for every kernel. */
   dequantize(bytes: Uint8Array, out: Float32Array): void;
+  /** Encodes whole blocks of `values` into `out`, as near as the format gets without looking at activations. */
+  quantize?(values: Float32Array, out: Uint8Array): void;
 }
 
 /** Decodes one IEEE 754 half-precision bit pattern. */
@@ -47,4 +49,27 @@ export const halfToFloat = (bits: number): number => {
   if (exponent === 0) return sign * fraction * 2 ** -24;
   if (exponent === 31) return fraction ? Number.NaN : sign * Number.POSITIVE_INFINITY;
   return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
+};
+
+const floatBits = new Float32Array(1);
+const wordBits = new Uint32Array(floatBits.buffer);
+
+/** The nearest F16, ties to even, as its bit pattern; beyond its range an infinity. */
+export const floatToHalf = (value: number): number => {
+  floatBits[0] = value;
+  const word = wordBits[0]!;
+  const sign = (word >>> 16) & 0x8000;
+  const magnitude = word & 0x7fffffff;
+  if (magnitude > 0x7f800000) return sign | 0x7e00;
+  if (magnitude >= 0x477ff000) return sign | 0x7c00;
+  // Below the least normal number the step is fixed: 2⁻²⁴.
+  if (magnitude < 0x38800000) return sign | roundHalfEven(Math.abs(value) * 2 ** 24);
+  const rounded = magnitude + 0xfff + ((magnitude >>> 13) & 1);
+  return sign | ((rounded - 0x38000000) >>> 13);
+};
+
+const roundHalfEven = (value: number): number => {
+  const floor = Math.floor(value);
+  const rest = value - floor;
+  return rest > 0.5 || (rest === 0.5 && floor % 2 === 1) ? floor + 1 : floor;
 };

@@ -1,9 +1,9 @@
 /** One kernel on seeded random tensors, with its answer in float64: what self-tests, tests and benches run. */
 import type { GpuDevice } from '../device.ts';
-import { halfToFloat } from '../quant/quant-format.ts';
+import { floatToHalf, halfToFloat } from '../quant/quant-format.ts';
 import { nmse } from '../reference.ts';
 import { createTensor, type ElementType, type Tensor } from '../tensor.ts';
-import { floatToHalf, readFloats, readWords, submitPass, uploadFloats, uploadWords } from '../transfer.ts';
+import { readFloats, readWords, submitPass, uploadFloats, uploadWords } from '../transfer.ts';
 
 export type FloatType = Exclude<ElementType, 'u32'>;
 

@@ -18,7 +18,10 @@ export interface LoadProgress {
 /** Where an architecture gets its weights from. Tensors live as long as the device. */
 export interface WeightLoader {
   has(name: string): boolean;
-  /** @throws EngineError model_file_invalid when absent, model_unsupported when no kernel reads its format */
+  /**
+   * The format that a matrix has on the device.
+   * @throws EngineError model_file_invalid when absent, model_unsupported when no kernel reads its format
+   */
   formatOf(name: string): QuantFormat;
   /**
    * One matrix of the tensors' rows under each other; all of one format, `columns` wide.
@@ -31,18 +34,31 @@ export interface WeightLoader {
   values(name: string, length: number): Promise<Float32Array>;
 }
 
+/** Types whose weights may be converted while loading: nothing is lost twice. */
+const UNQUANTIZED = new Set(['F32', 'F16', 'BF16']);
+/** Matrices that stay as they are: a router's rounding would send tokens elsewhere. */
+const KEPT = /ffn_gate_inp/;
+
+export interface WeightOptions {
+  readonly onProgress?: (progress: LoadProgress) => void;
+  /** Converts matrices of unquantized weights, where rows are whole blocks of it. It must have `quantize`. */
+  readonly quantizeTo?: QuantFormat;
+}
+
 export class ModelWeights implements WeightLoader {
   readonly #device: GpuDevice;
   readonly #file: ModelFile;
   readonly #onProgress: ((progress: LoadProgress) => void) | undefined;
+  readonly #quantizeTo: QuantFormat | undefined;
   readonly #unread: Set<string>;
   readonly #totalBytes: number;
   #loadedBytes = 0;
 
-  constructor(device: GpuDevice, file: ModelFile, onProgress?: (progress: LoadProgress) => void) {
+  constructor(device: GpuDevice, file: ModelFile, { onProgress, quantizeTo }: WeightOptions = {}) {
     this.#device = device;
     this.#file = file;
     this.#onProgress = onProgress;
+    this.#quantizeTo = quantizeTo;
     this.#unread = new Set(file.tensors.keys());
     this.#totalBytes = [...file.tensors.values()].reduce((sum, tensor) => sum + tensor.byteLength, 0);
   }
@@ -52,14 +68,10 @@ export class ModelWeights implements WeightLoader {
   }
 
   formatOf(name: string): QuantFormat {
-    const { type } = this.#file.tensor(name);
-    const format = quantFormatOf(type);
-    if (format) return format;
-    const supported = QUANT_FORMATS.map((known) => known.ggmlType).join(', ');
-    throw new EngineError(
-      'model_unsupported',
-      `${this.#file.path}: tensor ${name} is ${type}; supported weight formats: ${supported}`,
-    );
+    const { type, columns } = this.#file.tensor(name);
+    const target = this.#quantizeTo;
+    const isConverted = target && UNQUANTIZED.has(type) && columns % target.blockLength === 0 && !KEPT.test(name);
+    return isConverted ? target : this.#sourceFormat(name);
   }
 
   async matrix(tensors: readonly { name: string; rows: number }[], columns: number): Promise<WeightMatrix> {
@@ -84,7 +96,7 @@ export class ModelWeights implements WeightLoader {
     const tensor = this.#file.tensor(name);
     this.#checkShape(tensor, length / tensor.columns, tensor.columns);
     const values = new Float32Array(length);
-    this.formatOf(name).dequantize(await this.#file.readTensor(tensor), values);
+    this.#sourceFormat(name).dequantize(await this.#file.readTensor(tensor), values);
     const { addend } = tensor;
     if (addend !== undefined) for (const [i, value] of values.entries()) values[i] = value + addend;
     this.#consumed(tensor, tensor.byteLength);
@@ -105,6 +117,27 @@ export class ModelWeights implements WeightLoader {
     );
   }
 
+  #sourceFormat(name: string): QuantFormat {
+    const { type } = this.#file.tensor(name);
+    const format = quantFormatOf(type);
+    if (format) return format;
+    const supported = QUANT_FORMATS.map((known) => known.ggmlType).join(', ');
+    throw new EngineError(
+      'model_unsupported',
+      `${this.#file.path}: tensor ${name} is ${type}; supported weight formats: ${supported}`,
+    );
+  }
+
+  #convert({ name, columns }: ModelTensor, bytes: Uint8Array, rows: number, target: QuantFormat): Uint8Array {
+    const source = this.#sourceFormat(name);
+    if (source === target || !target.quantize) return bytes;
+    const values = new Float32Array(rows * columns);
+    source.dequantize(bytes, values);
+    const converted = new Uint8Array((values.length / target.blockLength) * target.blockBytes);
+    target.quantize(values, converted);
+    return converted;
+  }
+
   #checkShape(tensor: ModelTensor, rows: number, columns: number): void {
     if (tensor.rows === rows && tensor.columns === columns) return;
     throw new EngineError(
@@ -119,7 +152,8 @@ export class ModelWeights implements WeightLoader {
     for (let row = 0; row < tensor.rows; row += rowsPerChunk) {
       const rows = Math.min(rowsPerChunk, tensor.rows - row);
       const bytes = await this.#file.readTensor(tensor, row * rowBytes, rows * rowBytes);
-      await uploadRows(this.#device, matrix, rowStart + row, bytes);
+      const inFormat = this.#convert(tensor, bytes, rows, matrix.format);
+      await uploadRows(this.#device, matrix, rowStart + row, inFormat);
       this.#consumed(tensor, bytes.byteLength);
     }
   }
