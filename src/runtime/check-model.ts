@@ -1,4 +1,5 @@
 /** Says from a model's header, or its config.json, what it is and whether it can run, before its weights are there. */
+import { posix } from 'node:path';
 import { QUANT_FORMATS, quantFormatOf } from '../kernels/quant/index.ts';
 import type { TokenizerDefinition } from '../workers/tokenizer/definition.ts';
 import { EngineError } from './errors.ts';
@@ -6,6 +7,7 @@ import { findArchitecture } from './models/index.ts';
 import { readGgufHead } from './weights/gguf.ts';
 import { ggufTokenizer } from './weights/gguf-tokenizer.ts';
 import { translateConfig } from './weights/hugging-face-config.ts';
+import { requireQuantization } from './weights/hugging-face-tensors.ts';
 import type { ModelFile } from './weights/model-file.ts';
 import { openModel } from './weights/open-model.ts';
 import { isObject } from './weights/safetensors.ts';
@@ -89,5 +91,6 @@ export const modelCheck = {
   config(what: string, config: unknown): void {
     if (!isObject(config)) throw new EngineError('model_file_invalid', `${what}: is no JSON object`);
     findArchitecture(translateConfig(what, config).architecture, what);
+    requireQuantization(posix.dirname(what), config);
   },
 };

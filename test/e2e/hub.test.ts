@@ -1,12 +1,14 @@
 /** The commands that fetch and keep models, run as a user would, against a hub on loopback. */
+import { spawn } from 'node:child_process';
 import { mkdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { DownloadLabel } from '../../src/cli/download-label.ts';
 import { formatBytes, formatCount, formatDuration } from '../../src/cli/sizes.ts';
 import { EMBEDDED_MODEL_PATH } from '../../src/runtime/config.ts';
-import { firstlight, startServer, temporaryFolder } from '../support/firstlight.ts';
+import { firstlight, launcher, startServer, temporaryFolder } from '../support/firstlight.ts';
 import { HubStandIn, noise } from '../support/hub.ts';
+import { until } from '../support/until.ts';
 
 const REPOSITORY = 'org/tiny-GGUF';
 
@@ -45,6 +47,32 @@ test('pulls, lists, shows, verifies and removes a model', async () => {
     /^removed org\/tiny-GGUF:Q8_0: \d+\.\d+ MB freed\n$/,
   );
   expect((await run(['list'])).stdout).toBe('');
+});
+
+test('stops at Ctrl-C, says how to go on, and goes on at that byte', async () => {
+  const { hub, content, environment, run } = await start();
+  const path = 'tiny-Q8_0.gguf';
+  const half = Math.floor(content.length / 2);
+  // The header's look is right; then the file breaks off, and nothing more is said.
+  hub.fail(path, {}, { cutAfterBytes: half }, { isSilent: true });
+  const child = spawn(process.execPath, [launcher, 'pull', REPOSITORY], {
+    env: { ...process.env, ...environment },
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  let stderr = '';
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    stderr += text;
+  });
+  const ended = new Promise<number | null>((resolve) => child.once('close', resolve));
+  await until(() => hub.rangesOf(path).includes(`${half}-${content.length - 1}`));
+  child.kill('SIGINT');
+  expect(await ended).toBe(1);
+  expect(stderr).toContain('was stopped; asking again goes on where it stopped');
+  hub.forget();
+  const { code, stdout } = await run(['pull', REPOSITORY]);
+  expect(code).toBe(0);
+  expect(hub.rangesOf(path).at(-1)).toBe(`${half}-${content.length - 1}`);
+  expect(readFileSync(stdout.trim()).equals(content)).toBe(true);
 });
 
 test('shows what the hub offers of a model that is not here', async () => {

@@ -1,8 +1,14 @@
 /** Whether a model can run, told from its first bytes. */
-import { readFileSync } from 'node:fs';
-import { expect, test } from 'vitest';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, onTestFinished, test } from 'vitest';
+import { requireModelName } from '../../src/hub/model-name.ts';
+import { pullModel } from '../../src/hub/pull-model.ts';
 import { describeModel, modelCheck } from '../../src/runtime/check-model.ts';
 import { EMBEDDED_MODEL_PATH } from '../../src/runtime/config.ts';
+import { HubStandIn, IMPATIENT } from '../support/hub.ts';
+import { TINY_CONFIG, writeShardedModel } from '../support/tiny-hugging-face.ts';
 
 const whole = readFileSync(EMBEDDED_MODEL_PATH);
 const FILE = { what: 'org/tiny/m.gguf', sizeBytes: whole.length, isWhole: true };
@@ -51,6 +57,35 @@ test('refuses a file that is shorter than its tensors need', () => {
 
 test('takes the first part of several by its metadata', () => {
   expect(modelCheck.gguf({ ...FILE, isWhole: false }, whole)).toBe(true);
+});
+
+test('refuses a config.json whose weights are quantized in a way that no kernel reads', () => {
+  const check = (changes: object): void => modelCheck.config('org/x/config.json', { ...TINY_CONFIG, ...changes });
+  check({});
+  check({ quantization: { bits: 4, group_size: 64 } });
+  check({ quantization_config: { quant_method: 'fp8' } });
+  expect(() => check({ quantization_config: { quant_method: 'gptq', bits: 4 } })).toThrow(
+    /^org\/x\/config\.json: the weights are quantized by "gptq"; supported/,
+  );
+  expect(() => check({ quantization: { bits: 3, group_size: 64 } })).toThrow(/quantized to 3 bits in groups of 64/);
+});
+
+test('understands a safetensors repository as the hub client lays it out', async () => {
+  const hub = await HubStandIn.start();
+  const folder = mkdtempSync(join(tmpdir(), 'firstlight-check-'));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  writeShardedModel(folder);
+  for (const path of readdirSync(folder)) {
+    hub.add('org/tiny', path, readFileSync(join(folder, path)), path.endsWith('.safetensors'));
+  }
+  const { path, format } = await pullModel({
+    settings: hub.settings(),
+    name: requireModelName('org/tiny'),
+    check: modelCheck,
+    patience: IMPATIENT,
+  });
+  expect(format).toBe('safetensors');
+  expect(await describeModel(path)).toMatchObject({ architecture: 'llama', contextLength: 64, weightFormats: ['F32'] });
 });
 
 test('refuses a config.json whose model_type is not supported', () => {

@@ -62,6 +62,15 @@ interface Quantization {
   affineOf(module: string): AffineSize;
 }
 
+/**
+ * Refuses a config.json whose weights are quantized in a way that no kernel reads, before the weights are there.
+ * @throws EngineError model_unsupported
+ */
+export const requireQuantization = (folder: string, config: Readonly<Record<string, unknown>>): void => {
+  const quantization = readQuantization(folder, config);
+  if (isObject(config.quantization) && config.quantization.bits !== undefined) quantization.affineOf('the model');
+};
+
 const readQuantization = (folder: string, config: Readonly<Record<string, unknown>>): Quantization => {
   const whole = isObject(config.quantization) ? config.quantization : config.quantization_config;
   const all = isObject(whole) ? whole : {};
