@@ -3,45 +3,50 @@ import type { MergeTable } from './merge-table.ts';
 import { MinQueue } from './min-queue.ts';
 
 /** Up to this many symbols, looking at all pairs each time is fastest. */
-const MAX_SCANNED = 32;
-/** Longer sequences are merged a chunk at a time: their time is linear, and what they touch stays in the cache. */
-const CHUNK_LENGTH = 1024;
+const MAX_SCANNED = 160;
+/** Longer sequences are merged a chunk at a time: their time is linear. */
+const CHUNK_LENGTH = 96;
 /** Tokens before a chunk that are merged with it once more. */
-const OVERLAP = 8;
+const OVERLAP = 5;
 
 /** Merges the first `length` symbols in place until no pair merges, and returns how many are left at the front. */
-export const mergeSymbols = (symbols: Int32Array, table: MergeTable, length = symbols.length): number => {
-  if (length <= MAX_SCANNED) return mergeByScanning(symbols, table, length);
-  if (length <= 2 * CHUNK_LENGTH) return mergeByHeap(symbols, table, length).compact(symbols);
-  return mergeByChunks(symbols, table, length);
-};
+export const mergeSymbols = (symbols: Int32Array, table: MergeTable, length = symbols.length): number =>
+  length <= MAX_SCANNED ? mergeByScanning(symbols, table, length) : mergeByChunks(symbols, table, length);
 
-/** The entry of each pair of neighbours in `table`. */
+const NO_RANK = 0x7fffffff;
+/** The entry of each pair of neighbours in the table, and its rank. */
 const entries = new Int32Array(MAX_SCANNED);
+const ranks = new Int32Array(MAX_SCANNED);
 
-const mergeByScanning = (symbols: Int32Array, table: MergeTable, length: number): number => {
-  for (let at = 0; at + 1 < length; at++) entries[at] = table.find(symbols[at]!, symbols[at + 1]!);
+/** `starts`: numbers that go with the symbols; a merged pair has its left symbol's. */
+const mergeByScanning = (symbols: Int32Array, table: MergeTable, length: number, starts?: Int32Array): number => {
+  const look = (at: number): void => {
+    const entry = table.find(symbols[at]!, symbols[at + 1]!);
+    entries[at] = entry;
+    ranks[at] = entry < 0 ? NO_RANK : table.rankAt(entry);
+  };
+  for (let at = 0; at + 1 < length; at++) look(at);
   for (;;) {
-    let best = -1;
-    let bestRank = Number.POSITIVE_INFINITY;
+    let best = 0;
+    let bestRank = NO_RANK;
     for (let at = 0; at + 1 < length; at++) {
-      const entry = entries[at]!;
-      if (entry < 0) continue;
-      const rank = table.rankAt(entry);
+      const rank = ranks[at]!;
       if (rank < bestRank) {
         best = at;
         bestRank = rank;
       }
     }
-    if (best < 0) return length;
+    if (bestRank === NO_RANK) return length;
     symbols[best] = table.mergedAt(entries[best]!);
     length--;
     for (let at = best + 1; at < length; at++) {
       symbols[at] = symbols[at + 1]!;
       entries[at] = entries[at + 1]!;
+      ranks[at] = ranks[at + 1]!;
+      if (starts) starts[at] = starts[at + 1]!;
     }
-    if (best + 1 < length) entries[best] = table.find(symbols[best]!, symbols[best + 1]!);
-    if (best > 0) entries[best - 1] = table.find(symbols[best - 1]!, symbols[best]!);
+    if (best + 1 < length) look(best);
+    if (best > 0) look(best - 1);
   }
 };
 
@@ -68,10 +73,6 @@ class SymbolChain {
     }
   }
 
-  get first(): number {
-    return this.#symbols[0]!;
-  }
-
   /** The rank of the pair that begins at a place, or −1 when it does not merge or is gone. */
   rank(at: number): number {
     if (at < 0 || this.#symbols[at]! < 0) return -1;
@@ -92,10 +93,10 @@ class SymbolChain {
   }
 
   /** Writes what is left, and where each began (counted from `offset`), and returns how much that is. */
-  compact(symbols: Int32Array, starts?: Int32Array, offset = 0): number {
+  compact(symbols: Int32Array, starts: Int32Array, offset: number): number {
     let length = 0;
     for (let at = 0; at < this.#length; at = this.#next[at]!) {
-      if (starts) starts[length] = offset + at;
+      starts[length] = offset + at;
       symbols[length++] = this.#symbols[at]!;
     }
     return length;
@@ -105,14 +106,14 @@ class SymbolChain {
 /** Places fit in 26 bits and ranks in 27, so that rank and place order in one exact number. */
 const PLACES = 2 ** 26;
 
-const mergeByHeap = (symbols: Int32Array, table: MergeTable, length: number): SymbolChain => {
-  const chain = new SymbolChain(symbols.slice(0, length), table);
+const mergeByHeap = (symbols: Int32Array, table: MergeTable): SymbolChain => {
+  const chain = new SymbolChain(symbols.slice(), table);
   const queue = new MinQueue();
   const offer = (at: number): void => {
     const rank = chain.rank(at);
     if (rank >= 0) queue.push(rank * PLACES + at);
   };
-  for (let at = 0; at < length; at++) offer(at);
+  for (let at = 0; at < symbols.length; at++) offer(at);
   for (let key = queue.pop(); key !== undefined; key = queue.pop()) {
     const at = key % PLACES;
     // An offer is stale when its pair has changed since: then the pair at its place has another rank, or none.
@@ -122,6 +123,22 @@ const mergeByHeap = (symbols: Int32Array, table: MergeTable, length: number): Sy
     offer(before);
   }
   return chain;
+};
+
+/** Merges `symbols`, which begin at `offset`, into `tokens` and the places where these begin; returns how many they are. */
+const mergeWindow = (
+  symbols: Int32Array,
+  table: MergeTable,
+  tokens: Int32Array,
+  starts: Int32Array,
+  offset: number,
+): number => {
+  if (symbols.length > MAX_SCANNED) return mergeByHeap(symbols, table).compact(tokens, starts, offset);
+  for (let at = 0; at < symbols.length; at++) {
+    tokens[at] = symbols[at]!;
+    starts[at] = offset + at;
+  }
+  return mergeByScanning(tokens, table, symbols.length, starts);
 };
 
 /**
@@ -141,9 +158,10 @@ const mergeByChunks = (symbols: Int32Array, table: MergeTable, length: number): 
     for (let overlap = OVERLAP; ; overlap *= 2) {
       const kept = Math.max(0, count - overlap);
       const from = kept < count ? starts[kept]! : begin;
-      const chain = mergeByHeap(symbols.subarray(from, end), table, end - from);
-      if (kept > 0 && chain.first !== tokens[kept]) continue;
-      count = kept + chain.compact(tokens.subarray(kept), starts.subarray(kept), from);
+      const before = tokens[kept];
+      const added = mergeWindow(symbols.subarray(from, end), table, tokens.subarray(kept), starts.subarray(kept), from);
+      if (kept > 0 && tokens[kept] !== before) continue;
+      count = kept + added;
       break;
     }
   }
