@@ -59,11 +59,14 @@ export const readTextSteps = (path: string, normalizer: unknown, preTokenizer: u
   return steps;
 };
 
-/** GPT-2's ByteLevel alone, or one well-known expression and a ByteLevel that only writes bytes. */
+/** GPT-2's ByteLevel, alone or after single digits, or a well-known expression and a ByteLevel that only writes bytes. */
 const nameOf = (parts: readonly JsonObject[]): string | undefined => {
   const [first, second, ...others] = parts;
-  if (first?.type === 'ByteLevel' && first.use_regex !== false && second === undefined) return 'gpt-2';
-  const isWritten = second?.type === 'ByteLevel' && second.use_regex === false && others.length === 0;
+  const isGpt2 = (part: JsonObject | undefined) => part?.type === 'ByteLevel' && part.use_regex !== false;
+  if (others.length > 0) return undefined;
+  if (isGpt2(first) && second === undefined) return 'gpt-2';
+  if (first?.type === 'Digits' && first.individual_digits === true && isGpt2(second)) return 'starcoder';
+  const isWritten = second?.type === 'ByteLevel' && second.use_regex === false;
   if (first?.type !== 'Split' || !isWritten || !isObject(first.pattern)) return undefined;
   const keepsMatches = first.invert === true ? first.behavior === 'Removed' : first.behavior === 'Isolated';
   return keepsMatches ? nameOfExpression(String(first.pattern.Regex)) : undefined;

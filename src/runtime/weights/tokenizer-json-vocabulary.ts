@@ -133,7 +133,12 @@ const readUnigram: Reader = (path, model, list) => {
     list.set(id, piece, isByte ? TOKEN_TYPE.byte : TOKEN_TYPE.normal);
     scores.push(score);
   }
-  return { model: 't5', scores, ...(typeof model.unk_id === 'number' ? { unknownTokenId: model.unk_id } : {}) };
+  const { unk_id: id } = model;
+  if (id === undefined || id === null) return { model: 't5', scores };
+  if (typeof id !== 'number' || list.texts[id] === undefined) {
+    return invalid(path, `model.unk_id is ${JSON.stringify(id)}, no id of the ${scores.length} pieces`);
+  }
+  return { model: 't5', scores, unknownTokenId: id };
 };
 
 /** Pieces that go on are marked in the file; in a definition those are that begin. */

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, describe, expect, test } from 'vitest';
+import { EngineError } from '../../../src/runtime/errors.ts';
 import { openGguf } from '../../../src/runtime/weights/gguf.ts';
 import { ggufTokenizer } from '../../../src/runtime/weights/gguf-tokenizer.ts';
 import { readTokenizerJson } from '../../../src/runtime/weights/tokenizer-json.ts';
@@ -295,4 +296,99 @@ describe('what is not supported is named', () => {
   ])('%j', async (parts, reason) => {
     await expect(read({ 'tokenizer.json': byteLevel(parts) })).rejects.toThrow(reason);
   });
+});
+
+/** Every value within a JSON value, by its path. */
+const pathsOf = (value: unknown, path: readonly string[] = []): (readonly string[])[] => [
+  path,
+  ...(typeof value === 'object' && value !== null
+    ? Object.entries(value).flatMap(([key, part]) => pathsOf(part, [...path, key]))
+    : []),
+];
+
+const withValue = (value: unknown, [key, ...rest]: readonly string[], junk: unknown): unknown => {
+  if (key === undefined) return junk;
+  const copy: Record<string, unknown> = Array.isArray(value) ? ([...value] as never) : { ...(value as object) };
+  if (rest.length === 0 && junk === undefined) delete copy[key];
+  else copy[key] = withValue(copy[key], rest, junk);
+  return copy;
+};
+
+test('damaged files are refused or read, and never crash', async () => {
+  const whole = {
+    normalizer: {
+      type: 'Sequence',
+      normalizers: [
+        { type: 'NFC' },
+        { type: 'Replace', pattern: { Regex: ' {2,}' }, content: '▁' },
+        { type: 'Strip', strip_left: true, strip_right: true },
+        { type: 'Precompiled', precompiled_charsmap: Buffer.from(encodeCharsmap({ A: 'a' })).toString('base64') },
+      ],
+    },
+    pre_tokenizer: split(expression('\\p{N}')),
+    post_processor: { type: 'TemplateProcessing', single: [{ SpecialToken: { id: '<|begin|>' } }] },
+    added_tokens: [{ id: 6, content: '<|begin|>', special: true, lstrip: true, rstrip: true }],
+    model: {
+      type: 'BPE',
+      unk_token: 'a',
+      byte_fallback: true,
+      vocab: { a: 0, b: 1, Ġ: 2, ab: 3, '<': 4, Ċ: 5 },
+      merges: ['a b'],
+    },
+  };
+  const unigram = {
+    added_tokens: [{ id: 0, content: '<unk>', special: true }],
+    pre_tokenizer: { type: 'Metaspace', replacement: '▁', prepend_scheme: 'first', split: true },
+    model: {
+      type: 'Unigram',
+      unk_id: 0,
+      byte_fallback: false,
+      vocab: [
+        ['<unk>', 0],
+        ['▁a', -1],
+        ['a', -3],
+      ],
+    },
+  };
+  const config = { bos_token: '<|begin|>', eos_token: { content: 'a' }, add_bos_token: true, chat_template: '' };
+  const samples = [whole, unigram].map((json) => ({ 'tokenizer.json': json, 'tokenizer_config.json': config }));
+  const junk = [
+    undefined,
+    null,
+    true,
+    -1,
+    1.5,
+    1e300,
+    '',
+    'x',
+    '(',
+    '\u0000',
+    [],
+    [[]],
+    {},
+    { type: 'Sequence' },
+    ['a', 'b'],
+  ];
+  let refused = 0;
+  let runs = 0;
+  for (const sample of samples) {
+    expect(encode(await read(sample), 'a b', true).length).toBeGreaterThan(1);
+    for (const path of pathsOf(sample).filter(({ length }) => length > 0)) {
+      for (const value of junk) {
+        runs++;
+        const files = withValue(sample, path, value) as Record<string, unknown>;
+        try {
+          const definition = await readTokenizerJson(folderOf(JSON.parse(JSON.stringify(files)) as typeof files));
+          if (!definition || definition.model === 'bytes') continue;
+          const ids = encode(definition, definition.model === 't5' ? 'a ?b' : 'a b<|begin|>a', true);
+          expect(ids.every((id) => id < definition.tokens.length)).toBe(true);
+        } catch (error) {
+          expect(error, `${path.join('.')} = ${JSON.stringify(value)}`).toBeInstanceOf(EngineError);
+          refused++;
+        }
+      }
+    }
+  }
+  console.log(`${refused} of ${runs} damaged tokenizers refused`);
+  expect(refused).toBeGreaterThan(runs / 10);
 });
