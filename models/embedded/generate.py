@@ -14,10 +14,10 @@ import tools
 from chat import Conversation, Turn, training_pieces
 
 SKILLS = {
-    "count": (skills.count, 11), "sums": (skills.sums, 17), "spell": (skills.spell, 9), "reverse": (skills.reverse, 11),
-    "letters": (skills.letters, 4), "echo": (skills.echo, 5), "alphabet": (skills.alphabet, 5), "calendar": (skills.calendar, 5),
+    "count": (skills.count, 12), "sums": (skills.sums, 17), "spell": (skills.spell, 12), "reverse": (skills.reverse, 11),
+    "letters": (skills.letters, 6), "echo": (skills.echo, 9), "alphabet": (skills.alphabet, 5), "calendar": (skills.calendar, 5),
     "compare": (skills.compare, 2), "talk": (talk.small_talk, 9), "self": (talk.about_self, 6), "firstlight": (talk.about_server, 11),
-    "facts": (talk.facts, 3), "refusal": (talk.unknown, 7), "story": (stories.story, 6), "json": (tools.extract, 12),
+    "facts": (talk.facts, 3), "refusal": (talk.unknown, 7), "story": (stories.story, 4), "json": (tools.extract, 15),
 }  # fmt: skip
 FILLERS = ["count", "sums", "spell", "reverse", "echo", "alphabet", "calendar", "talk", "firstlight", "refusal", "json"]
 WITH_TOOLS = ["count", "spell", "reverse", "calendar", "talk", "self", "firstlight", "echo", "letters", "alphabet"]
@@ -179,8 +179,14 @@ def calling(rng, test=None):
 
 def drill(rng, test=None):
     """Many short turns of the exact skills: much to learn in few tokens."""
-    names = rng.choice([["sums"], ["sums"], ["sums"], ["sums"], ["sums"], ["reverse"], ["echo", "spell"], ["spell"], ["reverse", "spell"], ["json"], ["sums", "count"], ["letters", "compare", "spell"], ["alphabet", "calendar"], ["alphabet", "calendar"], ["facts", "talk", "alphabet", "calendar"], ["facts", "talk", "self"]])
+    names = rng.choice([["sums"], ["sums"], ["sums"], ["reverse"], ["echo", "spell"], ["echo", "spell"], ["spell"], ["spell", "letters"], ["reverse", "spell"], ["json"], ["json"], ["count"], ["count"], ["sums", "count"], ["count", "echo"], ["letters", "compare", "spell"], ["alphabet", "calendar", "compare"], ["facts", "talk", "self"], ["talk"]])
     return assemble([skill_turn(rng, test, names) for _ in range(rng.randint(5, 11))])
+
+
+def reasoned(rng, test=None):
+    """One exact question with a thought before its answer."""
+    names = ["sums", "sums", "reverse", "spell", "count", "letters", "calendar", "json"]
+    return assemble([skill_turn(rng, test, [rng.choice(names)])], system_prompt(rng), draw_effort(rng, 1))
 
 
 def two_calls(rng, test=None):
@@ -209,7 +215,7 @@ def raw_text(rng, test=None):
     return Conversation([], raw=text)
 
 
-KINDS = [(mixed, 48), (drill, 26), (remembering, 10), (unknown_fact, 5), (calling, 24), (two_calls, 1), (raw_text, 1.5)]
+KINDS = [(mixed, 40), (drill, 26), (reasoned, 16), (remembering, 11), (unknown_fact, 7), (calling, 70), (two_calls, 1), (raw_text, 1)]
 
 
 def conversation(rng, test=None):

@@ -36,9 +36,9 @@ def count(rng, test):
     """Counting to a number, between two, backwards, in words, by twos."""
     r = rng.random()
     digits, spoken = str, lambda n: NUMBER_WORDS[n]
-    say, words = (spoken, True) if rng.random() < 0.12 else (digits, False)
+    say, words = (spoken, True) if rng.random() < 0.35 else (digits, False)
     tail = rng.choice([" in words", " using words", " with words"]) if words else ""
-    ask = lambda n: spoken(n) if rng.random() < 0.12 else str(n)
+    ask = lambda n: spoken(n) if rng.random() < 0.2 else str(n)
     if r < 0.5:
         n = rng.randint(1, 20)
         numbers = range(1, n + 1)
@@ -101,7 +101,7 @@ def sums(rng, test):
     while True:
         top = rng.choice([9, 20, 99, 99, 99])
         a, b = rng.randint(0, top), rng.randint(0, 99 if rng.random() < 0.7 else top)
-        plus = rng.random() < 0.6
+        plus = rng.random() < 0.5
         if not plus and a < b and rng.random() < 0.75:
             a, b = b, a
         if a + b >= 10 and held_out(f"{a}{'+-'[not plus]}{b}") != bool(test):

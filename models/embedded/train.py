@@ -52,7 +52,7 @@ class Data:
         rows, total, long_total = [], 0, 0
         while len(rows) < 3000:
             if long_total < self.long_share * total:
-                size = rng.choice([500, 800, 1200, 2000, 3000, 3500, 4000])
+                size = rng.choice([500, 1000, 2000, 3000, 3900, 4000, 4060, 4090])
                 conv = generate.long_conversation(rng, size, self.measure, False)
                 long_total += size
             else:
@@ -78,10 +78,11 @@ class Data:
         """Positions of a row; some rows get gaps between turns, to stand for long talks."""
         out = list(range(count))
         inner = [s for s in starts if s > 0]
-        if len(inner) > 1 and rng.random() < 0.15:
+        if len(inner) > 1 and rng.random() < 0.2:
             room = self.context - count
             for _ in range(rng.choice([1, 1, 2])):
-                at, gap = rng.choice(inner), rng.randint(0, room // 2)
+                at, gap = rng.choice(inner), rng.randint(0, room)
+                room -= gap
                 out = out[:at] + [p + gap for p in out[at:]]
         return out
 
