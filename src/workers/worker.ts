@@ -18,7 +18,7 @@ const once = <Value>(make: () => Value): (() => Value) => {
 };
 
 /** Characters that are worth a round trip to another thread. */
-const PART_LENGTH = 100_000;
+const PART_LENGTH = 40_000;
 
 const tokenizer = once(() => createTokenizer(definition));
 const preparer = once(() => createPrepare(definition, tokenizer(), PART_LENGTH));
