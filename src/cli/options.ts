@@ -12,6 +12,7 @@ export const MODEL_OPTIONS: readonly OptionName[] = [
   'activations',
   'kvFormat',
   'quantize',
+  'chatTemplate',
   'logLevel',
 ];
 
@@ -60,6 +61,7 @@ export const loadOptions = ({
   activations,
   kvFormat,
   quantize,
+  chatTemplate,
 }: Config) => ({
   ...(adapter === undefined ? {} : { adapter }),
   ...(context === undefined ? {} : { contextLength: context }),
@@ -68,4 +70,5 @@ export const loadOptions = ({
   activations,
   kvFormat,
   ...(quantize === undefined ? {} : { quantize }),
+  ...(chatTemplate === undefined ? {} : { chatTemplatePath: chatTemplate }),
 });

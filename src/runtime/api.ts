@@ -8,6 +8,22 @@ export interface TextPart {
 
 export type Role = 'system' | 'developer' | 'user' | 'assistant' | 'tool';
 
+/** A tool that the model may call. */
+export interface ToolDefinition {
+  readonly name: string;
+  readonly description?: string;
+  /** JSON Schema of the arguments, which are an object. */
+  readonly parameters?: Readonly<Record<string, unknown>>;
+}
+
+/** An earlier call of a tool by the assistant. */
+export interface ToolCall {
+  /** The `toolCallId` of the message with the result. */
+  readonly id: string;
+  readonly name: string;
+  readonly arguments: Readonly<Record<string, unknown>>;
+}
+
 /** A message as a chat template sees it. */
 export interface ChatMessage {
   readonly role: Role;
@@ -15,6 +31,10 @@ export interface ChatMessage {
   /** The assistant's earlier thinking; templates decide whether to show it again. */
   readonly reasoning?: string;
   readonly name?: string;
+  /** The assistant's. */
+  readonly toolCalls?: readonly ToolCall[];
+  /** Role `tool`: the call that this is the result of. */
+  readonly toolCallId?: string;
 }
 
 export type ReasoningEffort = 'low' | 'medium' | 'high';
@@ -23,6 +43,8 @@ export type ReasoningEffort = 'low' | 'medium' | 'high';
 export interface ChatPrompt {
   readonly kind: 'chat';
   readonly messages: readonly ChatMessage[];
+  /** Shown to the model by its template. */
+  readonly tools?: readonly ToolDefinition[];
   /** Thinking on or off; absent: the template's own default. */
   readonly enableThinking?: boolean;
   readonly reasoningEffort?: ReasoningEffort;

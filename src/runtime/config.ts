@@ -159,6 +159,13 @@ export const OPTIONS = {
     allowed: QUANTIZATIONS.join(', '),
     schema: z.enum(QUANTIZATIONS),
   }),
+  chatTemplate: optional({
+    key: 'chat-template',
+    argument: 'FILE',
+    help: "a Jinja file in place of the model's own chat template",
+    allowed: 'the path of a Jinja file',
+    schema: text,
+  }),
   maxQueue: option({
     key: 'max-queue',
     argument: 'N',

@@ -66,8 +66,9 @@ const loadFromFile = async (options: CreateEngineOptions, { onProgress, onRunner
   // Imported when needed: a scripted model runs where no GPU binding can be loaded.
   const { loadModel } = await import('./load-model.ts');
   const { warmUp } = await import('./warm-up.ts');
-  const load = async () => {
-    const loaded = await loadModel(options.model, loadOptions(options), onProgress);
+  const { chatTemplatePath: _, ...rebuildOptions } = loadOptions(options);
+  const load = async (given: LoadOptions) => {
+    const loaded = await loadModel(options.model, given, onProgress);
     try {
       await warmUp(loaded.runner);
     } catch (error) {
@@ -77,7 +78,7 @@ const loadFromFile = async (options: CreateEngineOptions, { onProgress, onRunner
     onRunner?.(loaded.runner);
     return loaded;
   };
-  const { runner, description, tokenizer, adapter, kvFormat } = await load();
+  const { runner, description, tokenizer, adapter, kvFormat } = await load(loadOptions(options));
   if (tokenizer === undefined) {
     await runner.close();
     throw new EngineError(
@@ -93,7 +94,8 @@ const loadFromFile = async (options: CreateEngineOptions, { onProgress, onRunner
     reasoningFormat: reasoningFormatOf(tokenizer),
     definition: tokenizer,
     rebuild: async () => {
-      const again = await load();
+      // The workers have their template already, whatever has become of its file.
+      const again = await load(rebuildOptions);
       if (again.description.fingerprint === description.fingerprint) return again.runner;
       await again.runner.close();
       throw new Error(`${options.model} or the adapter has changed since it was loaded; restart the server`);
@@ -116,6 +118,10 @@ const BLOCK_BYTES = BLOCK_SIZE * Uint32Array.BYTES_PER_ELEMENT;
 const DEFAULT_KV_BYTES = 64 * 1024 ** 2;
 
 const loadScripted = async (options: CreateEngineOptions, { beforeToken }: EngineHooks): Promise<Loaded> => {
+  if (options.chatTemplatePath !== undefined) {
+    const reason = 'a scripted model has its own marks for roles; leave the option out';
+    throw new EngineError('config_invalid', `--chat-template ${options.chatTemplatePath}: ${reason}`);
+  }
   const script = await readScript(options.model.slice(SCRIPTED.length));
   await sleep(script.loadMs);
   const contextLength = options.contextLength ?? script.contextLength;

@@ -10,6 +10,7 @@ import { ELEMENT_BYTES } from '../kernels/tensor.ts';
 import { SAMPLER_VERSION } from '../workers/sampler.ts';
 import type { TokenizerDefinition } from '../workers/tokenizer/definition.ts';
 import type { ModelDescription } from './api.ts';
+import { withChatTemplate } from './chat-template-file.ts';
 import { EngineError } from './errors.ts';
 import { GpuRunner } from './gpu-runner.ts';
 import type { ModelConfig } from './models/architecture.ts';
@@ -37,6 +38,8 @@ export interface LoadOptions {
   readonly kvFormat?: Precision;
   /** Converts unquantized matrices while loading. */
   readonly quantize?: keyof typeof QUANTIZE_TO;
+  /** A Jinja file in place of the model's own chat template. */
+  readonly chatTemplatePath?: string;
   /** The name clients use; absent: the file's name. */
   readonly modelId?: string;
 }
@@ -63,7 +66,8 @@ const DEFAULT_SEQUENCES = 64;
 
 /**
  * Loads a GGUF file, the only one in a folder, or a folder of safetensors.
- * @throws EngineError model_not_found, model_file_invalid, model_unsupported, adapter_not_found, out_of_memory
+ * @throws EngineError model_not_found, model_file_invalid, model_unsupported, adapter_not_found, out_of_memory,
+ * config_invalid
  */
 export const loadModel = async (
   path: string,
@@ -74,7 +78,11 @@ export const loadModel = async (
   try {
     const architecture = findArchitecture(file.string('general.architecture'), file.path);
     const config = architecture.readConfig(file);
-    const tokenizer = ggufTokenizer(file) ?? (await readTokenizerJson(file.path));
+    const ownTokenizer = ggufTokenizer(file) ?? (await readTokenizerJson(file.path));
+    const tokenizer =
+      ownTokenizer && options.chatTemplatePath !== undefined
+        ? await withChatTemplate(ownTokenizer, options.chatTemplatePath)
+        : ownTokenizer;
     const device = await GpuDevice.open({
       ...(options.adapter === undefined ? {} : { adapter: options.adapter }),
       checks: options.checks ?? 'none',

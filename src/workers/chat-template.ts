@@ -1,14 +1,14 @@
 /**
- * Renders conversations with a model's own chat template. Templates come with model files and are not trusted: they see
- * plain values only, and run under a time limit. What a template can render is found out by trying it once.
+ * Renders conversations with a model's own chat template. What a template can render is found out by trying it once.
  */
-import { Template } from '@huggingface/jinja';
-import type { ChatMessage, ChatPrompt } from '../runtime/api.ts';
+import type { ChatMessage, ChatPrompt, ToolDefinition } from '../runtime/api.ts';
 import { EngineError } from '../runtime/errors.ts';
 import { foldMessages, type TemplateAbilities, type TemplateMessage } from './fold-messages.ts';
+import { JinjaTemplate, TemplateRefusal } from './jinja-template.ts';
 import { type GuardedTokens, PlainText } from './plain-text.ts';
-import { withTimeLimit } from './time-limit.ts';
+import { findAbilities, findToolAbilities, type TryRender } from './template-abilities.ts';
 import type { Segment } from './tokenizer/special-tokens.ts';
+import { completeTool, fitToolTurns, type TemplateTool, type ToolAbilities } from './tool-turns.ts';
 
 export interface RenderedChat {
   readonly segments: readonly Segment[];
@@ -24,57 +24,86 @@ export interface ChatTemplateTokens {
 
 type Variables = Record<string, unknown>;
 
-const RENDER_LIMIT_MS = 2000;
 /** Where the message to be continued ends: no character, so in no text, yet no white space that a template would trim. */
 const END_MARK = '\ufdd0';
+const GREETING: readonly TemplateMessage[] = [{ role: 'user', content: 'Hello' }];
 const OPEN_REASONING = /<think>\s*$/;
 
 export class ChatTemplate {
-  readonly #template: Template;
+  readonly #template: JinjaTemplate;
   readonly #tokens: ChatTemplateTokens;
   readonly #plainText: PlainText;
-  readonly #tools: undefined | readonly [];
+  readonly #defaults: Variables;
   readonly #abilities: TemplateAbilities;
+  #toolAbilities: ToolAbilities | undefined;
 
   /** @throws EngineError model_unsupported when the template cannot be read or does not end */
   constructor(source: string, tokens: ChatTemplateTokens) {
     this.#tokens = tokens;
     this.#plainText = new PlainText(tokens.guarded);
-    try {
-      this.#template = limited(() => new Template(source));
-    } catch (cause) {
-      throw unusable(cause);
-    }
-    const greeting: TemplateMessage[] = [{ role: 'user', content: 'Hello' }];
+    this.#template = new JinjaTemplate(source);
     // Templates made for tools alone iterate over them unasked.
-    const needsTools = this.#try(greeting, undefined) === undefined && this.#try(greeting, []) !== undefined;
-    this.#tools = needsTools ? [] : undefined;
-    this.#abilities = this.#findAbilities(source);
+    this.#defaults = {};
+    const needsTools = this.#try(GREETING) === undefined && this.#try(GREETING, []) !== undefined;
+    if (needsTools) this.#defaults = { tools: [] };
+    this.#abilities = findAbilities(source, this.#try);
   }
 
-  /** @throws EngineError invalid_request (param `messages`) when the template refuses the conversation */
+  /**
+   * @throws EngineError invalid_request when the template refuses the conversation (param `messages`), the caller's
+   * variables for it (`chat_template_kwargs`), or has no place for tools (`tools`)
+   * @throws EngineError model_unsupported for mistakes in the template
+   */
   render(prompt: ChatPrompt): RenderedChat {
-    const { messages, templateArguments, restore } = this.#plainText.protect({
+    const { messages, tools, templateArguments, restore } = this.#plainText.protect({
       messages: prompt.messages.map(templateMessage),
+      tools: (prompt.tools ?? []).map(templateTool),
       templateArguments: prompt.templateArguments ?? {},
     });
-    const folded = foldMessages(messages, this.#abilities);
-    const variables: Variables = { ...templateArguments };
+    const fitted = this.#fit(messages);
+    const variables: Variables = {};
+    if (tools.length > 0) variables.tools = this.#fitTools(tools);
     if (prompt.enableThinking !== undefined) variables.enable_thinking = prompt.enableThinking;
     if (prompt.reasoningEffort !== undefined) variables.reasoning_effort = prompt.reasoningEffort;
+    const write = (values: Variables): string =>
+      prompt.continueFinalMessage
+        ? this.#continued(fitted, values)
+        : this.#render(fitted, { ...values, add_generation_prompt: true });
     try {
-      const text = prompt.continueFinalMessage
-        ? this.#continued(folded, variables)
-        : this.#render(folded, { ...variables, add_generation_prompt: true });
-      const continued = prompt.continueFinalMessage ? (folded.at(-1)?.content ?? '') : '';
+      const text = write({ ...templateArguments, ...variables });
+      const continued = prompt.continueFinalMessage ? (fitted.at(-1)?.content ?? '') : '';
       const reasoningOpened = OPEN_REASONING.test(text) || isWithinReasoning(continued);
       return { segments: restore(text), reasoningOpened };
     } catch (cause) {
       if (cause instanceof EngineError) throw cause;
-      const reason = cause instanceof Error ? cause.message : String(cause);
-      const refusal = `the model's chat template refuses these messages: ${reason}`;
-      throw new EngineError('invalid_request', refusal, { param: 'messages' }, { cause });
+      const hasArguments = Object.keys(templateArguments).length > 0;
+      if (hasArguments && succeeds(() => write(variables))) throw argumentsRefused(cause);
+      // A template that refuses every conversation does not mean this one.
+      const meansMessages = cause instanceof TemplateRefusal && this.#try(GREETING) !== undefined;
+      throw meansMessages ? messagesRefused(cause) : templateFails(cause);
     }
+  }
+
+  #fit(messages: readonly TemplateMessage[]): readonly TemplateMessage[] {
+    const folded = foldMessages(messages, this.#abilities);
+    const hasResults = messages.some(({ role }) => role === 'tool');
+    if (!hasResults && messages.every(({ tool_calls: calls }) => calls === undefined)) return folded;
+    if (!hasResults || this.#tools().results) return fitToolTurns(folded, this.#tools());
+    const refusal = "the model's chat template has no place for messages of role tool; use a model made for tools";
+    throw new EngineError('invalid_request', refusal, { param: 'messages' });
+  }
+
+  #fitTools(tools: readonly TemplateTool[]): readonly TemplateTool[] {
+    const { definitions } = this.#tools();
+    if (definitions !== 'none') return definitions === 'any' ? tools : tools.map(completeTool);
+    const refusal = "the model's chat template has no place for tools; leave them out, or use a model made for tools";
+    throw new EngineError('invalid_request', refusal, { param: 'tools' });
+  }
+
+  /** Found out when tools first come up. */
+  #tools(): ToolAbilities {
+    this.#toolAbilities ??= findToolAbilities(this.#try);
+    return this.#toolAbilities;
   }
 
   /** Everything up to the end of the last message's text: its turn stays open. */
@@ -90,7 +119,7 @@ export class ChatTemplate {
         },
       );
     }
-    const marked = [...messages.slice(0, -1), { ...last, content: last.content + END_MARK }];
+    const marked = [...messages.slice(0, -1), { ...last, content: (last.content ?? '') + END_MARK }];
     const text = this.#render(marked, { ...variables, add_generation_prompt: false });
     const end = text.lastIndexOf(END_MARK);
     if (end >= 0) return text.slice(0, end).replaceAll(END_MARK, '');
@@ -98,40 +127,20 @@ export class ChatTemplate {
     throw new EngineError('invalid_request', refusal, { param: 'messages' });
   }
 
-  #render(messages: readonly TemplateMessage[], variables: Variables, tools = this.#tools): string {
+  #render(messages: readonly TemplateMessage[], variables: Variables): string {
     const { bosText, eosText } = this.#tokens;
-    const items: Variables = { ...variables, messages, bos_token: bosText, eos_token: eosText };
-    if (tools) items.tools = tools;
-    return limited(() => this.#template.render(items));
+    const tokens: Variables = { bos_token: bosText, eos_token: eosText };
+    return this.#template.render({ ...this.#defaults, ...variables, ...tokens, messages });
   }
 
-  /** The rendering, or undefined where the template throws. */
-  #try(messages: readonly TemplateMessage[], tools = this.#tools): string | undefined {
+  readonly #try: TryRender = (messages, tools) => {
     try {
-      return this.#render(messages, { add_generation_prompt: true }, tools);
+      return this.#render(messages, { add_generation_prompt: true, ...(tools === undefined ? {} : { tools }) });
     } catch (error) {
       if (error instanceof EngineError) throw error;
       return undefined;
     }
-  }
-
-  #findAbilities(source: string): TemplateAbilities {
-    const turn = (role: TemplateMessage['role'], content: string): TemplateMessage => ({ role, content });
-    const shows = (messages: readonly TemplateMessage[]): boolean => {
-      const text = this.#try(messages);
-      return text !== undefined && messages.every(({ content }) => text.includes(content));
-    };
-    const later = [turn('user', 'Ask-1'), turn('assistant', 'Say-2'), turn('system', 'Rule-3'), turn('user', 'Ask-4')];
-    const system = shows([turn('system', 'Rule-1'), turn('user', 'Ask-2')]);
-    return {
-      // A template that prints any role's name knows no developer: the model never saw one.
-      developer: source.includes('developer') && shows([turn('developer', 'Rule-1'), turn('user', 'Ask-2')]),
-      system,
-      laterSystem:
-        system && shows(later) && shows([turn('system', 'Rule-1'), turn('system', 'Rule-2'), turn('user', 'Ask-3')]),
-      repeatedRole: shows([turn('user', 'Ask-1'), turn('user', 'Ask-2')]),
-    };
-  }
+  };
 }
 
 /** True when an answer so far has opened a reasoning block and not closed it. */
@@ -141,26 +150,51 @@ const isWithinReasoning = (answer: string): boolean => answer.lastIndexOf('<thin
 export const contentText = (content: ChatMessage['content']): string =>
   typeof content === 'string' ? content : content.map(({ text }) => text).join('');
 
-const templateMessage = ({ role, content, reasoning, name }: ChatMessage): TemplateMessage => ({
+const templateMessage = ({ role, content, reasoning, name, toolCalls, toolCallId }: ChatMessage): TemplateMessage => ({
   role,
   content: contentText(content),
   ...(reasoning === undefined ? {} : { reasoning_content: reasoning }),
   ...(name === undefined ? {} : { name }),
+  // Templates ask whether there are calls by asking whether the key is there.
+  ...(toolCalls === undefined || toolCalls.length === 0
+    ? {}
+    : { tool_calls: toolCalls.map(({ id, ...called }) => ({ id, type: 'function', function: called })) }),
+  ...(toolCallId === undefined ? {} : { tool_call_id: toolCallId }),
 });
 
-const limited = <Value>(work: () => Value): Value =>
-  withTimeLimit(
-    work,
-    RENDER_LIMIT_MS,
-    () =>
-      new EngineError(
-        'model_unsupported',
-        `the model's chat template ran longer than ${RENDER_LIMIT_MS} ms and was stopped; use /v1/completions`,
-      ),
-  );
+/** With the keys in the order that models were trained on. */
+const templateTool = ({ name, description, parameters }: ToolDefinition): TemplateTool => ({
+  type: 'function',
+  function: {
+    name,
+    ...(description === undefined ? {} : { description }),
+    ...(parameters === undefined ? {} : { parameters }),
+  },
+});
 
-const unusable = (cause: unknown): EngineError => {
-  if (cause instanceof EngineError) return cause;
-  const reason = cause instanceof Error ? cause.message : String(cause);
-  return new EngineError('model_unsupported', `the model's chat template cannot be read: ${reason}`, {}, { cause });
+const succeeds = (work: () => unknown): boolean => {
+  try {
+    work();
+    return true;
+  } catch {
+    return false;
+  }
+};
+
+const reasonOf = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause));
+
+const messagesRefused = (cause: unknown): EngineError => {
+  const refusal = `the model's chat template refuses these messages: ${reasonOf(cause)}`;
+  return new EngineError('invalid_request', refusal, { param: 'messages' }, { cause });
+};
+
+const argumentsRefused = (cause: unknown): EngineError => {
+  const refusal = `the model's chat template cannot use these chat_template_kwargs: ${reasonOf(cause)}`;
+  return new EngineError('invalid_request', refusal, { param: 'chat_template_kwargs' }, { cause });
+};
+
+const templateFails = (cause: unknown): EngineError => {
+  const remedy = 'start the server with another (--chat-template FILE), or use /v1/completions';
+  const failure = `the model's chat template fails: ${reasonOf(cause)}; ${remedy}`;
+  return new EngineError('model_unsupported', failure, {}, { cause });
 };

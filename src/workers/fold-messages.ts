@@ -1,12 +1,17 @@
 /** Fits a conversation to what a chat template can say, without losing a word of it. */
 import type { Role } from '../runtime/api.ts';
+import type { TemplateToolCall } from './tool-turns.ts';
 
 /** A message as templates see it. */
 export interface TemplateMessage {
   readonly role: Role;
-  readonly content: string;
+  readonly content: string | null;
   readonly reasoning_content?: string;
+  /** The reasoning, where a template wants it by this name. */
+  readonly thinking?: string;
   readonly name?: string;
+  readonly tool_calls?: readonly TemplateToolCall[];
+  readonly tool_call_id?: string;
 }
 
 /** What a template was seen to render. */
@@ -75,9 +80,11 @@ const joinNeighbours = (messages: readonly TemplateMessage[]): TemplateMessage[]
 /** The second message with the first one's text before its own. */
 const joinTwo = (first: TemplateMessage, second: TemplateMessage): TemplateMessage => {
   const reasoning = [first.reasoning_content ?? '', second.reasoning_content ?? ''].filter((text) => text !== '');
+  const calls = [...(first.tool_calls ?? []), ...(second.tool_calls ?? [])];
   return {
     ...second,
-    content: [first.content, second.content].filter((text) => text !== '').join(PARAGRAPH_BREAK),
+    content: [first.content ?? '', second.content ?? ''].filter((text) => text !== '').join(PARAGRAPH_BREAK),
+    ...(calls.length > 0 ? { tool_calls: calls } : {}),
     ...(reasoning.length > 0 ? { reasoning_content: reasoning.join(PARAGRAPH_BREAK) } : {}),
   };
 };

@@ -5,6 +5,7 @@
  */
 import type { TemplateMessage } from './fold-messages.ts';
 import type { Segment } from './tokenizer/special-tokens.ts';
+import type { TemplateTool } from './tool-turns.ts';
 
 /** Texts of tokens that a conversation must not make. */
 export interface GuardedTokens {
@@ -16,6 +17,7 @@ export interface GuardedTokens {
 
 export interface GuardedPrompt {
   readonly messages: readonly TemplateMessage[];
+  readonly tools: readonly TemplateTool[];
   readonly templateArguments: Readonly<Record<string, unknown>>;
 }
 
@@ -43,7 +45,8 @@ export class PlainText {
       return exchange(message, isTagged ? this.#control : this.#all, standIns) as TemplateMessage;
     });
     const templateArguments = exchange(prompt.templateArguments, this.#all, standIns) as Record<string, unknown>;
-    return { messages, templateArguments, restore: (rendered) => standIns.restore(rendered) };
+    const tools = prompt.tools.map((tool) => exchange(tool, this.#all, standIns) as TemplateTool);
+    return { messages, tools, templateArguments, restore: (rendered) => standIns.restore(rendered) };
   }
 }
 

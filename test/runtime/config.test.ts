@@ -42,6 +42,14 @@ test('the environment overrides the file, and flags override both', () => {
   expect(load({ configPath }).config.port).toBe(1001);
 });
 
+test('takes the path of a chat template from all three', () => {
+  const configPath = file('chat-template: a.jinja');
+  const environment = { FIRSTLIGHT_CHAT_TEMPLATE: 'b.jinja' };
+  expect(load({ configPath }).config.chatTemplate).toBe('a.jinja');
+  expect(load({ configPath, environment }).config.chatTemplate).toBe('b.jinja');
+  expect(load({ configPath, environment, flags: { chatTemplate: 'c.jinja' } }).config.chatTemplate).toBe('c.jinja');
+});
+
 test('takes the file from FIRSTLIGHT_CONFIG, unless a flag names another', () => {
   const environment = { FIRSTLIGHT_CONFIG: file('port: 1') };
   expect(load({ environment }).config.port).toBe(1);

@@ -175,6 +175,45 @@ describe('a template that is broken or hostile', () => {
   test('is refused when it cannot be read', () => {
     expect(() => open('{% for %}')).toThrow(EngineError);
   });
+  const failure = (source: string, messages: readonly ChatMessage[], rest: Partial<ChatPrompt> = {}): unknown => {
+    try {
+      return textOf(open(source), messages, rest);
+    } catch (error) {
+      return error;
+    }
+  };
+  test('is at fault for its own mistakes, not the caller', () => {
+    const misspelt =
+      "{% for m in messages %}{{ m.content }}{% if loop.index > 1 %}{{ 'a' + mesages.x }}{% endif %}{% endfor %}";
+    const messages = [user('Ask'), assistant('Say'), user('More')];
+    expect(failure(misspelt, messages)).toMatchObject({
+      code: 'model_unsupported',
+      message: expect.stringMatching(/template fails: .*--chat-template/),
+    });
+  });
+  test('is at fault where it refuses a mere greeting', () => {
+    expect(failure("{{ raise_exception('never') }}", [user('Ask')])).toMatchObject({
+      code: 'model_unsupported',
+      message: expect.stringContaining('never'),
+    });
+  });
+  test('is not at fault for variables of the caller that it cannot use', () => {
+    const source = `{{ 'day ' + (day | default('one')) | trim }}${CHATML}`;
+    expect(textOf(open(source), [user('a')], { templateArguments: { day: 'two' } })).toMatch(/^day two/);
+    for (const templateArguments of [{ day: ['two'] }, { none: 1 }]) {
+      expect(failure(source, [user('a')], { templateArguments })).toMatchObject({
+        code: 'invalid_request',
+        details: { param: 'chat_template_kwargs' },
+      });
+    }
+  });
+  test('cannot have its refusals taken over by a caller', () => {
+    const templateArguments = { raise_refusal: 'mine' };
+    expect(failure(STRICT, [assistant('A'), user('B')], { templateArguments })).toMatchObject({
+      code: 'invalid_request',
+      details: { param: 'messages' },
+    });
+  });
   test('is stopped when it does not end', () => {
     const endless = '{% for a in range(100000) %}{% for b in range(100000) %}{% endfor %}{% endfor %}';
     expect(() => open(endless)).toThrow(/ran longer than/);
