@@ -64,14 +64,17 @@ test('stops at Ctrl-C, says how to go on, and goes on at that byte', async () =>
     stderr += text;
   });
   const ended = new Promise<number | null>((resolve) => child.once('close', resolve));
-  await until(() => hub.rangesOf(path).includes(`${half}-${content.length - 1}`));
+  // The cut may swallow bytes that were on their way: what arrived is where the next request begins.
+  const resumption = new RegExp(`^[1-9]\\d*-${content.length - 1}$`);
+  await until(() => hub.rangesOf(path).some((range) => resumption.test(range)));
+  const rest = hub.rangesOf(path).find((range) => resumption.test(range));
   child.kill('SIGINT');
   expect(await ended).toBe(1);
   expect(stderr).toContain('was stopped; asking again goes on where it stopped');
   hub.forget();
   const { code, stdout } = await run(['pull', REPOSITORY]);
   expect(code).toBe(0);
-  expect(hub.rangesOf(path).at(-1)).toBe(`${half}-${content.length - 1}`);
+  expect(hub.rangesOf(path).at(-1)).toBe(rest);
   expect(readFileSync(stdout.trim()).equals(content)).toBe(true);
 });
 
