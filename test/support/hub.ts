@@ -234,6 +234,6 @@ export class HubStandIn {
     });
     if (request.method === 'HEAD') response.end();
     else if (fault?.cutAfterBytes === undefined) response.end(body);
-    else response.write(body.subarray(0, fault.cutAfterBytes), () => response.destroy());
+    else response.write(body.subarray(0, fault.cutAfterBytes), () => response.socket?.end());
   }
 }
