@@ -25,4 +25,5 @@ export { createEngine } from './runtime/create-engine.ts';
 export { EngineError, type ErrorCode, type ErrorDetails } from './runtime/errors.ts';
 export { DEFAULT_SAMPLING } from './runtime/sampling.ts';
 export { createServer, type Server } from './server/app.ts';
+export type { ModelStore, StoredModel, StoreProgress, StoreRemoval } from './server/model-store.ts';
 export type { ServerOptions } from './server/options.ts';

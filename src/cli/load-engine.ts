@@ -6,15 +6,19 @@ import type { EngineError } from '../runtime/errors.ts';
 import { startEngineThread } from '../runtime/start-engine-thread.ts';
 import { loadOptions } from './options.ts';
 import { loadLabel, withProgress } from './progress.ts';
-import { localModel } from './pull.ts';
+import { type LocalModel, localModel } from './pull.ts';
 
 /**
  * `onExit` hears of the thread's unexpected end: everything asked of the engine has failed then, and will.
- * A model of the hub is fetched first when it is not here.
+ * A model of the hub is fetched first when it is not here, unless the caller did: `found`.
  * @throws EngineError as `startEngineThread` and `localModel`
  */
-export const loadEngine = async (config: Config, onExit?: (error: EngineError) => void): Promise<Engine> => {
-  const { path, ...local } = await localModel(config.model);
+export const loadEngine = async (
+  config: Config,
+  onExit?: (error: EngineError) => void,
+  found?: LocalModel,
+): Promise<Engine> => {
+  const { path, ...local } = found ?? (await localModel(config.model));
   const name = local.modelId ?? basename(path);
   return withProgress(`loading ${name}`, (setLabel) =>
     startEngineThread(

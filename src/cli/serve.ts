@@ -1,12 +1,16 @@
 /** `firstlight serve`: one engine, one HTTP server, until a signal or the parent's end. */
 import { readFileSync } from 'node:fs';
-import { pino } from 'pino';
+import { type Logger, pino } from 'pino';
+import { hubSettings } from '../hub/settings.ts';
 import type { Engine } from '../runtime/api.ts';
-import type { Config } from '../runtime/config.ts';
+import { type Config, processEnvironment } from '../runtime/config.ts';
 import { EngineError } from '../runtime/errors.ts';
 import { checkAddress } from '../server/address.ts';
 import { createServer } from '../server/app.ts';
+import type { ModelStore } from '../server/model-store.ts';
+import { HubStore } from './hub-store.ts';
 import { loadEngine } from './load-engine.ts';
+import { localModel } from './pull.ts';
 
 const STDERR = 2;
 const PARENT_POLL_MS = 500;
@@ -28,7 +32,9 @@ export const runServe = async (config: Config): Promise<void> => {
     onExit = resolve;
   });
   await checkAddress(config);
-  const engine = await loadEngine(config, (error) => onExit(error));
+  const found = await localModel(config.model);
+  const engine = await loadEngine(config, (error) => onExit(error), found);
+  const modelStore = openStore(found.path, logger);
   try {
     const server = await createServer(engine, {
       host: config.host,
@@ -39,6 +45,7 @@ export const runServe = async (config: Config): Promise<void> => {
       maxConcurrentRequests: config.maxQueue + MAX_NOT_QUEUED,
       logLevel: config.logLevel,
       logger,
+      ...(modelStore ? { modelStore } : {}),
     });
     // Before the greeting: whoever reads it may send a signal at once.
     const stopped = stopSignal();
@@ -51,6 +58,17 @@ export const runServe = async (config: Config): Promise<void> => {
   } finally {
     ending?.stopWatching();
     await engine.close();
+  }
+};
+
+/** None when the hub's variables are wrong: a model that is here is served all the same. */
+const openStore = (servedPath: string, logger: Logger): ModelStore | undefined => {
+  try {
+    return new HubStore({ settings: hubSettings(processEnvironment()), servedPath });
+  } catch (error) {
+    if (!(error instanceof EngineError)) throw error;
+    logger.warn({ reason: error.message }, 'models can be neither listed nor fetched over HTTP');
+    return undefined;
   }
 };
 

@@ -97,7 +97,7 @@ const nameOf = (name: ModelName, { quantization }: ModelFiles): string =>
   formatModelName({ ...name, quantization: name.file === undefined ? quantization : undefined });
 
 /** The installed models that a name means: of the repository, its quantization or file, its revision if it says one. */
-const selectInstalled = async (cacheFolder: string, name: ModelName): Promise<InstalledModel[]> => {
+export const selectInstalled = async (cacheFolder: string, name: ModelName): Promise<InstalledModel[]> => {
   const cache = new RepositoryCache(cacheFolder, name.repository);
   const all = await modelsOf(cache);
   return all.filter(

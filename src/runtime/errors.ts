@@ -8,6 +8,7 @@ export const ERROR_CODES = [
   'not_found',
   'method_not_allowed',
   'model_not_found',
+  'conflict',
   'request_too_large',
   'unsupported_media_type',
   'not_supported',

@@ -5,19 +5,19 @@ import type { Engine } from '../runtime/api.ts';
 import { EngineError } from '../runtime/errors.ts';
 import { Access, isLoopback } from './auth.ts';
 import { readBody } from './body.ts';
-import { isClaudeName } from './dialects/anthropic-messages.ts';
 import type { Dialect, DialectRoute } from './dialects/dialect.ts';
 import { DIALECTS, dialectOf, routeOf } from './dialects/index.ts';
-import { modelNotFound } from './dialects/openai.ts';
 import { generate } from './generate.ts';
 import { readHealth } from './health.ts';
 import type { HttpRequest, HttpResponse, Transport } from './http.ts';
 import { parseJson } from './json-body.ts';
 import { RequestLimits } from './limits.ts';
 import { Metrics } from './metrics.ts';
-import { modelBody, modelListBody } from './models-route.ts';
+import { modelListRoute, modelRouteOf } from './models-route.ts';
 import { DEFAULT_SERVER_OPTIONS, type ServerOptions } from './options.ts';
+import { type PlainRoute, readRoute } from './plain-route.ts';
 import { Reply } from './reply.ts';
+import { storeRouteOf } from './store-route.ts';
 import { createTransport, defaultTransport } from './transports/index.ts';
 
 const RETRY_AFTER_DRAIN_SECONDS = 5;
@@ -42,16 +42,12 @@ export const createServer = async (engine: Engine, options: Partial<ServerOption
   return app.listen();
 };
 
-/** A route that belongs to no dialect. */
-type PlainRoute = (request: HttpRequest, reply: Reply) => void | Promise<void>;
-
 /** Routes that answer without a key to callers on this machine. */
 const isOperational = (path: string): boolean =>
   path === '/metrics' || path === '/health' || path.startsWith('/health/');
 /** Routes that tell nothing and answer everyone. */
 const isGreeting = (path: string): boolean => path === '/' || path === '/api/hello';
 
-const MODELS_PREFIX = '/v1/models/';
 const METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'OPTIONS', 'PUT', 'PATCH', 'DELETE']);
 
 class App {
@@ -62,6 +58,7 @@ class App {
   readonly #metrics: Metrics;
   readonly #log: Logger;
   readonly #plainRoutes: ReadonlyMap<string, PlainRoute>;
+  readonly #stopping = new AbortController();
   #drained: Promise<void> | undefined;
 
   constructor(engine: Engine, options: ServerOptions) {
@@ -71,17 +68,18 @@ class App {
     this.#limits = new RequestLimits(options.maxConcurrentRequests);
     this.#metrics = new Metrics(engine);
     this.#log = options.logger ?? pino({ level: options.logLevel });
-    const hello: PlainRoute = (_request, reply) =>
+    const hello: PlainRoute['answer'] = (_request, reply) =>
       reply.text(200, `Firstlight serves ${engine.model.id}\n`, { 'content-type': 'text/plain; charset=utf-8' });
-    this.#plainRoutes = new Map<string, PlainRoute>([
-      ['/', hello],
-      ['/api/hello', hello],
-      ['/health', (_request, reply) => this.#answerHealth(reply)],
-      ['/health/ready', (_request, reply) => this.#answerHealth(reply)],
-      ['/health/live', (_request, reply) => reply.json(200, { status: 'ok' })],
-      ['/metrics', (_request, reply) => this.#answerMetrics(reply)],
-      ['/v1/models', (_request, reply) => reply.json(200, modelListBody(engine.model))],
-    ]);
+    const routes = [
+      readRoute('/', hello),
+      readRoute('/api/hello', hello),
+      readRoute('/health', (_request, reply) => this.#answerHealth(reply)),
+      readRoute('/health/ready', (_request, reply) => this.#answerHealth(reply)),
+      readRoute('/health/live', (_request, reply) => reply.json(200, { status: 'ok' })),
+      readRoute('/metrics', (_request, reply) => this.#answerMetrics(reply)),
+      modelListRoute(engine.model, options.modelStore),
+    ];
+    this.#plainRoutes = new Map(routes.map((route) => [route.name, route]));
   }
 
   async listen(): Promise<Server> {
@@ -101,8 +99,9 @@ class App {
   }
 
   async #drain(transport: Transport): Promise<void> {
-    this.#log.info('draining: running requests go on to their end');
+    this.#log.info('draining: running requests go on to their end, downloads stop');
     transport.stopAccepting();
+    this.#stopping.abort();
     await this.#limits.idle();
     await transport.close();
   }
@@ -131,11 +130,12 @@ class App {
     reply.addHeaders(this.#access.corsHeaders(request));
     const route = routeOf(request.path);
     const plainRoute = this.#plainRouteOf(request.path);
-    reply.route = this.#routeName(request.path);
+    reply.route = plainRoute?.name ?? route?.path ?? 'unmatched';
     if (request.method === 'OPTIONS') return reply.text(204, '', this.#access.preflightHeaders(request));
     if (!this.#needsNoKey(request)) this.#access.checkKey(request);
     if (route === undefined && plainRoute === undefined) throw notFound(request);
-    const methods = route === undefined ? ['GET', 'HEAD'] : ['POST'];
+    if (plainRoute?.isAdmin) this.#access.checkLocal(request);
+    const methods = plainRoute?.methods ?? ['POST'];
     if (!methods.includes(request.method)) {
       reply.addHeaders({ allow: [...methods, 'OPTIONS'].join(', ') });
       throw new EngineError(
@@ -144,7 +144,7 @@ class App {
       );
     }
     if (this.#isDraining && !isOperational(request.path)) throw draining();
-    if (plainRoute !== undefined) return plainRoute(request, reply);
+    if (plainRoute !== undefined) return plainRoute.answer(request, reply);
     if (route !== undefined) await this.#answerDialect(dialect, route, request, reply);
   }
 
@@ -185,25 +185,16 @@ class App {
   }
 
   #plainRouteOf(path: string): PlainRoute | undefined {
-    if (path.startsWith(MODELS_PREFIX)) return (request, reply) => this.#answerModel(request, reply);
-    return this.#plainRoutes.get(path);
-  }
-
-  #routeName(path: string): string {
-    if (path.startsWith(MODELS_PREFIX)) return `${MODELS_PREFIX}{id}`;
-    return this.#plainRoutes.has(path) || routeOf(path) !== undefined ? path : 'unmatched';
+    const { modelStore: store, pingIntervalMs } = this.#options;
+    const { model } = this.#engine;
+    const known = this.#plainRoutes.get(path) ?? modelRouteOf(path, model, store);
+    if (known !== undefined || store === undefined) return known;
+    const toEngineError = (error: unknown, reply: Reply) => this.#toEngineError(error, reply);
+    return storeRouteOf(path, { store, model, pingIntervalMs, stopping: this.#stopping.signal, toEngineError });
   }
 
   #needsNoKey({ path, remoteAddress }: HttpRequest): boolean {
     return isGreeting(path) || (isOperational(path) && isLoopback(remoteAddress));
-  }
-
-  #answerModel(request: HttpRequest, reply: Reply): void {
-    const { model } = this.#engine;
-    const name = decodePath(request.path.slice(MODELS_PREFIX.length));
-    const isAlias = isClaudeName(name) && request.headers.has('anthropic-version');
-    if (name !== model.id && !isAlias) throw modelNotFound(name, model);
-    reply.json(200, modelBody(model));
   }
 
   #answerHealth(reply: Reply): void {
@@ -251,14 +242,6 @@ const draining = (): EngineError =>
   new EngineError('shutting_down', 'the server is shutting down: send the request elsewhere, or retry later', {
     retryAfterSeconds: RETRY_AFTER_DRAIN_SECONDS,
   });
-
-const decodePath = (path: string): string => {
-  try {
-    return decodeURIComponent(path);
-  } catch {
-    return path; // A broken escape names no model: the 404 quotes it as it came.
-  }
-};
 
 /** The host to put in a URL: "every address" is reached through this machine's own. */
 const urlHost = (host: string): string => {

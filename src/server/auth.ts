@@ -22,6 +22,9 @@ export const isLoopback = (host: string): boolean => {
 /** "example.org:8080" → "example.org"; "[::1]:80" → "[::1]". */
 const hostname = (hostHeader: string): string => hostHeader.replace(/:\d*$/, '').toLowerCase();
 
+/** Whoever adds these speaks for another. */
+const PROXY_HEADERS = ['forwarded', 'via', 'x-forwarded-for', 'x-forwarded-host', 'x-real-ip'];
+
 const digest = (text: string): Buffer => createHash('sha256').update(text).digest();
 
 /** The server's access rules. */
@@ -86,6 +89,31 @@ export class Access {
     let matches = 0;
     for (const known of this.#keyDigests) matches += timingSafeEqual(known, keyDigest) ? 1 : 0;
     if (matches === 0) throw new EngineError('unauthorized', 'the API key is not one of this server’s keys');
+  }
+
+  /**
+   * For routes that change this machine: programs on it may call them, under its loopback names and through no proxy.
+   * Pages may not, whichever origins may call the rest; a page of this server's own may.
+   * @throws EngineError forbidden
+   */
+  checkLocal({ path, headers, remoteAddress }: HttpRequest): void {
+    const proxyHeader = PROXY_HEADERS.find((name) => headers.has(name));
+    const host = headers.get('host') ?? '';
+    const origin = headers.get('origin');
+    const fault = !isLoopback(remoteAddress)
+      ? `not ${remoteAddress}`
+      : proxyHeader !== undefined
+        ? `and no proxy (${proxyHeader})`
+        : host !== '' && !isLoopback(hostname(host))
+          ? `under its own names, not '${host}'`
+          : origin !== undefined && origin !== `http://${host}` && origin !== `https://${host}`
+            ? `not pages from origin '${origin}'`
+            : undefined;
+    if (fault === undefined) return;
+    throw new EngineError(
+      'forbidden',
+      `${path} answers programs on the server's own machine, ${fault}: call it there as localhost, or use firstlight pull and rm`,
+    );
   }
 
   /** The CORS headers for this request's origin; none when it sends none. */

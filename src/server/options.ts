@@ -1,6 +1,7 @@
 /** What a server can be told. The command line and the configuration file fill the same fields. */
 import type { Logger } from 'pino';
 import type { TransportName } from './http.ts';
+import type { ModelStore } from './model-store.ts';
 
 export interface ServerOptions {
   /** Address to bind. Beyond loopback an API key is required, unless `insecure`. */
@@ -20,6 +21,8 @@ export interface ServerOptions {
   /** A stream that is silent for one to two of these sends a ping. */
   readonly pingIntervalMs: number;
   readonly logLevel: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent';
+  /** The models on this machine; absent: the served one is listed alone, and none can be fetched or removed. */
+  readonly modelStore?: ModelStore;
   /** Takes the place of the server's own logger. */
   readonly logger?: Logger;
   /** Absent: µWebSockets where this Node has it, else node:http. */

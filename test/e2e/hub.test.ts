@@ -108,7 +108,14 @@ test('serves a model of the hub under its name, fetched when it is not here, and
   const server = await startServer(['--model', REPOSITORY], { environment: { ...environment, HF_HUB_OFFLINE: '1' } });
   expect(server.greeting.get('model')).toMatch(/^org\/tiny-GGUF:Q8_0 \(/);
   const answer = await fetch(`${server.url}/v1/models/${encodeURIComponent('org/tiny-GGUF:Q8_0')}`);
-  expect(await answer.json()).toMatchObject({ id: 'org/tiny-GGUF:Q8_0' });
+  expect(await answer.json()).toMatchObject({
+    id: 'org/tiny-GGUF:Q8_0',
+    served: true,
+    format: 'gguf',
+    size_bytes: expect.any(Number),
+  });
+  const removed = await fetch(`${server.url}/api/models/org%2Ftiny-GGUF`, { method: 'DELETE' });
+  expect([removed.status, await removed.json()]).toMatchObject([409, { error: { code: 'conflict' } }]);
   expect(hub.requests).toEqual([]);
   server.child.kill('SIGTERM');
   expect((await server.finished).code).toBe(0);

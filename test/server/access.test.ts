@@ -1,33 +1,12 @@
 /** Who may call, from where, and what a web page may do. */
-import { request as httpRequest } from 'node:http';
 import { describe, expect, test } from 'vitest';
 import type { EngineError } from '../../src/runtime/errors.ts';
 import { Access, isLoopback } from '../../src/server/auth.ts';
+import { call } from '../support/call.ts';
 import { type Script, serve } from '../support/serve.ts';
 import { TRANSPORTS } from '../support/transports.ts';
 
 const SCRIPT: Script = { replies: [{ tokens: ['ok'] }] };
-
-interface Answer {
-  readonly status: number;
-  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
-  readonly body: string;
-}
-
-/** fetch does not let a test set Host or Origin. */
-const call = (url: string, headers: Record<string, string> = {}, method = 'GET'): Promise<Answer> =>
-  new Promise((resolve, reject) => {
-    const request = httpRequest(url, { method, headers }, (response) => {
-      let body = '';
-      response.setEncoding('utf8');
-      response.on('data', (text: string) => {
-        body += text;
-      });
-      response.on('end', () => resolve({ status: response.statusCode ?? 0, headers: response.headers, body }));
-    });
-    request.on('error', reject);
-    request.end();
-  });
 
 describe.each(TRANSPORTS)('over %s', (transport) => {
   test('a server with keys asks for one of them, as Bearer or x-api-key', async () => {

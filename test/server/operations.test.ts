@@ -193,6 +193,8 @@ test('the body of /v1/models serves both vendors', async () => {
       max_input_tokens: 8192,
       max_tokens: 8192,
       capabilities: null,
+      context_length: 8192,
+      served: true,
     },
   ]);
   expect((await fetch(`${url}/v1/models/%E0%A4%A`)).status).toBe(404);

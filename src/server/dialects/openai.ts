@@ -146,6 +146,7 @@ const ERRORS = {
   not_found: invalid(404, 'unknown_url'),
   method_not_allowed: invalid(405, 'method_not_allowed'),
   model_not_found: invalid(404, 'model_not_found'),
+  conflict: invalid(409, 'conflict'),
   request_too_large: invalid(413, 'request_too_large'),
   unsupported_media_type: invalid(415, 'unsupported_media_type'),
   not_supported: invalid(400, 'unsupported_parameter'),

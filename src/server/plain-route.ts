@@ -1,0 +1,30 @@
+/** A route that belongs to no dialect. */
+import type { HttpRequest } from './http.ts';
+import type { Reply } from './reply.ts';
+
+export interface PlainRoute {
+  /** For the log and the metrics: without what a client wrote. */
+  readonly name: string;
+  readonly methods: readonly string[];
+  /** Changes this machine: for programs on it alone. */
+  readonly isAdmin: boolean;
+  /** Reads the body, if it wants one, before its first `await`. */
+  answer(request: HttpRequest, reply: Reply): void | Promise<void>;
+}
+
+export const readRoute = (name: string, answer: PlainRoute['answer']): PlainRoute => ({
+  name,
+  methods: ['GET', 'HEAD'],
+  isAdmin: false,
+  answer,
+});
+
+/** What follows `prefix` in a path, decoded. */
+export const decodeRest = (path: string, prefix: string): string => {
+  const rest = path.slice(prefix.length);
+  try {
+    return decodeURIComponent(rest);
+  } catch {
+    return rest; // A broken escape names nothing: the 404 quotes it as it came.
+  }
+};
