@@ -40,7 +40,7 @@ fn loadTiles(tokens: Tokens, firstRow: u32, block: u32, local: u32) {
 fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) local: u32) {
   let firstRow = workgroup.x * TILE;
   let tokens = tokensAt(workgroup.y, TILE);
-  if (tokens.count == 0u) { return; }
+  if (isEmpty(tokens)) { return; }
   let numBlocks = (params.columns + 31u) / 32u;
   let column = local % SIDE;
   let line = local / SIDE;

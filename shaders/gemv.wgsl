@@ -21,7 +21,7 @@ fn main(
   let tile = (workgroup.x + workgroup.y * grid.x) * (WORKGROUP_SIZE / LANES) + local / LANES;
   let firstRow = tile * ROW_TILE;
   let tokens = tokensAt(workgroup.z, TOKEN_TILE);
-  if (tokens.count == 0u) { return; }
+  if (isEmpty(tokens)) { return; }
   let numBlocks = (params.columns + 31u) / 32u;
   let numChunks = numBlocks * (8u / CHUNK_QUADS);
   var sums: array<array<f32, TOKEN_TILE>, ROW_TILE>;

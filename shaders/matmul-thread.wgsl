@@ -49,7 +49,7 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(workgroup_id) workgro
   let lane = id.x % LANES;
   let firstRow = (id.x / LANES) * LANES * ROW_TILE + lane;
   let tokens = tokensAt(workgroup.y, TOKEN_TILE);
-  if (tokens.count == 0u) { return; }
+  if (isEmpty(tokens)) { return; }
   let numBlocks = (params.columns + 31u) / 32u;
   var tile: Tile;
   for (var block = 0u; block < numBlocks; block++) {

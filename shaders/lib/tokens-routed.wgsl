@@ -23,6 +23,8 @@ fn tokensAt(index: u32, size: u32) -> Tokens {
   return Tokens(0u, 0u, 0u);
 }
 
+fn isEmpty(tokens: Tokens) -> bool { return tokens.count == 0u; }
+
 fn xRowOf(tokens: Tokens, i: u32) -> u32 { return routes[tokens.first + min(i, tokens.count - 1u)] / Y_ROWS_PER_X_ROW; }
 
 fn yRowOf(tokens: Tokens, i: u32) -> u32 { return routes[tokens.first + i]; }
