@@ -13,8 +13,8 @@ struct Params {
 var<immediate> params: Params;
 
 @group(0) @binding(0) var<storage, read> q: array<vec4u>;
-@group(0) @binding(1) var<storage, read> kCache: array<vec4u>;
-@group(0) @binding(2) var<storage, read> vCache: array<vec4u>;
+@group(0) @binding(1) var<storage, read> kCache: KvCache;
+@group(0) @binding(2) var<storage, read> vCache: KvCache;
 @group(0) @binding(3) var<storage, read> contextLengths: array<u32>;
 @group(0) @binding(4) var<storage, read> blockTableStarts: array<u32>;
 @group(0) @binding(5) var<storage, read> blockTables: array<u32>;
@@ -37,19 +37,8 @@ fn queryOctet(i: u32) -> Octet {
   return octetOfFloats(q[2u * i], q[2u * i + 1u]);
 }
 
-fn keyOctet(i: u32) -> Octet {
-  if (KV_IS_F16) { return octetOfHalves(kCache[i]); }
-  return octetOfFloats(kCache[2u * i], kCache[2u * i + 1u]);
-}
-
-fn valueOctet(i: u32) -> Octet {
-  if (KV_IS_F16) { return octetOfHalves(vCache[i]); }
-  return octetOfFloats(vCache[2u * i], vCache[2u * i + 1u]);
-}
-
-fn cacheOctet(table: u32, kvHead: u32, key: u32) -> u32 {
-  let block = blockTables[table + key / BLOCK_SIZE];
-  return ((block * NUM_KV_HEADS + kvHead) * BLOCK_SIZE + key % BLOCK_SIZE) * OCTETS;
+fn rowOfKey(table: u32, kvHead: u32, key: u32) -> KvRow {
+  return kvRow(blockTables[table + key / BLOCK_SIZE] * NUM_KV_HEADS + kvHead, key % BLOCK_SIZE);
 }
 
 // Each query's scores become exp(score − maximum of the split); maximum and sum go to its partial.
@@ -107,10 +96,10 @@ fn main(
   let lane = local % KEY_LANES;
   for (var i = 0u; i < KEY_LANES; i++) {
     let key = i * (SPLIT_KEYS / KEY_LANES) + local / KEY_LANES;
-    let at = cacheOctet(table, kvHead, first + clamp(key, firstKey, numKeys - 1u));
+    let cached = rowOfKey(table, kvHead, first + clamp(key, firstKey, numKeys - 1u));
     var scores = array<f32, QUERIES>();
     for (var o = lane; o < params.octetsPerHead; o += KEY_LANES) {
-      let octet = keyOctet(at + o);
+      let octet = kvOctet(&kCache, cached, o);
       for (var r = 0u; r < QUERIES; r++) { scores[r] += octetDot(queries[r * OCTETS + o], octet); }
     }
     for (var r = 0u; r < QUERIES; r++) {
@@ -130,7 +119,7 @@ fn main(
   var total = Octet();
   if (valueLane < VALUE_LANES) {
     for (var key = firstKey + valueLane; key < numKeys; key += VALUE_LANES) {
-      let value = valueOctet(cacheOctet(table, kvHead, first + key) + octet);
+      let value = kvOctet(&vCache, rowOfKey(table, kvHead, first + key), octet);
       let weight = weights[columnQuery][key];
       total = Octet(total.low + weight * value.low, total.high + weight * value.high);
     }

@@ -10,8 +10,8 @@ struct Params {
 var<immediate> params: Params;
 
 @group(0) @binding(0) var<storage, read> q: array<vec4u>;
-@group(0) @binding(1) var<storage, read> kCache: array<vec4u>;
-@group(0) @binding(2) var<storage, read> vCache: array<vec4u>;
+@group(0) @binding(1) var<storage, read> kCache: KvCache;
+@group(0) @binding(2) var<storage, read> vCache: KvCache;
 @group(0) @binding(3) var<storage, read> blockTableStarts: array<u32>;
 @group(0) @binding(4) var<storage, read> blockTables: array<u32>;
 @group(0) @binding(6) var<storage, read> tiles: array<vec4u>; // sequence, first row, rows, position of the first row
@@ -36,22 +36,12 @@ fn queryOctet(i: u32) -> Octet {
   return octetOfFloats(q[2u * i], q[2u * i + 1u]);
 }
 
-fn cachedOctet(isValue: bool, i: u32) -> Octet {
-  if (isValue) {
-    if (KV_IS_F16) { return octetOfHalves(vCache[i]); }
-    return octetOfFloats(vCache[2u * i], vCache[2u * i + 1u]);
-  }
-  if (KV_IS_F16) { return octetOfHalves(kCache[i]); }
-  return octetOfFloats(kCache[2u * i], kCache[2u * i + 1u]);
-}
-
-fn loadTile(isValue: bool, local: u32, table: u32, kvHead: u32, firstKey: u32, lowest: u32, numKeys: u32) {
+fn loadTile(cache: ptr<storage, KvCache, read>, local: u32, table: u32, kvHead: u32, firstKey: u32, lowest: u32, numKeys: u32) {
   for (var i = local; i < KEY_TILE * OCTETS; i += WORKGROUP_SIZE) {
     // Keys beyond the context or before the window repeat its end: their weight is 0, and a stale slot might hold a NaN.
     let key = clamp(firstKey + i / OCTETS, lowest, numKeys - 1u);
-    let block = blockTables[table + key / BLOCK_SIZE];
-    let slot = (block * NUM_KV_HEADS + kvHead) * BLOCK_SIZE + key % BLOCK_SIZE;
-    let octet = cachedOctet(isValue, slot * OCTETS + i % OCTETS);
+    let page = blockTables[table + key / BLOCK_SIZE] * NUM_KV_HEADS + kvHead;
+    let octet = kvOctet(cache, kvRow(page, key % BLOCK_SIZE), i % OCTETS);
     let to = i / OCTETS * TILE_STRIDE + i % OCTETS * 2u;
     keysOrValues[to] = octet.low;
     keysOrValues[to + 1u] = octet.high;
@@ -88,7 +78,7 @@ fn main(
   var sum = select(0f, 1f, HAS_SINKS && lane == 0u); // of this lane's keys
   var values: array<vec4f, VECTORS_PER_LANE>;
   for (var firstKey = lowest / KEY_TILE * KEY_TILE; firstKey < numKeys; firstKey += KEY_TILE) {
-    loadTile(false, local, table, kvHead, firstKey, lowest, numKeys);
+    loadTile(&kCache, local, table, kvHead, firstKey, lowest, numKeys);
     workgroupBarrier();
     for (var j = 0u; j < KEYS_PER_LANE; j++) {
       let key = j * ROW_LANES + lane;
@@ -112,7 +102,7 @@ fn main(
       weights[tileRow][key] = weight;
       sum += weight;
     }
-    loadTile(true, local, table, kvHead, firstKey, lowest, numKeys);
+    loadTile(&vCache, local, table, kvHead, firstKey, lowest, numKeys);
     workgroupBarrier();
     for (var j = 0u; j < VECTORS_PER_LANE; j++) {
       let d = min(j * ROW_LANES + lane, VECTORS - 1u);

@@ -12,7 +12,7 @@ struct Params {
 var<immediate> params: Params;
 
 @group(0) @binding(0) var<storage, read> q: array<vec4u>;
-@group(0) @binding(1) var<storage, read> kCache: array<vec4u>;
+@group(0) @binding(1) var<storage, read> kCache: KvCache;
 @group(0) @binding(2) var<storage, read> blockTableStarts: array<u32>;
 @group(0) @binding(3) var<storage, read> blockTables: array<u32>;
 @group(0) @binding(4) var<storage, read_write> weights: array<vec4f>;
@@ -22,20 +22,19 @@ fn queryOctet(i: u32) -> Octet {
   return octetOfFloats(q[2u * i], q[2u * i + 1u]);
 }
 
-fn keyOctet(i: u32) -> Octet {
-  if (KV_IS_F16) { return octetOfHalves(kCache[i]); }
-  return octetOfFloats(kCache[2u * i], kCache[2u * i + 1u]);
-}
-
-fn scoresOf(unit: Unit, key: u32, firstKeyOctet: u32) -> array<vec4f, QUERIES> {
+fn scoresOf(unit: Unit, key: u32, page: u32) -> array<vec4f, QUERIES> {
   let perHead = params.octetsPerHead;
+  let slot = key % BLOCK_SIZE;
+  let row0 = kvRow(page, slot);
+  let row1 = kvRow(page, slot + 1u);
+  let row2 = kvRow(page, slot + 2u);
+  let row3 = kvRow(page, slot + 3u);
   var scores: array<vec4f, QUERIES>;
   for (var o = 0u; o < perHead; o++) {
-    let at = firstKeyOctet + o;
-    let k0 = keyOctet(at);
-    let k1 = keyOctet(at + perHead);
-    let k2 = keyOctet(at + 2u * perHead);
-    let k3 = keyOctet(at + 3u * perHead);
+    let k0 = kvOctet(&kCache, row0, o);
+    let k1 = kvOctet(&kCache, row1, o);
+    let k2 = kvOctet(&kCache, row2, o);
+    let k3 = kvOctet(&kCache, row3, o);
     for (var r = 0u; r < QUERIES; r++) {
       let query = queryOctet(rowOf(unit, r) * params.stride + params.qColumn + headOf(unit, r) * perHead + o);
       scores[r] += vec4f(octetDot(query, k0), octetDot(query, k1), octetDot(query, k2), octetDot(query, k3));
@@ -65,9 +64,8 @@ fn main(
   let kvHead = unit.head / HEADS_PER_KV;
   let room = params.maxKeys / 4u;
   for (var key = firstKeyOf(unit) + i % KEY_LANES * 4u; key < unit.numKeys; key += KEY_LANES * 4u) {
-    let block = blockTables[table + key / BLOCK_SIZE];
-    let slot = (block * NUM_KV_HEADS + kvHead) * BLOCK_SIZE + key % BLOCK_SIZE;
-    let scores = scoresOf(unit, key, slot * params.octetsPerHead);
+    let page = blockTables[table + key / BLOCK_SIZE] * NUM_KV_HEADS + kvHead;
+    let scores = scoresOf(unit, key, page);
     for (var r = 0u; r < QUERIES; r++) { weights[(index * QUERIES + r) * room + key / 4u] = scores[r]; }
   }
 }

@@ -9,18 +9,17 @@ var<immediate> params: Params;
 
 const OCTETS = HEAD_DIM / 8u;
 
-@group(0) @binding(0) var<storage, read> vCache: array<vec4u>;
+@group(0) @binding(0) var<storage, read> vCache: KvCache;
 @group(0) @binding(1) var<storage, read_write> y: array<vec4u>;
 @group(0) @binding(2) var<storage, read> blockTableStarts: array<u32>;
 @group(0) @binding(3) var<storage, read> blockTables: array<u32>;
 @group(0) @binding(4) var<storage, read> weights: array<vec4f>;
 @group(0) @binding(5) var<storage, read> inverseSums: array<f32>;
 
-fn valueOctet(i: u32, isSeen: bool) -> Octet {
+fn valueOctet(page: u32, slot: u32, octet: u32, isSeen: bool) -> Octet {
   // A slot beyond the context may hold anything, NaN too: a weight of 0 would not silence it.
   if (!isSeen) { return Octet(); }
-  if (KV_IS_F16) { return octetOfHalves(vCache[i]); }
-  return octetOfFloats(vCache[2u * i], vCache[2u * i + 1u]);
+  return kvOctet(&vCache, kvRow(page, slot), octet);
 }
 
 fn store(i: u32, value: Octet) {
@@ -49,12 +48,12 @@ fn main(
   var low: array<vec4f, QUERIES>;
   var high: array<vec4f, QUERIES>;
   for (var key = firstKeyOf(unit); key < unit.numKeys; key += 4u) {
-    let block = blockTables[table + key / BLOCK_SIZE];
-    let at = ((block * NUM_KV_HEADS + kvHead) * BLOCK_SIZE + key % BLOCK_SIZE) * OCTETS + octet;
-    let v0 = valueOctet(at, true);
-    let v1 = valueOctet(at + OCTETS, key + 1u < unit.numKeys);
-    let v2 = valueOctet(at + 2u * OCTETS, key + 2u < unit.numKeys);
-    let v3 = valueOctet(at + 3u * OCTETS, key + 3u < unit.numKeys);
+    let page = blockTables[table + key / BLOCK_SIZE] * NUM_KV_HEADS + kvHead;
+    let slot = key % BLOCK_SIZE;
+    let v0 = valueOctet(page, slot, octet, true);
+    let v1 = valueOctet(page, slot + 1u, octet, key + 1u < unit.numKeys);
+    let v2 = valueOctet(page, slot + 2u, octet, key + 2u < unit.numKeys);
+    let v3 = valueOctet(page, slot + 3u, octet, key + 3u < unit.numKeys);
     for (var r = 0u; r < QUERIES; r++) {
       let weight = weights[(index * QUERIES + r) * room + key / 4u];
       low[r] += weight.x * v0.low + weight.y * v1.low + weight.z * v2.low + weight.w * v3.low;

@@ -4,6 +4,7 @@ import type { GpuDevice } from './device.ts';
 import { Kernel, linearGrid } from './kernel.ts';
 import {
   type AttentionVariant,
+  kvFiles,
   type PagedAttentionTensors,
   pagedAttentionConstants,
   pickAttentionVariant,
@@ -70,7 +71,7 @@ const bindSplit = async (device: GpuDevice, tensors: AttentionDecodeTensors): Pr
   const constants = { ...pagedAttentionConstants(tensors), SPLIT_KEYS, QUERIES: queries };
   const keyLanes = device.subgroupMinSize >= KEY_LANES ? 'lib/key-lanes-subgroup' : 'lib/key-lanes-single';
   const attend = await Kernel.compile(device, 'attention-decode', {
-    uses: ['lib/key-range', 'lib/octets', keyLanes],
+    uses: ['lib/key-range', ...kvFiles(tensors.kvFormat), keyLanes],
     constants,
   });
   const sinks = sinksOf(tensors);

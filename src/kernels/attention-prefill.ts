@@ -4,6 +4,7 @@ import type { GpuDevice } from './device.ts';
 import { Kernel, linearGrid } from './kernel.ts';
 import {
   type AttentionVariant,
+  kvFiles,
   type PagedAttentionTensors,
   pagedAttentionConstants,
   pickAttentionVariant,
@@ -65,7 +66,7 @@ const bindTiled = async (device: GpuDevice, tensors: AttentionPrefillTensors): P
   const keyTiles = device.isSoftware ? SOFTWARE_KEY_TILES : KEY_TILES;
   const keyTile = keyTiles.find((size) => tileBytes(headDim, size) <= limit) ?? keyTiles.at(-1)!;
   const kernel = await Kernel.compile(device, 'attention-prefill', {
-    uses: ['lib/key-range', sinks.file, 'lib/octets'],
+    uses: ['lib/key-range', sinks.file, ...kvFiles(tensors.kvFormat)],
     constants: { ...pagedAttentionConstants(tensors), TILE_ROWS: PREFILL_TILE_ROWS, KEY_TILE: keyTile },
     aliases: { Out: y.type },
   });

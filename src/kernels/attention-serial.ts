@@ -4,7 +4,7 @@
  */
 import type { GpuDevice } from './device.ts';
 import { Kernel, linearGrid } from './kernel.ts';
-import { type PagedAttentionTensors, pagedAttentionConstants, sinksOf } from './paged-attention.ts';
+import { kvFiles, type PagedAttentionTensors, pagedAttentionConstants, sinksOf } from './paged-attention.ts';
 import { sharedScratch } from './scratch.ts';
 import type { Tensor } from './tensor.ts';
 
@@ -49,10 +49,11 @@ export const bindSerialAttention = async (
       WORKGROUP_SIZE,
     },
   };
-  const scores = await Kernel.compile(device, 'attention-scores', { ...source, uses: ['lib/octets', ...source.uses] });
+  const reading = [...kvFiles(attention.kvFormat), ...source.uses];
+  const scores = await Kernel.compile(device, 'attention-scores', { ...source, uses: reading });
   const sinks = sinksOf(attention);
   const softmax = await Kernel.compile(device, 'attention-softmax', { ...source, uses: [sinks.file, ...source.uses] });
-  const values = await Kernel.compile(device, 'attention-values', { ...source, uses: ['lib/octets', ...source.uses] });
+  const values = await Kernel.compile(device, 'attention-values', { ...source, uses: reading });
   const shared = { blockTableStarts, blockTables, weights, inverseSums, ...queryTensors };
   const boundScores = scores.bind({ ...shared, q, kCache });
   const boundSoftmax = softmax.bind({ ...shared, ...sinks.tensors });

@@ -1,13 +1,15 @@
 /** What decode and prefill attention share: queries, the paged cache, and the checks on their shapes. */
 import { EngineError } from '../runtime/errors.ts';
 import type { GpuDevice } from './device.ts';
+import { type KvFormat, kvPage } from './kv-format.ts';
 import type { Tensor } from './tensor.ts';
 
 export interface PagedAttentionTensors {
   /** [maxRows, stride] f32 or f16: query head h lies at qColumn + h * headDim. */
   readonly q: Tensor;
   readonly qColumn: number;
-  /** [numBlocks, numKvHeads, blockSize, headDim] f32 or f16 */
+  readonly kvFormat: KvFormat;
+  /** As createKvCache makes them. */
   readonly kCache: Tensor;
   readonly vCache: Tensor;
   /** [maxSequences] u32: where each sequence's table starts in blockTables. */
@@ -37,7 +39,7 @@ export interface PagedAttentionTensors {
  * @throws EngineError internal when a size is not a multiple of what the kernels load at once
  */
 export const pagedAttentionConstants = (tensors: PagedAttentionTensors) => {
-  const { q, qColumn, kCache, y, numHeads, numKvHeads, headDim, blockSize, scale, window, softCap } = tensors;
+  const { q, qColumn, kvFormat, y, numHeads, numKvHeads, headDim, blockSize, scale, window, softCap } = tensors;
   const stride = q.shape[1]!;
   if ([headDim, qColumn, stride].some((size) => size % 8 !== 0) || blockSize % 4 !== 0) {
     throw new EngineError(
@@ -56,10 +58,13 @@ export const pagedAttentionConstants = (tensors: PagedAttentionTensors) => {
     HAS_SOFT_CAP: softCap !== undefined,
     SOFT_CAP: softCap ?? 1,
     ACT_IS_F16: q.type === 'f16',
-    KV_IS_F16: kCache.type === 'f16',
+    ...kvPage(kvFormat, { blockSize, headDim }),
     OUT_IS_F16: y.type === 'f16',
   };
 };
+
+/** The shader files that read a cache of this format. */
+export const kvFiles = (format: KvFormat): readonly string[] => ['lib/octets', `lib/kv-${format}`];
 
 /** The shader file that gives a head's sink, and its tensor. */
 export const sinksOf = ({ sinks }: PagedAttentionTensors) =>

@@ -1,5 +1,6 @@
 /** Every kernel against its reference on this device, in seconds: what `firstlight doctor` runs. */
 import type { GpuDevice } from './device.ts';
+import { isQuantized, KV_FORMATS } from './kv-format.ts';
 import { QUANT_FORMATS } from './quant/index.ts';
 import { attentionDecodeCheck, attentionPrefillCheck } from './self-test/attention-checks.ts';
 import { argmaxCheck, topKCheck } from './self-test/candidate-checks.ts';
@@ -85,6 +86,25 @@ const activationTests = (activations: FloatType): SelfTest[] => {
       variant: activations,
       makeCheck: (device) => attentionPrefillCheck(device, { ...paged, sequences: PREFILL_SEQUENCES }),
     },
+    ...KV_FORMATS.filter(isQuantized).flatMap((kvFormat) => [
+      {
+        kernel: 'kv-write',
+        variant: `${activations}, KV ${kvFormat}`,
+        makeCheck: (device: GpuDevice) => kvWriteCheck(device, { ...paged, kvFormat, numRows: 20 }),
+      },
+      {
+        kernel: 'attention-decode',
+        variant: `${activations}, KV ${kvFormat}`,
+        makeCheck: (device: GpuDevice) =>
+          attentionDecodeCheck(device, { ...paged, kvFormat, sequences: DECODE_SEQUENCES }),
+      },
+      {
+        kernel: 'attention-prefill',
+        variant: `${activations}, KV ${kvFormat}`,
+        makeCheck: (device: GpuDevice) =>
+          attentionPrefillCheck(device, { ...paged, kvFormat, sequences: PREFILL_SEQUENCES }),
+      },
+    ]),
     {
       kernel: 'expert-sum',
       variant: activations,

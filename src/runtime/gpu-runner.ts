@@ -2,7 +2,8 @@
 import { bindArgmax } from '../kernels/argmax.ts';
 import { PREFILL_TILE_ROWS } from '../kernels/attention-prefill.ts';
 import type { GpuDevice } from '../kernels/device.ts';
-import { createTensor, ELEMENT_BYTES, numElements, type Tensor } from '../kernels/tensor.ts';
+import { createKvCache, type KvFormat, kvBlockBytes } from '../kernels/kv-format.ts';
+import { createTensor, numElements, type Tensor } from '../kernels/tensor.ts';
 import { bindTopK } from '../kernels/top-k.ts';
 import { EngineError } from './errors.ts';
 import type { Batch, KvGeometry, ModelRunner, StepLimits, StepLogits } from './model-runner.ts';
@@ -20,7 +21,7 @@ export interface GpuRunnerOptions {
   /** Most rows of logits a step; fewer where the vocabulary is large. */
   readonly maxRows: number;
   readonly activations: 'f32' | 'f16';
-  readonly kvFormat: 'f32' | 'f16';
+  readonly kvFormat: KvFormat;
 }
 
 const MAX_CANDIDATES = 64;
@@ -206,7 +207,7 @@ interface RunnerParts {
 /** As many blocks as the memory and the binding limit allow, at least one sequence of full length. */
 const kvGeometry = (device: GpuDevice, config: ModelConfig, options: GpuRunnerOptions): KvGeometry => {
   const { blockSize, contextLength, kvMemoryBytes, maxSequences, kvFormat } = options;
-  const layerBytes = config.numKvHeads * config.headDim * blockSize * ELEMENT_BYTES[kvFormat];
+  const layerBytes = kvBlockBytes(kvFormat, { ...config, blockSize });
   const blockBytes = 2 * config.numLayers * layerBytes;
   const perSequence = Math.ceil(contextLength / blockSize);
   const bound = Math.floor(
@@ -225,16 +226,17 @@ const kvGeometry = (device: GpuDevice, config: ModelConfig, options: GpuRunnerOp
 
 const createCaches = async (
   device: GpuDevice,
-  { numLayers, numKvHeads, headDim }: ModelConfig,
+  config: ModelConfig,
   { numBlocks, blockSize }: KvGeometry,
-  kvFormat: 'f32' | 'f16',
+  kvFormat: KvFormat,
 ): Promise<LayerCache[]> => {
-  const shape = [numBlocks, numKvHeads, blockSize, headDim];
+  const shape = { ...config, blockSize };
   const caches: LayerCache[] = [];
-  for (let layer = 0; layer < numLayers; layer++) {
+  for (let layer = 0; layer < config.numLayers; layer++) {
     caches.push({
-      k: await createTensor(device, kvFormat, shape, `K of layer ${layer}`),
-      v: await createTensor(device, kvFormat, shape, `V of layer ${layer}`),
+      format: kvFormat,
+      k: await createKvCache(device, kvFormat, numBlocks, shape, `K of layer ${layer}`),
+      v: await createKvCache(device, kvFormat, numBlocks, shape, `V of layer ${layer}`),
     });
   }
   return caches;

@@ -19,6 +19,14 @@ const SHAPES = [
   { headDim: 128, numHeads: 8, numKvHeads: 1, blockSize: 4 },
 ];
 
+/** Heads of less than a group of 32 columns, of whole groups, and with a shorter last group. */
+const QUANTIZED_SHAPES = [
+  { headDim: 8, numHeads: 2, numKvHeads: 2, blockSize: 4 },
+  { headDim: 32, numHeads: 8, numKvHeads: 4, blockSize: 16 },
+  { headDim: 48, numHeads: 6, numKvHeads: 3, blockSize: 16 },
+  { headDim: 128, numHeads: 8, numKvHeads: 2, blockSize: 16 },
+];
+
 describe.each(DEVICE_VARIANTS)('%s', (_name, options) => {
   test.each(SHAPES)('$numHeads heads of $headDim over $numKvHeads KV heads, in all types', async (shape) => {
     const device = await openVariant(options);
@@ -27,6 +35,15 @@ describe.each(DEVICE_VARIANTS)('%s', (_name, options) => {
         const check = { ...shape, activations, kvFormat, variant: 'serial', sequences: CONTEXTS } as const;
         await expectRight(device, attentionDecodeCheck(device, check));
       }
+    }
+  });
+
+  test.each(QUANTIZED_SHAPES)('$numHeads heads of $headDim over $numKvHeads quantized KV heads', async (shape) => {
+    const device = await openVariant(options);
+    const activations = floatTypes(device).at(-1)!;
+    for (const kvFormat of ['q8', 'q4'] as const) {
+      const check = { ...shape, activations, kvFormat, variant: 'serial', sequences: CONTEXTS } as const;
+      await expectRight(device, attentionDecodeCheck(device, check));
     }
   });
 
@@ -60,11 +77,27 @@ test('a thousand keys agree with the reference', async () => {
   await expectRight(device, attentionDecodeCheck(device, { ...shape, sequences: decoding(1000, 3, 999) }));
 });
 
-test.each(['serial', 'workgroup'] as const)('%s: windows, capped scores and sinks', async (variant) => {
+test.each(['q8', 'q4'] as const)('split over workgroups: %s', async (kvFormat) => {
   const device = await openVariant({});
-  const shape = { ...SHAPES[0]!, activations: 'f32', kvFormat: 'f32', variant, sequences: CONTEXTS } as const;
-  await expectRight(device, attentionDecodeCheck(device, { ...shape, window: 128 }));
-  await expectRight(device, attentionDecodeCheck(device, { ...shape, window: 7, softCap: 0.5, hasSinks: true }));
+  for (const shape of QUANTIZED_SHAPES.slice(1, 3)) {
+    const check = { ...shape, activations: 'f32', kvFormat, variant: 'workgroup', sequences: CONTEXTS } as const;
+    await expectRight(device, attentionDecodeCheck(device, check));
+  }
+});
+
+describe.each(['serial', 'workgroup'] as const)('%s', (variant) => {
+  const shape = { ...SHAPES[0]!, activations: 'f32', variant, sequences: CONTEXTS } as const;
+
+  test.each(['f32', 'q8', 'q4'] as const)('windows, capped scores and sinks over %s', async (kvFormat) => {
+    const device = await openVariant({});
+    const bent = { ...shape, kvFormat, window: 7, softCap: 0.5, hasSinks: true };
+    await expectRight(device, attentionDecodeCheck(device, bent));
+  });
+
+  test('windows alone', async () => {
+    const device = await openVariant({});
+    await expectRight(device, attentionDecodeCheck(device, { ...shape, kvFormat: 'f32', window: 128 }));
+  });
 });
 
 test('no sequence, no dispatch', async () => {
@@ -77,7 +110,16 @@ test('sizes that the kernels cannot load are refused', async () => {
   const device = await openVariant({});
   const u32 = await createTensor(device, 'u32', [1], 'words');
   const q = await createTensor(device, 'f32', [1, 60], 'q');
-  const tensors = { q, qColumn: 0, kCache: q, vCache: q, y: q, contextLengths: u32, blockTableStarts: u32 };
+  const tensors = {
+    q,
+    qColumn: 0,
+    kvFormat: 'f32' as const,
+    kCache: q,
+    vCache: q,
+    y: q,
+    contextLengths: u32,
+    blockTableStarts: u32,
+  };
   const sizes = { blockTables: u32, numHeads: 1, numKvHeads: 1, headDim: 60, blockSize: 16, scale: 1 };
   const bound = bindAttentionDecode(device, { ...tensors, ...sizes, maxSequences: 1, maxContext: 16 });
   await expect(bound).rejects.toThrow('must be multiples of 8');

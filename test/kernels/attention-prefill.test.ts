@@ -23,12 +23,28 @@ const SHAPES = [
   { headDim: 128, numHeads: 8, numKvHeads: 1, blockSize: 4 },
 ];
 
+/** Heads of less than a group of 32 columns, of whole groups, and with a shorter last group. */
+const QUANTIZED_SHAPES = [
+  { headDim: 8, numHeads: 2, numKvHeads: 2, blockSize: 4 },
+  { headDim: 32, numHeads: 8, numKvHeads: 4, blockSize: 16 },
+  { headDim: 48, numHeads: 6, numKvHeads: 3, blockSize: 16 },
+];
+
 describe.each(DEVICE_VARIANTS)('%s', (_name, options) => {
   test.each(SHAPES)('$numHeads heads of $headDim over $numKvHeads KV heads', async (shape) => {
     const device = await openVariant(options);
     const type = floatTypes(device).at(-1)!;
     const check = { ...shape, activations: type, kvFormat: type, variant: 'serial', sequences: SEQUENCES } as const;
     await expectRight(device, attentionPrefillCheck(device, check));
+  });
+
+  test.each(QUANTIZED_SHAPES)('$numHeads heads of $headDim over $numKvHeads quantized KV heads', async (shape) => {
+    const device = await openVariant(options);
+    const activations = floatTypes(device).at(-1)!;
+    for (const kvFormat of ['q8', 'q4'] as const) {
+      const check = { ...shape, activations, kvFormat, variant: 'serial', sequences: SEQUENCES } as const;
+      await expectRight(device, attentionPrefillCheck(device, check));
+    }
   });
 
   test('tiles through workgroup memory', async () => {
@@ -68,11 +84,27 @@ test('a chunk behind a thousand cached keys agrees with the reference', async ()
   );
 });
 
-test.each(['serial', 'workgroup'] as const)('%s: windows, capped scores and sinks', async (variant) => {
+test.each(['q8', 'q4'] as const)('tiles through workgroup memory: %s', async (kvFormat) => {
   const device = await openVariant({});
-  const shape = { ...SHAPES[0]!, activations: 'f32', kvFormat: 'f32', variant, sequences: SEQUENCES } as const;
-  await expectRight(device, attentionPrefillCheck(device, { ...shape, window: 50 }));
-  await expectRight(device, attentionPrefillCheck(device, { ...shape, window: 7, softCap: 0.5, hasSinks: true }));
+  for (const shape of QUANTIZED_SHAPES.slice(1)) {
+    const check = { ...shape, activations: 'f32', kvFormat, variant: 'workgroup', sequences: SEQUENCES } as const;
+    await expectRight(device, attentionPrefillCheck(device, check));
+  }
+});
+
+describe.each(['serial', 'workgroup'] as const)('%s', (variant) => {
+  const shape = { ...SHAPES[0]!, activations: 'f32', variant, sequences: SEQUENCES } as const;
+
+  test.each(['f32', 'q8', 'q4'] as const)('windows, capped scores and sinks over %s', async (kvFormat) => {
+    const device = await openVariant({});
+    const bent = { ...shape, kvFormat, window: 7, softCap: 0.5, hasSinks: true };
+    await expectRight(device, attentionPrefillCheck(device, bent));
+  });
+
+  test('windows alone', async () => {
+    const device = await openVariant({});
+    await expectRight(device, attentionPrefillCheck(device, { ...shape, kvFormat: 'f32', window: 50 }));
+  });
 });
 
 test('no tile, no dispatch', async () => {

@@ -2,8 +2,10 @@
 import { bindAttentionDecode } from '../attention-decode.ts';
 import { bindAttentionPrefill, PREFILL_TILE_ROWS } from '../attention-prefill.ts';
 import type { GpuDevice } from '../device.ts';
+import type { KvFormat } from '../kv-format.ts';
 import { type AttentionVariant, pickAttentionVariant } from '../paged-attention.ts';
 import { attend } from '../reference.ts';
+import { HostKvCache } from './host-kv-cache.ts';
 import { CheckTensors, errorOf, type FloatType, type KernelCheck, maxErrorOf } from './kernel-check.ts';
 
 export interface PagedShape {
@@ -12,7 +14,7 @@ export interface PagedShape {
   readonly headDim: number;
   readonly blockSize: number;
   readonly activations: FloatType;
-  readonly kvFormat: FloatType;
+  readonly kvFormat: KvFormat;
   /** Keys in the cache, and how many of the last ones are queries of this batch. */
   readonly sequences: readonly { readonly numKeys: number; readonly numQueries: number }[];
   readonly variant?: AttentionVariant;
@@ -29,9 +31,8 @@ const Q_COLUMN = 8;
 interface PagedBatch {
   readonly tensors: CheckTensors;
   readonly q: Float64Array;
-  readonly kCache: Float64Array;
-  readonly vCache: Float64Array;
-  readonly numBlocks: number;
+  readonly kCache: HostKvCache;
+  readonly vCache: HostKvCache;
   readonly numRows: number;
   readonly contextLengths: number[];
   readonly blockTableStarts: number[];
@@ -53,13 +54,12 @@ const makeBatch = (device: GpuDevice, shape: PagedShape): PagedBatch => {
     .sort((a, b) => a.order - b.order)
     .map(({ block }) => block);
   // What no sequence wrote is NaN: whoever lets it into a sum is found out.
-  const cacheLength = numBlocks * numKvHeads * blockSize * headDim;
+  const cacheShape = { format: kvFormat, numBlocks, numKvHeads, headDim, blockSize };
   const batch: PagedBatch = {
     tensors,
     q: tensors.randomFloats(activations, numRows * (Q_COLUMN + numHeads * headDim)),
-    kCache: new Float64Array(cacheLength).fill(Number.NaN),
-    vCache: new Float64Array(cacheLength).fill(Number.NaN),
-    numBlocks,
+    kCache: new HostKvCache(cacheShape),
+    vCache: new HostKvCache(cacheShape),
     numRows,
     contextLengths: sequences.map(({ numKeys }) => numKeys),
     blockTableStarts: [],
@@ -75,10 +75,8 @@ const makeBatch = (device: GpuDevice, shape: PagedShape): PagedBatch => {
     const [keys, values] = [batch.kCache, batch.vCache].map((cache) =>
       Array.from({ length: numKvHeads }, (_, head) =>
         Array.from({ length: numKeys }, (_, key) => {
-          const vector = tensors.randomFloats(kvFormat, headDim);
-          const block = table[Math.floor(key / blockSize)]!;
-          cache.set(vector, ((block * numKvHeads + head) * blockSize + (key % blockSize)) * headDim);
-          return vector;
+          const slot = table[Math.floor(key / blockSize)]! * blockSize + (key % blockSize);
+          return cache.write(slot, head, tensors.randomFloats('f32', headDim));
         }),
       ),
     ) as [Float64Array[][], Float64Array[][]];
@@ -116,13 +114,13 @@ const addExpected = (
 
 const upload = async (shape: PagedShape, batch: PagedBatch) => {
   const { numHeads, numKvHeads, headDim, blockSize, activations, kvFormat, sequences } = shape;
-  const { tensors, numBlocks, numRows } = batch;
-  const cacheShape = [numBlocks, numKvHeads, blockSize, headDim];
+  const { tensors, numRows } = batch;
   return {
     q: await tensors.floats(activations, [numRows, Q_COLUMN + numHeads * headDim], batch.q),
     qColumn: Q_COLUMN,
-    kCache: await tensors.floats(kvFormat, cacheShape, batch.kCache),
-    vCache: await tensors.floats(kvFormat, cacheShape, batch.vCache),
+    kvFormat,
+    kCache: await tensors.kvCache(batch.kCache),
+    vCache: await tensors.kvCache(batch.vCache),
     blockTableStarts: await tensors.words([sequences.length], batch.blockTableStarts),
     blockTables: await tensors.words([batch.blockTables.length], batch.blockTables),
     y: await tensors.zeros(activations, [numRows, numHeads * headDim]),

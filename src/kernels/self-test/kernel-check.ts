@@ -1,9 +1,11 @@
 /** One kernel on seeded random tensors, with its answer in float64: what self-tests, tests and benches run. */
 import type { GpuDevice } from '../device.ts';
+import { createKvCache } from '../kv-format.ts';
 import { floatToHalf, halfToFloat } from '../quant/quant-format.ts';
 import { nmse } from '../reference.ts';
 import { createTensor, type ElementType, type Tensor } from '../tensor.ts';
 import { readFloats, readWords, submitPass, uploadFloats, uploadWords } from '../transfer.ts';
+import { HostKvCache } from './host-kv-cache.ts';
 
 export type FloatType = Exclude<ElementType, 'u32'>;
 
@@ -55,6 +57,15 @@ export class CheckTensors {
     return this.#keep(await uploadWords(this.device, shape, values));
   }
 
+  async kvCache(host: HostKvCache): Promise<Tensor> {
+    const { format, numBlocks } = host.shape;
+    const tensor = this.#keep(await createKvCache(this.device, format, numBlocks, host.shape, 'uploaded cache'));
+    const padded = new Uint8Array(Math.ceil(host.bytes.length / 4) * 4);
+    padded.set(host.bytes);
+    this.device.device.queue.writeBuffer(tensor.buffer, 0, padded);
+    return tensor;
+  }
+
   async zeros(type: ElementType, shape: readonly number[]): Promise<Tensor> {
     return this.#keep(await createTensor(this.device, type, shape, 'result'));
   }
@@ -72,6 +83,12 @@ export class CheckTensors {
 /** NMSE over the first elements of a float tensor: rows beyond the batch are not looked at. */
 export const errorOf = async (device: GpuDevice, tensor: Tensor, expected: ArrayLike<number>): Promise<number> =>
   nmse(await readFloats(device, tensor), expected);
+
+/** NMSE of everything that a cache on the device holds. */
+export const kvErrorOf = async (device: GpuDevice, tensor: Tensor, expected: HostKvCache): Promise<number> => {
+  const bytes = new Uint8Array(await device.read(tensor.buffer, 0, Math.ceil(expected.bytes.length / 4) * 4));
+  return nmse(new HostKvCache(expected.shape, bytes).readAll(), expected.readAll());
+};
 
 /** 0 when all words are equal, 1 otherwise: ids are right or wrong. */
 export const wordErrorOf = async (device: GpuDevice, tensor: Tensor, expected: readonly number[]): Promise<number> => {

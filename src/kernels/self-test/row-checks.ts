@@ -2,13 +2,15 @@
 import type { GpuDevice } from '../device.ts';
 import { bindGlu, type GluActivation } from '../glu.ts';
 import { bindHeadNorm } from '../head-norm.ts';
+import type { KvFormat } from '../kv-format.ts';
 import { bindKvWrite } from '../kv-write.ts';
 import { pickReduction, type Reduction } from '../reduction.ts';
 import * as reference from '../reference.ts';
 import { bindRmsNorm } from '../rms-norm.ts';
 import { bindRope, ropeTable } from '../rope.ts';
 import { bindSoftCap } from '../soft-cap.ts';
-import { CheckTensors, errorOf, type FloatType, type KernelCheck, maxErrorOf } from './kernel-check.ts';
+import { HostKvCache } from './host-kv-cache.ts';
+import { CheckTensors, errorOf, type FloatType, type KernelCheck, kvErrorOf, maxErrorOf } from './kernel-check.ts';
 
 export interface RmsNormShape {
   readonly numRows: number;
@@ -178,8 +180,11 @@ export interface KvWriteShape {
   readonly headDim: number;
   readonly blockSize: number;
   readonly activations: FloatType;
-  readonly kvFormat: FloatType;
+  readonly kvFormat: KvFormat;
 }
+
+/** Halfway between two levels either is right: allowed is a part of the error that quantization itself makes. */
+const MAX_KV_ERROR = { f32: maxErrorOf('f32'), f16: maxErrorOf('f16'), q8: 5e-6, q4: 1e-3 };
 
 /** Rows go to shuffled slots; the other slots must stay as they are. */
 export const kvWriteCheck = async (device: GpuDevice, shape: KvWriteShape): Promise<KernelCheck> => {
@@ -188,39 +193,41 @@ export const kvWriteCheck = async (device: GpuDevice, shape: KvWriteShape): Prom
   const numBlocks = Math.ceil(numRows / blockSize) + 2;
   const width = numKvHeads * headDim;
   const qkv = tensors.randomFloats(activations, numRows * 3 * width);
-  const slots = Array.from({ length: numBlocks * blockSize }, (_, slot) => ({ slot, order: tensors.random() }))
+  const shuffled = Array.from({ length: numBlocks * blockSize }, (_, slot) => ({ slot, order: tensors.random() }))
     .sort((a, b) => a.order - b.order)
-    .slice(0, numRows)
     .map(({ slot }) => slot);
-  const cacheShape = [numBlocks, numKvHeads, blockSize, headDim];
-  const [kExpected, vExpected] = [1, 2].map((part) => {
-    const cache = tensors.randomFloats(kvFormat, numBlocks * width * blockSize);
-    const before = cache.slice();
+  const slots = shuffled.slice(0, numRows);
+  const caches = [1, 2].map(async (part) => {
+    const host = new HostKvCache({ format: kvFormat, numBlocks, numKvHeads, headDim, blockSize });
+    for (const slot of shuffled) {
+      for (let head = 0; head < numKvHeads; head++) host.write(slot, head, tensors.randomFloats('f32', headDim));
+    }
+    const tensor = await tensors.kvCache(host);
     for (const [row, slot] of slots.entries()) {
       for (let head = 0; head < numKvHeads; head++) {
-        const block = Math.floor(slot / blockSize);
-        const at = ((block * numKvHeads + head) * blockSize + (slot % blockSize)) * headDim;
         const source = row * 3 * width + part * width + head * headDim;
-        cache.set(qkv.subarray(source, source + headDim), at);
+        host.write(slot, head, qkv.subarray(source, source + headDim));
       }
     }
-    return { before, after: cache };
-  }) as [{ before: Float64Array; after: Float64Array }, { before: Float64Array; after: Float64Array }];
-  const kCache = await tensors.floats(kvFormat, cacheShape, kExpected.before);
-  const vCache = await tensors.floats(kvFormat, cacheShape, vExpected.before);
+    return { host, tensor };
+  });
+  const [k, v] = [await caches[0]!, await caches[1]!];
   const record = await bindKvWrite(device, {
     qkv: await tensors.floats(activations, [numRows, 3 * width], qkv),
     kColumn: width,
     vColumn: 2 * width,
     slots: await tensors.words([numRows], slots),
-    kCache,
-    vCache,
+    kvFormat,
+    kCache: k.tensor,
+    vCache: v.tensor,
+    numKvHeads,
+    headDim,
+    blockSize,
   });
   return {
     record: (pass) => record(pass, numRows),
-    error: async () =>
-      Math.max(await errorOf(device, kCache, kExpected.after), await errorOf(device, vCache, vExpected.after)),
-    maxError: maxErrorOf(kvFormat),
+    error: async () => Math.max(await kvErrorOf(device, k.tensor, k.host), await kvErrorOf(device, v.tensor, v.host)),
+    maxError: MAX_KV_ERROR[kvFormat],
     close: tensors.close,
   };
 };

@@ -1,5 +1,6 @@
 /** What a model architecture must provide, and what it gets to work with. */
 import type { GpuDevice } from '../../kernels/device.ts';
+import type { KvFormat } from '../../kernels/kv-format.ts';
 import type { ElementType, Tensor } from '../../kernels/tensor.ts';
 import type { StepShape, StepState } from '../step-state.ts';
 import type { WeightLoader } from '../weights/load.ts';
@@ -18,8 +19,9 @@ export interface ModelConfig {
   readonly feedForwardSize: number;
 }
 
-/** K and V of one layer, each [numBlocks, numKvHeads, blockSize, headDim]. */
+/** K and V of one layer, as createKvCache makes them. */
 export interface LayerCache {
+  readonly format: KvFormat;
   readonly k: Tensor;
   readonly v: Tensor;
 }

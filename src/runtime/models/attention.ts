@@ -129,22 +129,19 @@ const bindCachedAttention = async (
   const kColumn = numHeads * headDim;
   const vColumn = kColumn + numKvHeads * headDim;
   const { slots } = state;
-  const write = await bindKvWrite(device, { qkv, kColumn, vColumn, slots, kCache: cache.k, vCache: cache.v });
+  const paged = { kvFormat: cache.format, kCache: cache.k, vCache: cache.v, numKvHeads, headDim, blockSize };
+  const write = await bindKvWrite(device, { ...paged, qkv, kColumn, vColumn, slots });
   const window = config.layers[layer]?.window;
   const sinksName = `blk.${layer}.attn_sinks.weight`;
   const shared = {
+    ...paged,
     q: qkv,
     qColumn: 0,
-    kCache: cache.k,
-    vCache: cache.v,
     contextLengths: state.contextLengths,
     blockTableStarts: state.blockTableStarts,
     blockTables: state.blockTables,
     y: attended,
     numHeads,
-    numKvHeads,
-    headDim,
-    blockSize,
     scale: attentionScale,
     ...(window === undefined ? {} : { window }),
     ...(attentionSoftCap === undefined ? {} : { softCap: attentionSoftCap }),

@@ -1,0 +1,11 @@
+// A paged cache of K or V in F32: [block, KV head, slot, column]. A page is one KV head's part of a block.
+alias KvCache = array<vec4u>;
+alias KvRow = u32;
+
+fn kvRow(page: u32, slot: u32) -> KvRow { return (page * BLOCK_SIZE + slot) * (HEAD_DIM / 8u); }
+
+// Columns 8 · octet … + 7 of a row.
+fn kvOctet(cache: ptr<storage, KvCache, read>, row: KvRow, octet: u32) -> Octet {
+  let i = 2u * (row + octet);
+  return octetOfFloats(cache[i], cache[i + 1u]);
+}
