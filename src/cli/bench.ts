@@ -3,7 +3,7 @@ import { basename } from 'node:path';
 import type { Config } from '../runtime/config.ts';
 import { EngineError } from '../runtime/errors.ts';
 import { loadModel } from '../runtime/load-model.ts';
-import { blocksPerSequence, type ModelSpeed, measureModel } from './measure-model.ts';
+import { type ModelSpeed, measureModel } from './measure-model.ts';
 import { loadOptions } from './options.ts';
 import { loadLabel, withProgress } from './progress.ts';
 import { localModel } from './pull.ts';
@@ -39,8 +39,6 @@ export const runBench = async (config: Config, command: BenchCommand): Promise<v
       contextLength,
       'context in tokens',
     );
-    const needed = blocksPerSequence(work, runner.kv.blockSize) * Math.max(...batches);
-    refuseBeyond('--batch', needed, runner.kv.numBlocks, 'KV pool in blocks (--kv-memory)');
     const rows: (ModelSpeed & { batch: number })[] = [];
     for (const batch of batches) {
       const speed = await withProgress(`measuring batch ${batch}`, async () => {

@@ -1,5 +1,6 @@
 /** Times a model's prefill and decode on its runner alone: no scheduler, no sampler, every token really computed. */
-import type { Batch, ModelRunner } from '../runtime/model-runner.ts';
+import { PrivateBlocks } from '../runtime/kv/private-blocks.ts';
+import type { ModelRunner } from '../runtime/model-runner.ts';
 
 export interface Workload {
   /** Tokens of each prompt. */
@@ -27,15 +28,19 @@ export const percentile = (values: readonly number[], share: number): number => 
   return sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)] ?? Number.NaN;
 };
 
-/** Runs the workload once over KV blocks from 0 on; run it once before, to compile and touch everything. */
+/**
+ * Runs the workload once over KV blocks of its own; run it once before, to compile and touch everything.
+ * @throws EngineError out_of_memory when its sequences do not fit the pool together
+ */
 export const measureModel = async (runner: ModelRunner, work: Workload): Promise<ModelSpeed> => {
   const prompts = Array.from({ length: work.batch }, (_, sequence) => promptOf(work, sequence));
   const last = new Uint32Array(work.batch);
+  const blocks = new PrivateBlocks(runner, work.promptTokens + work.decodeTokens, work.batch);
   const prefillStart = performance.now();
   for (const [sequence, prompt] of prompts.entries()) {
     for (let start = 0; start < prompt.length; start += work.chunk) {
       const part = prompt.subarray(start, start + work.chunk);
-      const step = await runner.forward(toBatch(runner, work, [{ sequence, start, tokenIds: part }]));
+      const step = await runner.forward(blocks.batch([{ sequence, start, tokenIds: part }], 'last'));
       last[sequence] = step.argmax[0]!;
     }
   }
@@ -48,7 +53,7 @@ export const measureModel = async (runner: ModelRunner, work: Workload): Promise
       start: work.promptTokens + index,
       tokenIds: Uint32Array.of(token),
     }));
-    last.set((await runner.forward(toBatch(runner, work, queries))).argmax);
+    last.set((await runner.forward(blocks.batch(queries, 'last'))).argmax);
     stepMs.push(performance.now() - stepStart);
   }
   const decodeMs = stepMs.reduce((sum, ms) => sum + ms, 0);
@@ -59,44 +64,6 @@ export const measureModel = async (runner: ModelRunner, work: Workload): Promise
   };
 };
 
-/** KV blocks that one sequence of the workload takes. */
-export const blocksPerSequence = (work: Pick<Workload, 'promptTokens' | 'decodeTokens'>, blockSize: number): number =>
-  Math.ceil((work.promptTokens + work.decodeTokens) / blockSize);
-
 /** Token ids spread over the vocabulary, other ones for each sequence. */
 const promptOf = ({ promptTokens, vocabularySize }: Workload, sequence: number): Uint32Array =>
   Uint32Array.from({ length: promptTokens }, (_, index) => (1 + sequence + index * 7919) % vocabularySize);
-
-interface Query {
-  readonly sequence: number;
-  /** Position of the first token. */
-  readonly start: number;
-  readonly tokenIds: Uint32Array;
-}
-
-/** Sequence s owns the blocks s * blocksPerSequence and up; each query's last row of logits is asked for. */
-const toBatch = (runner: ModelRunner, work: Workload, queries: readonly Query[]): Batch => {
-  const { blockSize } = runner.kv;
-  const numBlocks = blocksPerSequence(work, blockSize);
-  const positions = queries.flatMap(({ start, tokenIds }) => Array.from(tokenIds, (_, index) => start + index));
-  const slots = queries.flatMap(({ sequence, start, tokenIds }) =>
-    Array.from(tokenIds, (_, index) => sequence * numBlocks * blockSize + start + index),
-  );
-  const queryStarts = [0];
-  for (const { tokenIds } of queries) queryStarts.push(queryStarts.at(-1)! + tokenIds.length);
-  return {
-    numTokens: positions.length,
-    numSequences: queries.length,
-    tokenIds: Uint32Array.from(queries.flatMap(({ tokenIds }) => [...tokenIds])),
-    positions: Uint32Array.from(positions),
-    slots: Uint32Array.from(slots),
-    sequenceIds: queries.map(({ sequence }) => sequence),
-    queryStarts: Uint32Array.from(queryStarts),
-    contextLengths: Uint32Array.from(queries, ({ start, tokenIds }) => start + tokenIds.length),
-    blockTables: queries.map(({ sequence }) =>
-      Uint32Array.from({ length: numBlocks }, (_, block) => sequence * numBlocks + block),
-    ),
-    logitTokens: Uint32Array.from(queryStarts.slice(1), (end) => end - 1),
-    numCandidates: 0,
-  };
-};

@@ -1,13 +1,16 @@
 /** Turns a plan into the flat arrays that a runner uploads. */
-import type { Batch } from './model-runner.ts';
-import type { Plan } from './scheduler.ts';
+import type { Batch, GroupBatch, KvGeometry } from './model-runner.ts';
+import type { Plan, PlanEntry } from './scheduler.ts';
 
 /** Row r of the step's logits belongs to the r-th entry that wants logits. */
-export const buildBatch = ({ entries }: Plan, blockSize: number, numCandidates: number): Batch => {
+export const buildBatch = (
+  { entries }: Plan,
+  { blockSize, groups }: Pick<KvGeometry, 'blockSize' | 'groups'>,
+  numCandidates: number,
+): Batch => {
   const numTokens = entries.reduce((sum, entry) => sum + entry.numTokens, 0);
   const tokenIds = new Uint32Array(numTokens);
   const positions = new Uint32Array(numTokens);
-  const slots = new Uint32Array(numTokens);
   const queryStarts = new Uint32Array(entries.length + 1);
   const contextLengths = new Uint32Array(entries.length);
   const logitTokens: number[] = [];
@@ -15,10 +18,7 @@ export const buildBatch = ({ entries }: Plan, blockSize: number, numCandidates: 
   for (const [index, { sequence, numTokens: count, wantsLogits }] of entries.entries()) {
     const start = sequence.numComputed;
     tokenIds.set(sequence.tokenIds.subarray(start, start + count), row);
-    for (let position = start; position < start + count; position++, row++) {
-      positions[row] = position;
-      slots[row] = sequence.blocks[Math.floor(position / blockSize)]! * blockSize + (position % blockSize);
-    }
+    for (let position = start; position < start + count; position++, row++) positions[row] = position;
     queryStarts[index + 1] = row;
     contextLengths[index] = start + count;
     if (wantsLogits) logitTokens.push(row - 1);
@@ -28,12 +28,29 @@ export const buildBatch = ({ entries }: Plan, blockSize: number, numCandidates: 
     numSequences: entries.length,
     tokenIds,
     positions,
-    slots,
     sequenceIds: entries.map(({ sequence }) => sequence.id),
     queryStarts,
     contextLengths,
-    blockTables: entries.map(({ sequence }) => Uint32Array.from(sequence.blocks)),
+    groups: groups.map((_, group) => groupBatch(entries, group, blockSize, numTokens)),
     logitTokens: Uint32Array.from(logitTokens),
     numCandidates,
+  };
+};
+
+const groupBatch = (entries: readonly PlanEntry[], group: number, blockSize: number, numTokens: number): GroupBatch => {
+  const slots = new Uint32Array(numTokens);
+  const tables = entries.map(({ sequence }) => sequence.tables[group]!);
+  let row = 0;
+  for (const [index, { sequence, numTokens: count }] of entries.entries()) {
+    const { blocks, firstBlock } = tables[index]!;
+    const end = sequence.numComputed + count;
+    for (let position = sequence.numComputed; position < end; position++, row++) {
+      slots[row] = blocks[Math.floor(position / blockSize) - firstBlock]! * blockSize + (position % blockSize);
+    }
+  }
+  return {
+    slots,
+    blockTables: tables.map(({ blocks }) => Uint32Array.from(blocks)),
+    firstBlocks: Uint32Array.from(tables, ({ firstBlock }) => firstBlock),
   };
 };

@@ -1,5 +1,6 @@
 /** The engine in this thread: accepts requests, runs the one loop, and tells each request what happens to it. */
 import { randomInt } from 'node:crypto';
+import { isDeepStrictEqual } from 'node:util';
 import type { WorkerPool } from '../workers/pool.ts';
 import type {
   Engine,
@@ -13,7 +14,8 @@ import type {
 import { buildBatch } from './batch.ts';
 import { EngineError } from './errors.ts';
 import { rootKey } from './kv/block-key.ts';
-import type { ModelRunner, StepLogits } from './model-runner.ts';
+import { maxSequenceTokens } from './kv/layer-groups.ts';
+import type { KvGeometry, ModelRunner, StepLogits } from './model-runner.ts';
 import { OutputParser, type ReasoningFormat } from './output/parser.ts';
 import { aborted, Preparation, shuttingDown } from './preparation.ts';
 import { fitPrompt, refuseBadIds } from './request-limits.ts';
@@ -55,6 +57,7 @@ export class LocalEngine implements Engine {
   readonly #parts: EngineParts;
   readonly #preparation: Preparation;
   readonly #scheduler: Scheduler;
+  readonly #kv: KvGeometry;
   readonly #rootKey: string;
   readonly #maxRunning: number;
   readonly #maxQueue: number;
@@ -74,8 +77,9 @@ export class LocalEngine implements Engine {
     this.#parts = parts;
     this.#preparation = new Preparation(parts.workers);
     this.#runner = runner;
+    this.#kv = kv;
     this.adapter = parts.adapter;
-    this.model = { ...model, contextLength: Math.min(model.contextLength, kv.numBlocks * kv.blockSize) };
+    this.model = { ...model, contextLength: maxSequenceTokens(kv, limits.maxTokens, model.contextLength) };
     this.#rootKey = rootKey(model.fingerprint, parts.kvFormat);
     const maxBatchTokens = Math.min(options.maxBatchTokens ?? limits.maxTokens, limits.maxTokens);
     const maxRunning = options.maxRunning ?? DEFAULT_MAX_RUNNING;
@@ -187,7 +191,7 @@ export class LocalEngine implements Engine {
     const samplings = this.#sampled(plan).map(({ running }) => running.sampling);
     const numCandidates = candidatesFor(samplings, runner.maxCandidates);
     this.#totals.steps++;
-    return runner.forward(buildBatch(plan, this.#scheduler.blockSize, numCandidates));
+    return runner.forward(buildBatch(plan, runner.kv, numCandidates));
   }
 
   /** Ends sequences whose row failed or is the last one, and samples the others'. */
@@ -277,8 +281,8 @@ export class LocalEngine implements Engine {
   async #rebuild(): Promise<ModelRunner> {
     try {
       const runner = await this.#parts.rebuild();
-      const { blockSize, numBlocks } = runner.kv;
-      if (blockSize === this.#scheduler.blockSize && numBlocks === this.#scheduler.pool.numBlocks) return runner;
+      if (isDeepStrictEqual(runner.kv, this.#kv)) return runner;
+      const { numBlocks, blockSize } = runner.kv;
       await runner.close();
       throw new Error(`its KV pool has another size now (${numBlocks} blocks of ${blockSize}); restart the server`);
     } catch (cause) {

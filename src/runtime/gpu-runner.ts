@@ -2,20 +2,18 @@
 import { bindArgmax } from '../kernels/argmax.ts';
 import { PREFILL_TILE_ROWS } from '../kernels/attention-prefill.ts';
 import type { GpuDevice } from '../kernels/device.ts';
-import { createKvCache, type KvFormat, kvBlockBytes } from '../kernels/kv-format.ts';
+import type { KvFormat } from '../kernels/kv-format.ts';
 import { createTensor, numElements, type Tensor } from '../kernels/tensor.ts';
 import { bindTopK } from '../kernels/top-k.ts';
 import { EngineError } from './errors.ts';
+import { createCaches, type KvPlan } from './kv-memory.ts';
 import type { Batch, KvGeometry, ModelRunner, StepLimits, StepLogits } from './model-runner.ts';
-import type { Architecture, ForwardPass, LayerCache, ModelConfig } from './models/architecture.ts';
+import type { Architecture, ForwardPass, ModelConfig } from './models/architecture.ts';
 import { StepState } from './step-state.ts';
 import type { WeightLoader } from './weights/load.ts';
 
 export interface GpuRunnerOptions {
-  readonly blockSize: number;
-  /** Bytes the KV pool may take; at least one sequence of full length is kept. */
-  readonly kvMemoryBytes: number;
-  readonly contextLength: number;
+  readonly kvPlan: KvPlan;
   readonly maxBatchTokens: number;
   readonly maxSequences: number;
   /** Most rows of logits a step; fewer where the vocabulary is large. */
@@ -70,17 +68,18 @@ export class GpuRunner implements ModelRunner {
     weights: WeightLoader,
     options: GpuRunnerOptions,
   ): Promise<GpuRunner> {
-    const { blockSize, contextLength, maxBatchTokens, maxSequences } = options;
+    const { kvPlan, maxBatchTokens, maxSequences } = options;
+    const { contextLength, kv } = kvPlan;
     const { vocabularySize } = config;
     const rowLimit = Math.floor(device.limits.maxStorageBufferBindingSize / (vocabularySize * 4));
     const maxRows = Math.max(1, Math.min(options.maxRows, rowLimit, maxBatchTokens));
-    const kv = kvGeometry(device, config, options);
-    const caches = await createCaches(device, config, kv, options.kvFormat);
+    const caches = await createCaches(device, config, kvPlan, options.kvFormat);
     const state = await StepState.create(device, {
       maxTokens: maxBatchTokens,
       maxSequences,
       maxRows,
-      maxBlocksPerSequence: Math.ceil(contextLength / blockSize),
+      contextLength,
+      kv,
       tileRows: PREFILL_TILE_ROWS,
     });
     const logits = await createTensor(device, 'f32', [maxRows, vocabularySize], 'logits');
@@ -89,7 +88,7 @@ export class GpuRunner implements ModelRunner {
       weights,
       state,
       caches,
-      blockSize,
+      blockSize: kv.blockSize,
       maxTokens: maxBatchTokens,
       maxSequences,
       maxRows,
@@ -203,44 +202,6 @@ interface RunnerParts {
   readonly argmax: (pass: GPUComputePassEncoder, numRows: number) => void;
   readonly topK: (pass: GPUComputePassEncoder, numRows: number) => void;
 }
-
-/** As many blocks as the memory and the binding limit allow, at least one sequence of full length. */
-const kvGeometry = (device: GpuDevice, config: ModelConfig, options: GpuRunnerOptions): KvGeometry => {
-  const { blockSize, contextLength, kvMemoryBytes, maxSequences, kvFormat } = options;
-  const layerBytes = kvBlockBytes(kvFormat, { ...config, blockSize });
-  const blockBytes = 2 * config.numLayers * layerBytes;
-  const perSequence = Math.ceil(contextLength / blockSize);
-  const bound = Math.floor(
-    Math.min(device.limits.maxStorageBufferBindingSize, device.limits.maxBufferSize) / layerBytes,
-  );
-  const wanted = Math.min(Math.floor(kvMemoryBytes / blockBytes), perSequence * maxSequences);
-  const numBlocks = Math.min(Math.max(wanted, perSequence), bound);
-  if (numBlocks < perSequence) {
-    throw new EngineError(
-      'out_of_memory',
-      `a context of ${contextLength} tokens needs ${perSequence} KV blocks, the adapter can bind ${bound}. Use a smaller --context.`,
-    );
-  }
-  return { blockSize, numBlocks, blockBytes };
-};
-
-const createCaches = async (
-  device: GpuDevice,
-  config: ModelConfig,
-  { numBlocks, blockSize }: KvGeometry,
-  kvFormat: KvFormat,
-): Promise<LayerCache[]> => {
-  const shape = { ...config, blockSize };
-  const caches: LayerCache[] = [];
-  for (let layer = 0; layer < config.numLayers; layer++) {
-    caches.push({
-      format: kvFormat,
-      k: await createKvCache(device, kvFormat, numBlocks, shape, `K of layer ${layer}`),
-      v: await createKvCache(device, kvFormat, numBlocks, shape, `V of layer ${layer}`),
-    });
-  }
-  return caches;
-};
 
 /** Everything a step reports, side by side in one buffer, so that one copy and one mapping bring it home. */
 class ResultBuffer {

@@ -6,13 +6,13 @@ import { GpuDevice } from '../kernels/device.ts';
 import { q4_0 } from '../kernels/quant/q4-0.ts';
 import { q4_k } from '../kernels/quant/q4-k.ts';
 import { q8_0 } from '../kernels/quant/q8-0.ts';
-import { ELEMENT_BYTES } from '../kernels/tensor.ts';
 import { SAMPLER_VERSION } from '../workers/sampler.ts';
 import type { TokenizerDefinition } from '../workers/tokenizer/definition.ts';
 import type { ModelDescription } from './api.ts';
 import { withChatTemplate } from './chat-template-file.ts';
 import { EngineError } from './errors.ts';
 import { GpuRunner } from './gpu-runner.ts';
+import { planKv } from './kv-memory.ts';
 import type { ModelConfig } from './models/architecture.ts';
 import { findArchitecture } from './models/index.ts';
 import { ggufTokenizer } from './weights/gguf-tokenizer.ts';
@@ -58,9 +58,6 @@ export interface LoadedModel {
 const QUANTIZE_TO = { q8_0, q4_0, q4_k } as const;
 
 const BLOCK_SIZE = 16;
-/** The KV pool's default: this many sequences of full length, as far as this memory holds them. */
-const DEFAULT_KV_SEQUENCES = 16;
-const DEFAULT_KV_BYTES = 1024 ** 3;
 const DEFAULT_BATCH_TOKENS = 512;
 const DEFAULT_SEQUENCES = 64;
 
@@ -90,21 +87,23 @@ export const loadModel = async (
     try {
       const activations = choosePrecision(options.activations, device, '--activations');
       const kvFormat = choosePrecision(options.kvFormat, device, '--kv-format');
-      const tokenBytes = 2 * config.numLayers * config.numKvHeads * config.headDim * ELEMENT_BYTES[kvFormat];
-      const affordable = (options.kvMemoryBytes ?? DEFAULT_KV_BYTES) / tokenBytes;
-      const contextLength = chooseContext(file.path, config, affordable, options.contextLength);
-      const kvTokens = options.kvMemoryBytes === undefined ? DEFAULT_KV_SEQUENCES * contextLength : affordable;
-      const kvMemoryBytes = Math.min(kvTokens, affordable) * tokenBytes;
+      const maxSequences = options.maxSequences ?? DEFAULT_SEQUENCES;
+      const maxBatchTokens = options.maxBatchTokens ?? DEFAULT_BATCH_TOKENS;
+      const kvPlan = planKv(device, config, {
+        blockSize: BLOCK_SIZE,
+        kvFormat,
+        ...contextOption(file.path, config, options.contextLength),
+        ...(options.kvMemoryBytes === undefined ? {} : { kvMemoryBytes: options.kvMemoryBytes }),
+        maxBatchTokens,
+        maxSequences,
+      });
       const weights = new ModelWeights(device, file, {
         ...(onProgress ? { onProgress } : {}),
         ...(options.quantize === undefined ? {} : { quantizeTo: QUANTIZE_TO[options.quantize] }),
       });
-      const maxSequences = options.maxSequences ?? DEFAULT_SEQUENCES;
       const runner = await GpuRunner.create(device, architecture, config, weights, {
-        blockSize: BLOCK_SIZE,
-        kvMemoryBytes,
-        contextLength,
-        maxBatchTokens: options.maxBatchTokens ?? DEFAULT_BATCH_TOKENS,
+        kvPlan,
+        maxBatchTokens,
         maxSequences,
         maxRows: options.maxRows ?? maxSequences,
         activations,
@@ -112,7 +111,7 @@ export const loadModel = async (
       });
       weights.requireAllRead(architecture.unusedTensors);
       const description = {
-        ...describe(file, config, tokenizer, contextLength),
+        ...describe(file, config, tokenizer, kvPlan.contextLength),
         ...(options.modelId === undefined ? {} : { id: options.modelId }),
         fingerprint: await fingerprint(
           file,
@@ -138,13 +137,10 @@ const choosePrecision = (wanted: Precision = 'auto', device: GpuDevice, flag: st
   return wanted;
 };
 
-/** `affordable`: tokens that the KV memory holds. */
-const chooseContext = (path: string, config: ModelConfig, affordable: number, wanted: number | undefined): number => {
-  if (wanted === undefined) {
-    const wholeBlocks = Math.floor(affordable / BLOCK_SIZE) * BLOCK_SIZE;
-    return Math.min(config.contextLength, Math.max(wholeBlocks, BLOCK_SIZE));
-  }
-  if (wanted <= config.contextLength) return wanted;
+/** @throws EngineError config_invalid for more than the model was trained for */
+const contextOption = (path: string, config: ModelConfig, wanted: number | undefined): { contextLength?: number } => {
+  if (wanted === undefined) return {};
+  if (wanted <= config.contextLength) return { contextLength: wanted };
   throw new EngineError(
     'config_invalid',
     `--context ${wanted}: ${path} was trained for ${config.contextLength} tokens; use that or less`,

@@ -1,5 +1,6 @@
 /** Logits of every position of one sequence: for people who compare implementations. */
 import { EngineError } from './errors.ts';
+import { PrivateBlocks } from './kv/private-blocks.ts';
 import { type LoadOptions, loadModel } from './load-model.ts';
 import type { Batch, ModelRunner } from './model-runner.ts';
 
@@ -75,19 +76,5 @@ export const sequenceLogits = async (
 };
 
 /** Tokens `start` … `end − 1` of a sequence that has the pool to itself, with logits at every one of them. */
-export const sequenceBatch = (runner: ModelRunner, ids: readonly number[], start: number, end: number): Batch => {
-  const positions = Uint32Array.from({ length: end - start }, (_, row) => start + row);
-  return {
-    numTokens: end - start,
-    numSequences: 1,
-    tokenIds: Uint32Array.from(ids.slice(start, end)),
-    positions,
-    slots: positions,
-    sequenceIds: [0],
-    queryStarts: Uint32Array.of(0, end - start),
-    contextLengths: Uint32Array.of(end),
-    blockTables: [Uint32Array.from({ length: Math.ceil(end / runner.kv.blockSize) }, (_, block) => block)],
-    logitTokens: Uint32Array.from({ length: end - start }, (_, row) => row),
-    numCandidates: 0,
-  };
-};
+export const sequenceBatch = (runner: ModelRunner, ids: readonly number[], start: number, end: number): Batch =>
+  new PrivateBlocks(runner, ids.length).batch([{ sequence: 0, start, tokenIds: ids.slice(start, end) }], 'all');

@@ -12,20 +12,28 @@ export interface Batch {
   readonly tokenIds: Uint32Array;
   /** [numTokens] position of each token in its sequence, from 0. */
   readonly positions: Uint32Array;
-  /** [numTokens] where each token's K and V go: block * blockSize + offset. */
-  readonly slots: Uint32Array;
   /** [numSequences] stable names of the sequences, for runners that keep state by sequence. */
   readonly sequenceIds: readonly number[];
   /** [numSequences + 1] sequence s owns the tokens queryStarts[s] … queryStarts[s + 1] − 1. */
   readonly queryStarts: Uint32Array;
   /** [numSequences] tokens in the KV cache after this step's tokens are written. */
   readonly contextLengths: Uint32Array;
-  /** One block table a sequence: at least ceil(contextLength / blockSize) block indices. */
-  readonly blockTables: readonly Uint32Array[];
+  /** Where K and V of the step lie, one entry for each of `kv.groups`. */
+  readonly groups: readonly GroupBatch[];
   /** [numRows] batch token indices whose logits are wanted, ascending. Row r of the result belongs to logitTokens[r]. */
   readonly logitTokens: Uint32Array;
   /** Best candidates to report per row: 0 (argmax only) to `maxCandidates`. */
   readonly numCandidates: number;
+}
+
+/** Where one layer group's K and V of a step lie. */
+export interface GroupBatch {
+  /** [numTokens] where each token's K and V go: block * blockSize + offset. */
+  readonly slots: Uint32Array;
+  /** One block table a sequence, up to block ceil(contextLength / blockSize) − 1. */
+  readonly blockTables: readonly Uint32Array[];
+  /** [numSequences] the block of the sequence that its table's first entry stands for; 0 without a window. */
+  readonly firstBlocks: Uint32Array;
 }
 
 /** The result of one step. Valid until the next `forward`. */
@@ -47,12 +55,20 @@ export interface StepLogits {
   readonly endings?: ReadonlySet<number>;
 }
 
+/** Layers that see equally far back and share their blocks. */
+export interface KvGroup {
+  /** Most keys a query sees, its own included; absent: all, so that every block is kept. */
+  readonly window?: number;
+}
+
+/** A block holds K and V of `blockSize` tokens in the layers of one group; all blocks come from one pool. */
 export interface KvGeometry {
   /** Tokens a block. */
   readonly blockSize: number;
   readonly numBlocks: number;
-  /** Bytes a block takes over all layers. */
   readonly blockBytes: number;
+  /** A sequence has a block table for each. */
+  readonly groups: readonly KvGroup[];
 }
 
 /** Most tokens, sequences and rows of logits that one step may have. */

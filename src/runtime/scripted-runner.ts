@@ -45,7 +45,7 @@ export class ScriptedRunner implements ModelRunner {
   constructor(script: Script, { blockSize, numBlocks, limits, beforeToken }: ScriptedRunnerOptions) {
     this.#script = script;
     this.#beforeToken = beforeToken;
-    this.kv = { blockSize, numBlocks, blockBytes: blockSize * Uint32Array.BYTES_PER_ELEMENT };
+    this.kv = { blockSize, numBlocks, blockBytes: blockSize * Uint32Array.BYTES_PER_ELEMENT, groups: [{}] };
     this.limits = limits;
     this.maxCandidates = Math.min(MAX_CANDIDATES, script.vocabulary.length);
     this.#cache = new Uint32Array(numBlocks * blockSize).fill(UNWRITTEN);
@@ -63,7 +63,8 @@ export class ScriptedRunner implements ModelRunner {
   }
 
   async forward(batch: Batch): Promise<StepLogits> {
-    for (let index = 0; index < batch.numTokens; index++) this.#cache[batch.slots[index]!] = batch.tokenIds[index]!;
+    const { slots } = batch.groups[0]!;
+    for (let index = 0; index < batch.numTokens; index++) this.#cache[slots[index]!] = batch.tokenIds[index]!;
     let delayMs = this.#prefillMs(batch);
     const tokens = new Uint32Array(batch.logitTokens.length);
     const failures = new Map<number, EngineError>();
@@ -139,7 +140,7 @@ export class ScriptedRunner implements ModelRunner {
     const known = this.#recitals.get(id);
     if (known) return known;
     const numPromptTokens = batch.contextLengths[sequence]!;
-    const input = this.#text(lastInput(this.#readCache(batch.blockTables[sequence]!, numPromptTokens)));
+    const input = this.#text(lastInput(this.#readCache(batch.groups[0]!.blockTables[sequence]!, numPromptTokens)));
     const rule = this.#match(input);
     const reply = this.#script.replies[rule];
     if (reply === undefined) {

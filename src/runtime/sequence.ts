@@ -3,6 +3,12 @@ import { type BlockKey, childKey } from './kv/block-key.ts';
 
 export type SequenceStatus = 'waiting' | 'running' | 'finished';
 
+/** One layer group's KV blocks: block i of the sequence is blocks[i − firstBlock]; those before it left the window. */
+export interface BlockTable {
+  firstBlock: number;
+  readonly blocks: number[];
+}
+
 export class Sequence {
   readonly id: number;
   readonly numPromptTokens: number;
@@ -13,8 +19,8 @@ export class Sequence {
   numComputed = 0;
   /** Prompt tokens found in the cache when the sequence first ran; undefined before. */
   cachedTokens: number | undefined;
-  /** Blocks in order; the first ceil(numComputed / blockSize) hold K and V. */
-  readonly blocks: number[] = [];
+  /** One a layer group; none unless the sequence runs. */
+  readonly tables: BlockTable[] = [];
   /** Keys of the leading full blocks, as far as they were needed. */
   readonly #keys: BlockKey[] = [];
   readonly #rootKey: BlockKey;

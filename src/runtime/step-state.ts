@@ -1,14 +1,16 @@
 /** The one buffer that tells the kernels what this step works on; written once a step. */
 import type { GpuDevice } from '../kernels/device.ts';
 import type { Tensor } from '../kernels/tensor.ts';
-import type { Batch } from './model-runner.ts';
+import { maxBlocks } from './kv/layer-groups.ts';
+import type { Batch, KvGeometry } from './model-runner.ts';
 
 export interface StepCapacity {
   readonly maxTokens: number;
   readonly maxSequences: number;
   /** Most rows of logits a step. */
   readonly maxRows: number;
-  readonly maxBlocksPerSequence: number;
+  readonly contextLength: number;
+  readonly kv: Pick<KvGeometry, 'groups' | 'blockSize'>;
   /** Query rows of one prefill attention tile. */
   readonly tileRows: number;
 }
@@ -24,19 +26,28 @@ export interface StepShape {
   readonly numRows: number;
 }
 
+/** Where one layer group's K and V of a step lie. */
+interface GroupState {
+  /** [maxTokens] */
+  readonly slots: Tensor;
+  /** [maxSequences] where block 0 of each sequence would stand in `blockTables`, modulo 2³². */
+  readonly blockTableStarts: Tensor;
+}
+
 // Any adapter can bind a storage buffer at a multiple of 256 bytes.
 const SECTION_WORDS = 64;
 
 export class StepState {
   readonly tokenIds: Tensor;
   readonly positions: Tensor;
-  readonly slots: Tensor;
   readonly contextLengths: Tensor;
-  readonly blockTableStarts: Tensor;
+  /** One for each of the geometry's groups. */
+  readonly groups: readonly GroupState[];
   /** [maxRows] batch tokens whose logits are wanted. */
   readonly logitTokens: Tensor;
   /** [maxTiles, 4] sequence, first batch row, row count, position of the first row. */
   readonly tiles: Tensor;
+  /** Of all groups. */
   readonly blockTables: Tensor;
   readonly #device: GpuDevice;
   readonly #buffer: GPUBuffer;
@@ -51,15 +62,17 @@ export class StepState {
       start += Math.ceil(length / SECTION_WORDS) * SECTION_WORDS;
       return { buffer, byteOffset, byteLength: Math.ceil(length / 4) * 16, shape, type: 'u32' };
     };
-    const { maxTokens, maxSequences, maxRows, maxBlocksPerSequence, tileRows } = capacity;
+    const { maxTokens, maxSequences, maxRows, tileRows } = capacity;
     this.tokenIds = section(maxTokens);
     this.positions = section(maxTokens);
-    this.slots = section(maxTokens);
     this.contextLengths = section(maxSequences);
-    this.blockTableStarts = section(maxSequences);
+    this.groups = capacity.kv.groups.map(() => ({
+      slots: section(maxTokens),
+      blockTableStarts: section(maxSequences),
+    }));
     this.logitTokens = section(maxRows);
     this.tiles = section(maxTileCount(capacity), 4);
-    this.blockTables = section(maxSequences * maxBlocksPerSequence);
+    this.blockTables = section(maxTableWords(capacity));
     this.#device = device;
     this.#buffer = buffer;
     this.#words = new Uint32Array(start);
@@ -68,11 +81,12 @@ export class StepState {
 
   /** @throws EngineError out_of_memory */
   static async create(device: GpuDevice, capacity: StepCapacity): Promise<StepState> {
-    const { maxTokens, maxSequences, maxRows, maxBlocksPerSequence } = capacity;
-    const words =
-      3 * maxTokens + 2 * maxSequences + maxRows + 4 * maxTileCount(capacity) + maxSequences * maxBlocksPerSequence;
+    const { maxTokens, maxSequences, maxRows, kv } = capacity;
+    const perStep = 2 * maxTokens + maxSequences + maxRows + 4 * maxTileCount(capacity) + maxTableWords(capacity);
+    const words = perStep + kv.groups.length * (maxTokens + maxSequences);
+    const numSections = 6 + 2 * kv.groups.length;
     const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST;
-    const buffer = await device.createBuffer((words + 8 * SECTION_WORDS) * 4, usage, 'step state');
+    const buffer = await device.createBuffer((words + numSections * SECTION_WORDS) * 4, usage, 'step state');
     return new StepState(device, buffer, capacity);
   }
 
@@ -82,18 +96,13 @@ export class StepState {
     const { numTokens, numSequences, queryStarts } = batch;
     words.set(batch.tokenIds.subarray(0, numTokens), wordOf(this.tokenIds));
     words.set(batch.positions.subarray(0, numTokens), wordOf(this.positions));
-    words.set(batch.slots.subarray(0, numTokens), wordOf(this.slots));
     words.set(batch.contextLengths.subarray(0, numSequences), wordOf(this.contextLengths));
     words.set(batch.logitTokens, wordOf(this.logitTokens));
-    let tableEnd = 0;
+    const tableEnd = this.#packTables(batch);
     let numDecode = 0;
     let maxDecodeContext = 0;
     let numTiles = 0;
     for (let sequence = 0; sequence < numSequences; sequence++) {
-      const table = batch.blockTables[sequence]!;
-      words[wordOf(this.blockTableStarts) + sequence] = tableEnd;
-      words.set(table, wordOf(this.blockTables) + tableEnd);
-      tableEnd += table.length;
       const first = queryStarts[sequence]!;
       const end = queryStarts[sequence + 1]!;
       if (end - first === 1 && numDecode === sequence) {
@@ -110,9 +119,34 @@ export class StepState {
     this.#device.device.queue.writeBuffer(this.#buffer, 0, words, 0, wordOf(this.blockTables) + tableEnd);
     return { numTokens, numDecode, maxDecodeContext, numTiles, numRows: batch.logitTokens.length };
   }
+
+  /** Packs slots and tables of every group; returns the words of all tables. */
+  #packTables(batch: Batch): number {
+    const words = this.#words;
+    let tableEnd = 0;
+    for (const [group, { slots, blockTables, firstBlocks }] of batch.groups.entries()) {
+      const state = this.groups[group]!;
+      words.set(slots.subarray(0, batch.numTokens), wordOf(state.slots));
+      for (const [sequence, table] of blockTables.entries()) {
+        // Only live blocks are there. An unsigned start may wrap: adding a live block's index brings it back.
+        words[wordOf(state.blockTableStarts) + sequence] = tableEnd - firstBlocks[sequence]!;
+        words.set(table, wordOf(this.blockTables) + tableEnd);
+        tableEnd += table.length;
+      }
+    }
+    return tableEnd;
+  }
 }
 
 const wordOf = (section: Tensor): number => section.byteOffset / 4;
 
 const maxTileCount = ({ maxTokens, maxSequences, tileRows }: StepCapacity): number =>
   Math.ceil(maxTokens / tileRows) + maxSequences;
+
+/** With a window, a sequence in prefill holds its chunk's blocks too; the chunks of a step share its tokens. */
+const maxTableWords = ({ maxTokens, maxSequences, contextLength, kv }: StepCapacity): number =>
+  kv.groups.reduce((sum, group) => {
+    const decoding = maxBlocks(group, contextLength, 1, kv.blockSize) + 1;
+    const whole = Math.ceil(contextLength / kv.blockSize);
+    return sum + Math.min(maxSequences * whole, maxSequences * decoding + Math.ceil(maxTokens / kv.blockSize));
+  }, 0);

@@ -1,4 +1,5 @@
 /** Runs a model's kernels once before anybody waits for them: drivers compile a shader when it is first dispatched. */
+import { maxSequenceTokens } from './kv/layer-groups.ts';
 import { sequenceBatch } from './logits.ts';
 import type { ModelRunner } from './model-runner.ts';
 
@@ -10,7 +11,8 @@ const STEP_TOKENS = [1, 5, 33];
  * @throws EngineError as `ModelRunner.forward`
  */
 export const warmUp = async (runner: ModelRunner): Promise<void> => {
-  const capacity = Math.min(runner.limits.maxTokens, runner.kv.numBlocks * runner.kv.blockSize);
+  const { maxTokens } = runner.limits;
+  const capacity = maxSequenceTokens(runner.kv, maxTokens, maxTokens);
   for (const numTokens of STEP_TOKENS.filter((count) => count <= capacity)) {
     const batch = sequenceBatch(runner, new Array<number>(numTokens).fill(0), 0, numTokens);
     const last = Uint32Array.of(numTokens - 1);

@@ -1,31 +1,18 @@
 /** Drives a scheduler against a scripted runner step by step, and checks what the runner's KV cache really holds. */
 import { expect } from 'vitest';
 import { buildBatch } from '../../src/runtime/batch.ts';
-import type { Batch, KvGeometry } from '../../src/runtime/model-runner.ts';
+import type { Batch, KvGeometry, KvGroup } from '../../src/runtime/model-runner.ts';
 import { type Plan, Scheduler, type SchedulerOptions } from '../../src/runtime/scheduler.ts';
 import { Sequence } from '../../src/runtime/sequence.ts';
 
-/** Computes nothing, but keeps fed tokens in slots as a KV cache would, and reads contexts back through block tables. */
-export class SlotCache {
-  readonly #cache: Int32Array;
-  readonly #blockSize: number;
-
-  constructor({ blockSize, numBlocks }: Pick<KvGeometry, 'blockSize' | 'numBlocks'>) {
-    this.#blockSize = blockSize;
-    this.#cache = new Int32Array(numBlocks * blockSize).fill(-1);
-  }
-
-  write(batch: Batch): void {
-    for (let index = 0; index < batch.numTokens; index++) this.#cache[batch.slots[index]!] = batch.tokenIds[index]!;
-  }
-
-  read(blockTable: Uint32Array, length: number): number[] {
-    return Array.from({ length }, (_, position) => {
-      const block = blockTable[Math.floor(position / this.#blockSize)]!;
-      return this.#cache[block * this.#blockSize + (position % this.#blockSize)]!;
-    });
-  }
-}
+/** Stands for K or V of one token: a function of the group and of all tokens up to it, as attention makes them. */
+const entryHashes = (tokenIds: Uint32Array, group: number): number[] => {
+  let hash = 17 + group;
+  return Array.from(tokenIds, (token) => {
+    hash = (Math.imul(hash, 31) + token + 7) >>> 0;
+    return hash;
+  });
+};
 
 /** The next token as a function of all tokens before it: a wrong KV slot anywhere changes the text from there on. */
 export const nextToken = (context: readonly number[]): number =>
@@ -38,19 +25,26 @@ export const expectedAnswer = (prompt: readonly number[], numTokens: number): nu
   return context.slice(prompt.length);
 };
 
+export interface BenchOptions extends Partial<SchedulerOptions> {
+  readonly numBlocks?: number;
+  readonly blockSize?: number;
+  readonly groups?: readonly KvGroup[];
+}
+
 export class Bench {
   readonly scheduler: Scheduler;
   /** Tokens fed since the start. */
   numFed = 0;
-  readonly #cache: SlotCache;
+  /** Of every slot: what stands for its K and V; −1 where none was ever written. */
+  readonly #cache: Float64Array;
   readonly #kv: KvGeometry;
   #nextId = 0;
 
-  constructor(options: Partial<SchedulerOptions> & { numBlocks?: number; blockSize?: number } = {}) {
+  constructor(options: BenchOptions = {}) {
     const { numBlocks = 64, blockSize = 4, maxBatchTokens = 32, maxPrefillChunk = 16, maxRunning = 8 } = options;
-    this.#kv = { numBlocks, blockSize, blockBytes: 1 };
+    this.#kv = { numBlocks, blockSize, blockBytes: 1, groups: options.groups ?? [{}] };
     this.scheduler = new Scheduler(this.#kv, { maxBatchTokens, maxPrefillChunk, maxRunning });
-    this.#cache = new SlotCache(this.#kv);
+    this.#cache = new Float64Array(numBlocks * blockSize).fill(-1);
   }
 
   submit(prompt: readonly number[], maxTokens: number): Sequence {
@@ -59,17 +53,23 @@ export class Bench {
     return sequence;
   }
 
-  /** One step, with a check that each sequence whose logits are wanted finds exactly its own tokens in the cache. */
+  /** One step, with a check that every row finds its own tokens' K and V wherever it looks. */
   step(): Plan {
     const plan = this.scheduler.schedule();
-    const batch = buildBatch(plan, this.#kv.blockSize, 0);
-    this.#cache.write(batch);
+    const batch = buildBatch(plan, this.#kv, 0);
     this.numFed += batch.numTokens;
+    for (const [group, { slots }] of batch.groups.entries()) {
+      for (const [index, { sequence }] of plan.entries.entries()) {
+        const hashes = entryHashes(sequence.tokenIds, group);
+        for (let row = batch.queryStarts[index]!; row < batch.queryStarts[index + 1]!; row++) {
+          this.#cache[slots[row]!] = hashes[batch.positions[row]!]!;
+        }
+      }
+    }
     const tokens = new Map<Sequence, { tokenId: number }>();
     for (const [index, { sequence, wantsLogits }] of plan.entries.entries()) {
-      const context = this.#cache.read(batch.blockTables[index]!, batch.contextLengths[index]!);
-      expect(context).toEqual([...sequence.tokenIds.subarray(0, context.length)]);
-      if (wantsLogits) tokens.set(sequence, { tokenId: nextToken(context) });
+      this.#checkContext(batch, index, sequence);
+      if (wantsLogits) tokens.set(sequence, { tokenId: nextToken([...sequence.tokenIds]) });
     }
     for (const [sequence] of this.scheduler.commit(plan, tokens)) {
       if (sequence.numGenerated === sequence.maxTokens) this.scheduler.finish(sequence);
@@ -77,33 +77,53 @@ export class Bench {
     return plan;
   }
 
+  #checkContext(batch: Batch, index: number, sequence: Sequence): void {
+    const { blockSize, groups } = this.#kv;
+    const firstRow = batch.positions[batch.queryStarts[index]!]!;
+    for (const [group, { window }] of groups.entries()) {
+      const { blockTables, firstBlocks } = batch.groups[group]!;
+      const hashes = entryHashes(sequence.tokenIds, group);
+      const lowest = window === undefined ? 0 : Math.max(0, firstRow + 1 - window);
+      for (let key = lowest; key < batch.contextLengths[index]!; key++) {
+        const block = blockTables[index]![Math.floor(key / blockSize) - firstBlocks[index]!]!;
+        const found = this.#cache[block * blockSize + (key % blockSize)];
+        if (found !== hashes[key]) expect({ sequence: sequence.id, group, key, found }).toEqual(hashes[key]);
+      }
+    }
+  }
+
   runToEnd(): void {
     while (this.scheduler.hasWork) this.step();
   }
 
-  /** Blocks add up, and no block is in two tables unless it was shared by content. */
+  /** Blocks add up, tables end where windows do, and no block is in two tables unless it was shared by content. */
   checkBlocks(): void {
     const { pool, running, waiting } = this.scheduler;
-    const tables = running.map(({ blocks }) => blocks);
-    expect(pool.numUsed).toBe(new Set(tables.flat()).size);
+    expect(pool.numUsed).toBe(new Set(running.flatMap(({ tables }) => tables.flatMap(({ blocks }) => blocks))).size);
     expect(pool.numUsed + pool.numCached + pool.numFree).toBe(pool.numBlocks);
-    for (const sequence of waiting) expect(sequence.blocks).toEqual([]);
-    const owners = new Map<number, Sequence>();
+    for (const sequence of waiting) expect(sequence.tables).toEqual([]);
+    const owners = new Map<number, string>();
     for (const sequence of running) {
-      expect(new Set(sequence.blocks).size).toBe(sequence.blocks.length);
-      for (const [index, block] of sequence.blocks.entries()) {
-        const other = owners.get(block);
-        if (other) expect(prefix(sequence, index, this.#kv)).toEqual(prefix(other, index, this.#kv));
-        owners.set(block, sequence);
+      for (const [group, { firstBlock, blocks }] of sequence.tables.entries()) {
+        const { window } = this.#kv.groups[group]!;
+        const firstSeen = window === undefined ? 0 : Math.max(0, sequence.numComputed + 1 - window);
+        expect(firstBlock).toBe(Math.floor(firstSeen / this.#kv.blockSize));
+        expect(new Set(blocks).size).toBe(blocks.length);
+        for (const [index, block] of blocks.entries()) {
+          const content = this.#contentOf(sequence, group, firstBlock + index);
+          expect(owners.get(block) ?? content).toBe(content);
+          owners.set(block, content);
+        }
       }
     }
   }
-}
 
-const prefix = (sequence: Sequence, index: number, { blockSize }: KvGeometry): number[] => {
-  const end = (index + 1) * blockSize;
-  expect(sequence.numComputed).toBeGreaterThanOrEqual(end);
-  return [...sequence.tokenIds.subarray(0, end)];
-};
+  /** What a block holds, or, while it is not full, whose it is. */
+  #contentOf(sequence: Sequence, group: number, index: number): string {
+    const end = (index + 1) * this.#kv.blockSize;
+    if (sequence.numComputed < end) return `group ${group}, block ${index} of sequence ${sequence.id}`;
+    return `group ${group}: ${sequence.tokenIds.subarray(0, end).join()}`;
+  }
+}
 
 export const answerOf = (sequence: Sequence): number[] => [...sequence.tokenIds.subarray(sequence.numPromptTokens)];

@@ -14,3 +14,6 @@ export const rootKey = (modelFingerprint: string, kvFormat: string): BlockKey =>
 /** The key of the block that holds `tokenIds` after the blocks that `parent` stands for. */
 export const childKey = (parent: BlockKey, tokenIds: Uint32Array): BlockKey =>
   digest(parent, new Uint8Array(tokenIds.buffer, tokenIds.byteOffset, tokenIds.byteLength));
+
+/** The key of one layer group's part of a block. */
+export const groupKey = (key: BlockKey, group: number): BlockKey => (group === 0 ? key : `${key}.${group}`);

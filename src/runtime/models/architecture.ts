@@ -17,13 +17,17 @@ export interface ModelConfig {
   readonly numKvHeads: number;
   readonly headDim: number;
   readonly feedForwardSize: number;
+  /** One a layer. `window`: most keys a query sees, its own included; absent: all. */
+  readonly layers: readonly { readonly window?: number }[];
 }
 
-/** K and V of one layer, as createKvCache makes them. */
+/** K and V of one layer, as createKvCache makes them; layers of other groups may share them. */
 export interface LayerCache {
   readonly format: KvFormat;
   readonly k: Tensor;
   readonly v: Tensor;
+  /** Which of the step's block tables the layer goes by. */
+  readonly group: number;
 }
 
 export interface ForwardContext {

@@ -128,7 +128,7 @@ const bindCachedAttention = async (
   const cache = context.caches[layer]!;
   const kColumn = numHeads * headDim;
   const vColumn = kColumn + numKvHeads * headDim;
-  const { slots } = state;
+  const { slots, blockTableStarts } = state.groups[cache.group]!;
   const paged = { kvFormat: cache.format, kCache: cache.k, vCache: cache.v, numKvHeads, headDim, blockSize };
   const write = await bindKvWrite(device, { ...paged, qkv, kColumn, vColumn, slots });
   const window = config.layers[layer]?.window;
@@ -138,7 +138,7 @@ const bindCachedAttention = async (
     q: qkv,
     qColumn: 0,
     contextLengths: state.contextLengths,
-    blockTableStarts: state.blockTableStarts,
+    blockTableStarts,
     blockTables: state.blockTables,
     y: attended,
     numHeads,
