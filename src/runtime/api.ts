@@ -92,6 +92,33 @@ export interface SamplingParameters {
   readonly topLogprobs?: number;
 }
 
+/** What a request says of the conversation that it belongs to. */
+export interface CacheHints {
+  /** Whose sessions these are: a digest of the API key, empty without one. Owners never see each other's. */
+  readonly owner: string;
+  /** The session's name; absent: the request belongs to none, and shares prefixes by content alone. */
+  readonly session?: string;
+  /** Seconds for which the prompt's KV is kept before all that is not pinned; absent: it is not pinned. */
+  readonly pinSeconds?: number;
+}
+
+/** Where KV is kept, nearest first: on the device, in this machine's memory, on its disk. */
+export type CacheTier = 'pool' | 'ram' | 'disk';
+
+/**
+ * Why not all of a prompt's KV was found: nothing was missing; nothing like it was seen before; it was seen but has been
+ * evicted; or it differs from the session's last prompt from some token on.
+ */
+export type CacheMissReason = 'none' | 'new' | 'evicted' | 'changed';
+
+/** Where one prompt's KV came from. Token counts add up to the prompt's length. */
+export interface CacheReport {
+  /** Prompt tokens found, by the tier that had them. */
+  readonly found: Readonly<Record<CacheTier, number>>;
+  readonly computed: number;
+  readonly reason: CacheMissReason;
+}
+
 /** One answer to make. A dialect that wants n answers submits n requests. */
 export interface GenerationRequest {
   /** For logs and traces; unique per request. */
@@ -102,6 +129,8 @@ export interface GenerationRequest {
   /** Generation ends before the first of these strings; none of them is sent. */
   readonly stop: readonly string[];
   readonly sampling: SamplingParameters;
+  /** Absent: no session, no owner, nothing pinned. */
+  readonly cache?: CacheHints;
 }
 
 /** The log-probability (natural, from the unmodified distribution) of one token and its text. */
@@ -134,7 +163,13 @@ export type FinishReason = 'stop' | 'stop_sequence' | 'length';
  * Text is always whole UTF-8. A failure throws an `EngineError` out of the iteration instead of `finish`.
  */
 export type GenerationEvent =
-  | { readonly type: 'start'; readonly promptTokens: number; readonly cachedTokens: number }
+  | {
+      readonly type: 'start';
+      readonly promptTokens: number;
+      readonly cachedTokens: number;
+      /** Absent where nothing is kept between requests. */
+      readonly cache?: CacheReport;
+    }
   | { readonly type: 'text'; readonly text: string; readonly logprobs?: readonly ChosenLogprob[] }
   | { readonly type: 'reasoning'; readonly text: string; readonly logprobs?: readonly ChosenLogprob[] }
   | {
