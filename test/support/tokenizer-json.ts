@@ -12,13 +12,23 @@ export const tokenizerJson = (
   ...parts,
   added_tokens: tokens.flatMap((content, id) =>
     isAdded(tokenTypes[id]) || tokenTypes[id] === TOKEN_TYPE.unknown
-      ? [{ id, content, special: tokenTypes[id] !== TOKEN_TYPE.userDefined, normalized: false, single_word: false }]
+      ? [
+          {
+            id,
+            content,
+            special: tokenTypes[id] !== TOKEN_TYPE.userDefined,
+            normalized: false,
+            single_word: false,
+            lstrip: false,
+            rstrip: false,
+          },
+        ]
       : [],
   ),
   model: {
     type: 'BPE',
     vocab: Object.fromEntries(tokens.map((token, id) => [token, id])),
-    merges: merges ?? scoredMerges(tokens, tokenTypes, scores!),
+    merges: merges?.map((merge) => merge.split(' ')) ?? scoredMerges(tokens, tokenTypes, scores!),
     ...parts.model,
   },
 });

@@ -8,7 +8,9 @@ export interface BertNormalizerOptions {
 }
 
 export const bertNormalizer = ({ cleansText, lowercases, stripsAccents }: BertNormalizerOptions): NormalizerStep[] => [
-  ...(cleansText ? [{ kind: 'replace', pattern: '[^\\P{C}\\t\\n\\r]|\\ufffd', content: '' } as const] : []),
+  ...(cleansText
+    ? [{ kind: 'replace', pattern: '(?![\\t\\n\\r])[\\p{Cc}\\p{Cf}\\p{Co}]|\\ufffd', content: '' } as const]
+    : []),
   ...(stripsAccents ? [{ kind: 'nfd' } as const, { kind: 'replace', pattern: '\\p{Mn}', content: '' } as const] : []),
   ...(lowercases ? [{ kind: 'lowercase' } as const] : []),
 ];

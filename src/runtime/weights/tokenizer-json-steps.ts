@@ -12,6 +12,8 @@ export type JsonObject = Readonly<Record<string, unknown>>;
 export interface TextSteps {
   readonly normalizer: NormalizerStep[];
   readonly splits: SplitStep[];
+  /** Cuts after text became bytes. */
+  readonly byteSplits: SplitStep[];
   /** Of splits that are just one that GGUF files know: its name. */
   name: string | undefined;
   /** Text becomes bytes written with printable characters. */
@@ -44,6 +46,7 @@ export const readTextSteps = (path: string, normalizer: unknown, preTokenizer: u
   const steps: TextSteps = {
     normalizer: [],
     splits: [],
+    byteSplits: [],
     name: undefined,
     isByteLevel: false,
     marksSpaces: false,
@@ -140,7 +143,7 @@ const addNormalizer = (path: string, part: JsonObject, steps: TextSteps): void =
 };
 
 const addPreTokenizer = (path: string, part: JsonObject, steps: TextSteps): void => {
-  const { splits } = steps;
+  const splits = steps.isByteLevel ? steps.byteSplits : steps.splits;
   switch (part.type) {
     case 'ByteLevel':
       if (part.add_prefix_space === true) addPrefixSpace(path, part, steps);
@@ -187,7 +190,7 @@ const addPreTokenizer = (path: string, part: JsonObject, steps: TextSteps): void
 /** A space before each piece that has none: known only where the piece is all the text between special tokens. */
 const addPrefixSpace = (path: string, part: JsonObject, { splits, normalizer }: TextSteps): void => {
   if (splits.length > 0) unsupportedPart(path, part, 'add_prefix_space must come before other pre-tokenizers');
-  normalizer.push({ kind: 'replace', pattern: '^(?=\\P{White_Space})', content: ' ' });
+  normalizer.push({ kind: 'replace', pattern: '^(?=[^ ])', content: ' ' });
 };
 
 const addMetaspace = (path: string, part: JsonObject, steps: TextSteps): void => {

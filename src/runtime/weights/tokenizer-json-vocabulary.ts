@@ -15,6 +15,7 @@ export type Vocabulary = Pick<
   | 'merges'
   | 'takesWholeWords'
   | 'unknownTokenId'
+  | 'separatesUnknown'
   | 'maxWordCharacters'
   | 'trimsBefore'
   | 'trimsAfter'
@@ -117,6 +118,7 @@ const readBpe: Reader = (path, model, list, { isByteLevel }) => {
   return {
     model: 'llama',
     merges,
+    ...(model.fuse_unk === true ? {} : { separatesUnknown: true }),
     ...(unknownTokenId === undefined ? {} : { unknownTokenId }),
   };
 };

@@ -73,7 +73,7 @@ const definitionOf = (path: string, json: JsonObject, settings: Settings): Vocab
 
 /** How text is changed and cut, as the vocabulary's kind has it. */
 const textFields = (path: string, { model }: Vocabulary, steps: TextSteps) => {
-  const { normalizer, splits, spacePrefix } = steps;
+  const { normalizer, splits, byteSplits, spacePrefix } = steps;
   if (model === 'bert' ? !steps.isBert || splits.length > 0 : steps.isBert) {
     unsupportedPart(path, { model, splits }, 'BertPreTokenizer, alone, is what goes with WordPiece');
   }
@@ -91,6 +91,7 @@ const textFields = (path: string, { model }: Vocabulary, steps: TextSteps) => {
     ...(steps.noSecondSpacePrefix && spacePrefix !== 'never' ? { noSecondSpacePrefix: true } : {}),
     ...(steps.mergesSpaces ? { mergesSpaces: true } : {}),
     ...(normalizer.length > 0 ? { normalizer } : {}),
+    ...(byteSplits.length > 0 ? { byteSteps: byteSplits } : {}),
     ...(model === 'gpt2' || splits.length > 0 ? { preTokenizer: steps.name ?? splits } : {}),
   };
 };

@@ -1,6 +1,6 @@
 /** Byte-level BPE: words of bytes, written in an alphabet of printable characters, merged by rank. */
 import { EngineError } from '../../runtime/errors.ts';
-import { BYTE_CHARACTERS } from './byte-alphabet.ts';
+import { BYTE_CHARACTERS, CHARACTER_BYTES } from './byte-alphabet.ts';
 import { TOKEN_TYPE, type VocabularyDefinition } from './definition.ts';
 import { mergeSymbols } from './merge.ts';
 import { MergeTable } from './merge-table.ts';
@@ -34,25 +34,23 @@ export const byteLevelBpe = (definition: VocabularyDefinition): TextEncoding => 
   const table = mergeTable(merges, ids, controls);
   const cut = typeof words === 'string' ? preTokenizer(words) : cutter(words);
   const wholeWords = definition.takesWholeWords ?? (typeof words === 'string' && takesWholeWords(words));
+  const cutBytes = cutter(definition.byteSteps ?? []);
   const cache = new WordCache();
   const encoder = new TextEncoder();
   let bytes = new Uint8Array(1024);
   let symbols = new Int32Array(1024);
 
-  const encodeWord = (word: string, result: TokenBuffer): void => {
-    if (3 * word.length > bytes.length) {
-      bytes = new Uint8Array(3 * word.length);
-      symbols = new Int32Array(3 * word.length);
-    }
-    const length = encoder.encodeInto(word, bytes).written;
-    if (wholeWords) {
-      let written = '';
-      for (let at = 0; at < length && at <= MAX_WHOLE_BYTES; at++) written += BYTE_CHARACTERS[bytes[at]!]!;
-      const whole = length > MAX_WHOLE_BYTES ? undefined : ids.get(written);
-      if (whole !== undefined) {
-        result.push(whole);
-        return;
-      }
+  const written = (length: number): string => {
+    let text = '';
+    for (let at = 0; at < length; at++) text += BYTE_CHARACTERS[bytes[at]!]!;
+    return text;
+  };
+
+  const encodeBytes = (length: number, result: TokenBuffer): void => {
+    const whole = wholeWords && length <= MAX_WHOLE_BYTES ? ids.get(written(length)) : undefined;
+    if (whole !== undefined) {
+      result.push(whole);
+      return;
     }
     for (let at = 0; at < length; at++) {
       const id = byteIds[bytes[at]!]!;
@@ -61,6 +59,22 @@ export const byteLevelBpe = (definition: VocabularyDefinition): TextEncoding => 
     }
     const numTokens = mergeSymbols(symbols, table, length);
     for (let at = 0; at < numTokens; at++) result.push(symbols[at]!);
+  };
+
+  const encodeWord = (word: string, result: TokenBuffer): void => {
+    if (3 * word.length > bytes.length) {
+      bytes = new Uint8Array(3 * word.length);
+      symbols = new Int32Array(3 * word.length);
+    }
+    const length = encoder.encodeInto(word, bytes).written;
+    if (!definition.byteSteps) {
+      encodeBytes(length, result);
+      return;
+    }
+    for (const piece of cutBytes(written(length))) {
+      for (let at = 0; at < piece.length; at++) bytes[at] = CHARACTER_BYTES.get(piece[at]!)!;
+      encodeBytes(piece.length, result);
+    }
   };
 
   return (text, result) => {

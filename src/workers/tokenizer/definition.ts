@@ -50,6 +50,10 @@ export interface VocabularyDefinition extends CommonDefinition {
   readonly preTokenizer?: string | readonly SplitStep[];
   /** `gpt2`: words that are tokens are not merged together. Absent: as the pre-tokenizer's name has it. */
   readonly takesWholeWords?: boolean;
+  /** `gpt2`: cuts of the words that the pre-tokenizer made, written in the alphabet of bytes. */
+  readonly byteSteps?: readonly SplitStep[];
+  /** `llama`: each unknown character is an unknown token; else a run of them is one. */
+  readonly separatesUnknown?: boolean;
   /** Changes to text before anything else, in order. */
   readonly normalizer?: readonly NormalizerStep[];
   /** `llama`, `t5`: a space goes before the text, and before text that follows a special token. */

@@ -5,6 +5,7 @@ import { TOKEN_TYPE, type VocabularyDefinition } from './definition.ts';
 import { mergeSymbols } from './merge.ts';
 import { MergeTable } from './merge-table.ts';
 import { spaceMarked, wordsOf } from './space-mark.ts';
+import { looksLikeMarkup } from './special-tokens.ts';
 import { cutter } from './split.ts';
 import type { TokenBuffer } from './token-buffer.ts';
 import { byteTokenIds } from './token-bytes.ts';
@@ -15,7 +16,7 @@ import { WordCache } from './word-cache.ts';
  * @throws EngineError model_file_invalid when scores or both byte and unknown tokens are absent
  */
 export const sentencePieceBpe = (definition: VocabularyDefinition): TextEncoding => {
-  const { tokens, tokenTypes, scores, merges, preTokenizer, unknownTokenId } = definition;
+  const { tokens, tokenTypes, scores, merges, preTokenizer, unknownTokenId, separatesUnknown } = definition;
   if (!merges && scores?.length !== tokens.length) {
     throw new EngineError(
       'model_file_invalid',
@@ -25,7 +26,10 @@ export const sentencePieceBpe = (definition: VocabularyDefinition): TextEncoding
   const pieces = new Map<string, number>();
   for (const [id, token] of tokens.entries()) {
     const type = tokenTypes[id];
-    const isPiece = type === TOKEN_TYPE.normal || type === TOKEN_TYPE.userDefined || type === TOKEN_TYPE.unused;
+    const isPiece =
+      type === TOKEN_TYPE.normal ||
+      (type === TOKEN_TYPE.userDefined && !looksLikeMarkup(token)) ||
+      type === TOKEN_TYPE.unused;
     if (isPiece && !pieces.has(token)) pieces.set(token, id);
   }
   const byteIds = byteTokenIds(definition);
@@ -36,17 +40,18 @@ export const sentencePieceBpe = (definition: VocabularyDefinition): TextEncoding
   const encoder = new TextEncoder();
   let sequence = new Int32Array(1024);
 
-  const pushBytes = (character: string, result: TokenBuffer): void => {
-    for (const byte of encoder.encode(character)) {
-      const id = byteIds[byte] ?? unknownTokenId;
-      if (id === undefined) {
-        throw new EngineError(
-          'model_file_invalid',
-          `the vocabulary has no token for byte ${byte} and no unknown token`,
-        );
-      }
-      result.push(id);
-    }
+  const unknown = (character: string): number => {
+    if (unknownTokenId !== undefined) return unknownTokenId;
+    const problem = `the vocabulary has no tokens for ${JSON.stringify(character)} or its bytes, and no unknown token`;
+    throw new EngineError('model_file_invalid', problem);
+  };
+
+  /** Returns false for a character that has no bytes to be written with. */
+  const pushBytes = (character: string, result: TokenBuffer): boolean => {
+    const bytes = encoder.encode(character);
+    if (bytes.some((byte) => byteIds[byte] === undefined)) return false;
+    for (const byte of bytes) result.push(byteIds[byte]!);
+    return true;
   };
 
   const encodeWord = (word: string, result: TokenBuffer): void => {
@@ -54,10 +59,13 @@ export const sentencePieceBpe = (definition: VocabularyDefinition): TextEncoding
     let length = 0;
     for (const character of word) sequence[length++] = symbols.ofCharacter(character);
     const numTokens = mergeSymbols(sequence, table, length);
+    let wasUnknown = false;
     for (let at = 0; at < numTokens; at++) {
       const symbol = sequence[at]!;
+      const isUnknown = symbol >= tokens.length && !pushBytes(symbols.text(symbol), result);
       if (symbol < tokens.length) result.push(symbol);
-      else pushBytes(symbols.text(symbol), result);
+      if (isUnknown && (!wasUnknown || separatesUnknown)) result.push(unknown(symbols.text(symbol)));
+      wasUnknown = isUnknown;
     }
     symbols.forgetStrays();
   };

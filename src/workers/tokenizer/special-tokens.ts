@@ -29,9 +29,16 @@ export interface SpecialTokens {
   readonly trimsAfter: ReadonlySet<number>;
 }
 
+/** Added tokens that look so steer the model, whatever their file calls them: text cannot be one. */
+export const looksLikeMarkup = (token: string): boolean => /^[<[].*[>\]]$/s.test(token);
+
 /** Cuts the joined segments at special tokens, the leftmost and longest first; empty text is left out. */
 export const fragments = (segments: readonly Segment[], special: SpecialTokens): Fragment[] => {
-  const text = segments.map((segment) => segment.text).join('');
+  // A lone surrogate has no UTF-8: it counts as the character that would be written for it.
+  const text = segments
+    .map((segment) => segment.text)
+    .join('')
+    .toWellFormed();
   const expression = expressionOf(special);
   if (!expression) return text === '' ? [] : [{ text }];
   const isLiteral = literalRanges(segments);

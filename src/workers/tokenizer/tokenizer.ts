@@ -4,7 +4,7 @@ import { byteLevelBpe } from './byte-level-bpe.ts';
 import { type ByteDefinition, TOKEN_TYPE, type TokenizerDefinition, type VocabularyDefinition } from './definition.ts';
 import { normalizer } from './normalizer.ts';
 import { sentencePieceBpe } from './sentencepiece-bpe.ts';
-import { fragments, type PromptPart, type Segment, type SpecialTokens } from './special-tokens.ts';
+import { fragments, looksLikeMarkup, type PromptPart, type Segment, type SpecialTokens } from './special-tokens.ts';
 import { canSplit, splitPart } from './split-prompt.ts';
 import { TokenBuffer } from './token-buffer.ts';
 import { type TokenBytes, tokenBytes } from './token-bytes.ts';
@@ -36,15 +36,13 @@ export interface Tokenizer extends TokenBytes {
 export const createTokenizer = (definition: TokenizerDefinition): Tokenizer =>
   definition.model === 'bytes' ? byteTokenizer(definition) : vocabularyTokenizer(definition);
 
-const LOOKS_LIKE_MARKUP = /^[<[].*[>\]]$/s;
-
 const specialTokens = ({ tokens, tokenTypes, trimsBefore, trimsAfter }: VocabularyDefinition): SpecialTokens => {
   const markup = new Map<string, number>();
   const everywhere = new Map<string, number>();
   for (const [id, token] of tokens.entries()) {
     if (token === '') continue;
-    if (tokenTypes[id] === TOKEN_TYPE.control) markup.set(token, id);
-    if (tokenTypes[id] === TOKEN_TYPE.userDefined) (LOOKS_LIKE_MARKUP.test(token) ? markup : everywhere).set(token, id);
+    if (tokenTypes[id] === TOKEN_TYPE.control || tokenTypes[id] === TOKEN_TYPE.unknown) markup.set(token, id);
+    if (tokenTypes[id] === TOKEN_TYPE.userDefined) (looksLikeMarkup(token) ? markup : everywhere).set(token, id);
   }
   return { markup, everywhere, trimsBefore: new Set(trimsBefore), trimsAfter: new Set(trimsAfter) };
 };

@@ -4,7 +4,7 @@ import type { TextEncoding } from './byte-level-bpe.ts';
 import { TOKEN_TYPE, type VocabularyDefinition } from './definition.ts';
 import { MergeTable } from './merge-table.ts';
 import { SPACE_MARK, spaceMarked, wordsOf } from './space-mark.ts';
-import type { TextPlace } from './special-tokens.ts';
+import { looksLikeMarkup, type TextPlace } from './special-tokens.ts';
 import { cutter } from './split.ts';
 import type { TokenBuffer } from './token-buffer.ts';
 import { byteTokenIds } from './token-bytes.ts';
@@ -91,7 +91,10 @@ class Lattice {
     for (const [id, token] of tokens.entries()) {
       const type = tokenTypes[id];
       if (type === TOKEN_TYPE.normal) least = Math.min(least, scores[id]!);
-      const isPiece = type === TOKEN_TYPE.normal || type === TOKEN_TYPE.userDefined || type === TOKEN_TYPE.unused;
+      const isPiece =
+        type === TOKEN_TYPE.normal ||
+        (type === TOKEN_TYPE.userDefined && !looksLikeMarkup(token)) ||
+        type === TOKEN_TYPE.unused;
       if (!isPiece || token === '' || pieces.has(token)) continue;
       pieces.add(token);
       this.#insert(token, id);
