@@ -189,7 +189,8 @@ const feedForwardPlans = (block: string, shape: ModelShape, type: WeightType): T
 export const writeRandomGguf = (path: string, wanted: ShapeName | ModelShape, type: WeightType, seed = 1): void => {
   const shape = typeof wanted === 'string' ? SHAPES[wanted] : wanted;
   const plans = tensorPlans(shape, type);
-  const fields = metadata(typeof wanted === 'string' ? wanted : 'random', shape, type);
+  // A shape's own fields come last, and count.
+  const fields = [...new Map(metadata(typeof wanted === 'string' ? wanted : 'random', shape, type))];
   const header = new ByteWriter();
   header.bytes(Buffer.from('GGUF'));
   header.u32(3);

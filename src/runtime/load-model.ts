@@ -1,5 +1,4 @@
 /** From a model file to something that computes logits: opens the device, streams the weights, sizes the KV pool. */
-import { createHash } from 'node:crypto';
 import { stat } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { GpuDevice } from '../kernels/device.ts';
@@ -11,6 +10,7 @@ import type { TokenizerDefinition } from '../workers/tokenizer/definition.ts';
 import type { ModelDescription } from './api.ts';
 import { withChatTemplate } from './chat-template-file.ts';
 import { EngineError } from './errors.ts';
+import { fingerprint } from './fingerprint.ts';
 import { GpuRunner } from './gpu-runner.ts';
 import { planKv } from './kv-memory.ts';
 import type { ModelConfig } from './models/architecture.ts';
@@ -113,10 +113,13 @@ export const loadModel = async (
       const description = {
         ...describe(file, config, tokenizer, kvPlan.contextLength),
         ...(options.modelId === undefined ? {} : { id: options.modelId }),
-        fingerprint: await fingerprint(
+        fingerprint: await fingerprint({
           file,
-          `sampler ${SAMPLER_VERSION}, ${activations}, ${kvFormat}${options.quantize ? `, ${options.quantize}` : ''}`,
-        ),
+          config,
+          tokenizer,
+          contextLength: kvPlan.contextLength,
+          arithmetic: `sampler ${SAMPLER_VERSION}, ${activations}, ${kvFormat}${options.quantize ? `, ${options.quantize}` : ''}`,
+        }),
         createdAt: Math.floor((await stat(file.path)).mtimeMs / 1000),
       };
       return { runner, description, tokenizer, adapter: device.name, activations, kvFormat };
@@ -159,18 +162,3 @@ const describe = (
   vocabularySize: config.vocabularySize,
   hasChatTemplate: tokenizer?.chatTemplate !== undefined,
 });
-
-/** Bytes of each tensor that the fingerprint reads: enough to tell fine-tunes apart without reading gigabytes. */
-const FINGERPRINT_BYTES = 4096;
-
-/** `arithmetic`, the vocabulary, names and shapes of all tensors, and the first bytes of each. */
-const fingerprint = async (file: ModelFile, arithmetic: string): Promise<string> => {
-  const hash = createHash('sha256').update(`${arithmetic};`);
-  for (const tensor of file.tensors.values()) {
-    hash.update(`${tensor.name}:${tensor.type}:${tensor.shape.join('x')};`);
-    hash.update(await file.readTensor(tensor, 0, Math.min(FINGERPRINT_BYTES, tensor.byteLength)));
-  }
-  const tokens = file.metadata.get('tokenizer.ggml.tokens');
-  hash.update(JSON.stringify(tokens ?? null));
-  return hash.digest('hex').slice(0, 32);
-};

@@ -140,6 +140,12 @@ export class ModelFile {
     return bytes;
   }
 
+  /** Of all its files together. */
+  async byteLength(): Promise<number> {
+    const entries = await Promise.all(this.#handles.map((handle) => handle.stat()));
+    return entries.reduce((sum, { size }) => sum + size, 0);
+  }
+
   async close(): Promise<void> {
     await Promise.all(this.#handles.map((handle) => handle.close()));
   }
