@@ -4,7 +4,7 @@ import type { Plan, PlanEntry } from './scheduler.ts';
 
 /** Row r of the step's logits belongs to the r-th entry that wants logits. */
 export const buildBatch = (
-  { entries }: Plan,
+  { entries, copies }: Plan,
   { blockSize, groups }: Pick<KvGeometry, 'blockSize' | 'groups'>,
   numCandidates: number,
 ): Batch => {
@@ -32,6 +32,7 @@ export const buildBatch = (
     queryStarts,
     contextLengths,
     groups: groups.map((_, group) => groupBatch(entries, group, blockSize, numTokens)),
+    copies,
     logitTokens: Uint32Array.from(logitTokens),
     numCandidates,
   };

@@ -6,7 +6,8 @@ import type { KvFormat } from '../kernels/kv-format.ts';
 import { createTensor, numElements, type Tensor } from '../kernels/tensor.ts';
 import { bindTopK } from '../kernels/top-k.ts';
 import { EngineError } from './errors.ts';
-import { createCaches, type KvPlan } from './kv-memory.ts';
+import { createCaches, type KvPlan, poolTensors } from './kv-memory.ts';
+import { KvTransfer } from './kv-transfer.ts';
 import type { Batch, KvGeometry, ModelRunner, StepLimits, StepLogits } from './model-runner.ts';
 import type { Architecture, ForwardPass, ModelConfig } from './models/architecture.ts';
 import { StepState } from './step-state.ts';
@@ -33,6 +34,7 @@ export class GpuRunner implements ModelRunner {
   readonly #forward: ForwardPass;
   readonly #logits: Tensor;
   readonly #results: ResultBuffer;
+  readonly #transfer: KvTransfer;
   readonly #argmax: (pass: GPUComputePassEncoder, numRows: number) => void;
   readonly #topK: (pass: GPUComputePassEncoder, numRows: number) => void;
   #deviceLost: EngineError | undefined;
@@ -45,6 +47,7 @@ export class GpuRunner implements ModelRunner {
     this.#forward = parts.forward;
     this.#logits = parts.logits;
     this.#results = parts.results;
+    this.#transfer = parts.transfer;
     this.#argmax = parts.argmax;
     this.#topK = parts.topK;
     this.maxCandidates = parts.results.candidates;
@@ -74,6 +77,7 @@ export class GpuRunner implements ModelRunner {
     const rowLimit = Math.floor(device.limits.maxStorageBufferBindingSize / (vocabularySize * 4));
     const maxRows = Math.max(1, Math.min(options.maxRows, rowLimit, maxBatchTokens));
     const caches = await createCaches(device, config, kvPlan, options.kvFormat);
+    const transfer = await KvTransfer.create(device, poolTensors(caches), kv);
     const state = await StepState.create(device, {
       maxTokens: maxBatchTokens,
       maxSequences,
@@ -105,7 +109,7 @@ export class GpuRunner implements ModelRunner {
       logSumExp: results.logSumExp,
     });
     const limits = { maxTokens: maxBatchTokens, maxSequences, maxRows };
-    return new GpuRunner({ device, kv, limits, state, forward, logits, results, argmax, topK });
+    return new GpuRunner({ device, kv, limits, state, forward, logits, results, transfer, argmax, topK });
   }
 
   get gpuBytes(): number {
@@ -125,6 +129,7 @@ export class GpuRunner implements ModelRunner {
     const { device } = this.#device;
     const shape = this.#state.upload(batch);
     const encoder = device.createCommandEncoder({ label: 'step' });
+    this.#transfer.copy(encoder, batch.copies);
     const pass = encoder.beginComputePass();
     this.#forward(pass, shape);
     if (numRows > 0) this.#argmax(pass, numRows);
@@ -138,6 +143,18 @@ export class GpuRunner implements ModelRunner {
       if (this.#fault !== undefined) throw new EngineError('internal', `the GPU reported: ${this.#takeFault()}`);
       return { ...result, readLogits: (rows) => this.#orDeviceLoss(() => this.#readLogits(rows)) };
     });
+  }
+
+  get maxBlocksRead(): number {
+    return this.#transfer.maxBlocks;
+  }
+
+  readBlocks(blocks: readonly number[]): Promise<Uint8Array<ArrayBuffer>[]> {
+    return this.#orDeviceLoss(() => this.#transfer.read(blocks));
+  }
+
+  writeBlocks(blocks: readonly number[], payloads: readonly Uint8Array[]): void {
+    this.#transfer.write(blocks, payloads);
   }
 
   release(): void {
@@ -199,6 +216,7 @@ interface RunnerParts {
   readonly forward: ForwardPass;
   readonly logits: Tensor;
   readonly results: ResultBuffer;
+  readonly transfer: KvTransfer;
   readonly argmax: (pass: GPUComputePassEncoder, numRows: number) => void;
   readonly topK: (pass: GPUComputePassEncoder, numRows: number) => void;
 }

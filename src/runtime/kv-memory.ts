@@ -1,6 +1,7 @@
 /** How many KV blocks a device can have, and the tensors they lie in. */
 import type { GpuDevice } from '../kernels/device.ts';
 import { createKvCache, type KvFormat, kvBlockBytes } from '../kernels/kv-format.ts';
+import type { Tensor } from '../kernels/tensor.ts';
 import { EngineError } from './errors.ts';
 import { blocksPerSequence, maxSequenceTokens } from './kv/layer-groups.ts';
 import { type GroupPlan, planGroups } from './kv/plan-groups.ts';
@@ -80,3 +81,8 @@ export const createCaches = async (
   }
   return groups.places.map(({ group, index }) => ({ ...pairs[index]!, group }));
 };
+
+/** The tensors of the pool, once each, in an order that depends on the plan alone. */
+export const poolTensors = (caches: readonly LayerCache[]): Tensor[] => [
+  ...new Set(caches.flatMap(({ k, v }) => [k, v])),
+];

@@ -20,10 +20,18 @@ export interface Batch {
   readonly contextLengths: Uint32Array;
   /** Where K and V of the step lie, one entry for each of `kv.groups`. */
   readonly groups: readonly GroupBatch[];
+  /** Blocks to copy before anything of the step is computed, in order. */
+  readonly copies: readonly BlockCopy[];
   /** [numRows] batch token indices whose logits are wanted, ascending. Row r of the result belongs to logitTokens[r]. */
   readonly logitTokens: Uint32Array;
   /** Best candidates to report per row: 0 (argmax only) to `maxCandidates`. */
   readonly numCandidates: number;
+}
+
+/** Whole KV blocks, by index. */
+export interface BlockCopy {
+  readonly from: number;
+  readonly to: number;
 }
 
 /** Where one layer group's K and V of a step lie. */
@@ -88,6 +96,15 @@ export interface ModelRunner {
   begin?(sequenceId: number, promptTokenIds: Uint32Array): void;
   /** @throws EngineError device_lost, out_of_memory: the whole step failed */
   forward(batch: Batch): Promise<StepLogits>;
+  /** Most blocks that one `readBlocks` takes. */
+  readonly maxBlocksRead: number;
+  /**
+   * Payloads of KV blocks, `kv.blockBytes` each, as they are now; steps go on meanwhile. Calls never overlap.
+   * @throws EngineError device_lost
+   */
+  readBlocks(blocks: readonly number[]): Promise<Uint8Array<ArrayBuffer>[]>;
+  /** Puts payloads into KV blocks before the next step; reads them before it returns. */
+  writeBlocks(blocks: readonly number[], payloads: readonly Uint8Array[]): void;
   /** Forgets what is kept for a finished sequence. */
   release(sequenceId: number): void;
   /** Bytes the runner holds on the device: weights, KV pool, activations, staging. */

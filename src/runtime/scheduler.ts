@@ -1,7 +1,7 @@
 /** Who runs how many tokens in the next step. Pure bookkeeping: no GPU type, no clock. */
 import assert from 'node:assert';
-import { KvCache } from './kv/kv-cache.ts';
-import type { KvGeometry } from './model-runner.ts';
+import { KvCache, type LowerTiers, type Restore, type UnsavedBlock } from './kv/kv-cache.ts';
+import type { BlockCopy, KvGeometry } from './model-runner.ts';
 import type { Sequence } from './sequence.ts';
 
 export interface SchedulerOptions {
@@ -26,6 +26,8 @@ export interface Plan {
   readonly entries: readonly PlanEntry[];
   /** Sequences that run for the first time. */
   readonly started: readonly Sequence[];
+  /** Block copies to make before the step. */
+  readonly copies: readonly BlockCopy[];
 }
 
 /**
@@ -47,10 +49,10 @@ export class Scheduler {
   readonly #waiting: Sequence[] = [];
   #numPreemptions = 0;
 
-  constructor(kv: KvGeometry, options: SchedulerOptions) {
+  constructor(kv: KvGeometry, options: SchedulerOptions, lower?: LowerTiers) {
     assert(options.maxRunning <= options.maxBatchTokens, 'maxRunning must not exceed maxBatchTokens');
     this.#options = options;
-    this.#kv = new KvCache(kv, options.maxBatchTokens);
+    this.#kv = new KvCache(kv, options.maxBatchTokens, lower);
   }
 
   get running(): readonly Sequence[] {
@@ -98,29 +100,55 @@ export class Scheduler {
   /** Chooses the next step's work and takes the blocks it needs. */
   schedule(): Plan {
     const entries = new Map<Sequence, PlanEntry>();
-    const started: Sequence[] = [];
     for (const sequence of [...this.#running]) {
-      if (sequence.status === 'running' && sequence.numPending === 1) this.#enter(entries, sequence, 1);
+      if (canRun(sequence) && sequence.numPending === 1) this.#enter(entries, sequence, 1);
     }
     let budget = this.#options.maxBatchTokens - entries.size;
     if (entries.size > 0) budget = Math.min(budget, this.#options.maxPrefillChunk);
     for (const sequence of [...this.#running]) {
-      if (sequence.status !== 'running' || sequence.numPending === 1 || budget === 0) continue;
+      if (!canRun(sequence) || sequence.numPending === 1 || budget === 0) continue;
       const numTokens = Math.min(sequence.numPending, budget);
       if (this.#enter(entries, sequence, numTokens)) budget -= numTokens;
     }
     while (budget > 0 && this.#running.length < this.#options.maxRunning) {
       const sequence = this.#waiting[0];
-      if (sequence === undefined) break;
-      const isFirstRun = sequence.cachedTokens === undefined;
-      if (!this.#admit(sequence)) break;
+      if (sequence === undefined || !this.#admit(sequence)) break;
+      if (!canRun(sequence)) continue;
       const numTokens = Math.min(sequence.numPending, budget);
       if (!this.#enter(entries, sequence, numTokens)) break;
-      if (isFirstRun) started.push(sequence);
       budget -= numTokens;
     }
-    assert(entries.size > 0 || !this.hasWork, 'there is work that can never run');
-    return { entries: singlesFirst([...entries.values()]), started };
+    const isRestoring = this.#running.some(({ restoring }) => restoring);
+    assert(entries.size > 0 || isRestoring || !this.hasWork, 'there is work that can never run');
+    const started = [...entries.keys()].filter(({ hasBegun }) => !hasBegun);
+    for (const sequence of started) sequence.hasBegun = true;
+    return { entries: singlesFirst([...entries.values()]), started, copies: this.#kv.takeCopies() };
+  }
+
+  /** What newly admitted sequences wait for; tell `restored` or `couldNotRestore` of each. */
+  takeRestores(): readonly Restore[] {
+    return this.#kv.takeRestores();
+  }
+
+  /** False when nobody waits for it any more. */
+  isWanted(restore: Restore): boolean {
+    return restore.sequence.restoring === restore;
+  }
+
+  /** Up to `most` findable blocks that no lower tier has yet. */
+  takeUnsaved(most: number): UnsavedBlock[] {
+    return this.#kv.takeUnsaved(most);
+  }
+
+  /** All payloads of a restore that is wanted are in their blocks. */
+  restored(restore: Restore): void {
+    this.#kv.restored(restore);
+  }
+
+  /** The sequence waits again, and finds what there still is. */
+  couldNotRestore({ sequence }: Restore): void {
+    this.#requeue(sequence);
+    if (!sequence.hasBegun) sequence.report = undefined;
   }
 
   /**
@@ -159,23 +187,28 @@ export class Scheduler {
   }
 
   #preempt(sequence: Sequence): void {
+    this.#requeue(sequence);
+    this.#numPreemptions++;
+  }
+
+  #requeue(sequence: Sequence): void {
     this.#running.splice(this.#running.indexOf(sequence), 1);
     this.#kv.release(sequence);
     sequence.numComputed = 0;
     sequence.status = 'waiting';
     this.#waiting.unshift(sequence);
-    this.#numPreemptions++;
   }
 
   #admit(sequence: Sequence): boolean {
     if (!this.#kv.admit(sequence, this.#running)) return false;
-    sequence.cachedTokens ??= sequence.numComputed;
     sequence.status = 'running';
     this.#waiting.shift();
     this.#running.push(sequence);
     return true;
   }
 }
+
+const canRun = ({ status, restoring }: Sequence): boolean => status === 'running' && !restoring;
 
 const entry = (sequence: Sequence, numTokens: number): PlanEntry => ({
   sequence,

@@ -52,6 +52,20 @@ export class ScriptedRunner implements ModelRunner {
     this.#uses = script.replies.map(() => 0);
   }
 
+  get maxBlocksRead(): number {
+    return this.kv.numBlocks;
+  }
+
+  async readBlocks(blocks: readonly number[]): Promise<Uint8Array<ArrayBuffer>[]> {
+    const { blockSize } = this.kv;
+    return blocks.map((block) => new Uint8Array(this.#cache.slice(block * blockSize, (block + 1) * blockSize).buffer));
+  }
+
+  writeBlocks(blocks: readonly number[], payloads: readonly Uint8Array[]): void {
+    const bytes = new Uint8Array(this.#cache.buffer);
+    for (const [index, block] of blocks.entries()) bytes.set(payloads[index]!, block * this.kv.blockBytes);
+  }
+
   get gpuBytes(): number {
     return 0;
   }
@@ -63,6 +77,10 @@ export class ScriptedRunner implements ModelRunner {
   }
 
   async forward(batch: Batch): Promise<StepLogits> {
+    const { blockSize } = this.kv;
+    for (const { from, to } of batch.copies) {
+      this.#cache.copyWithin(to * blockSize, from * blockSize, (from + 1) * blockSize);
+    }
     const { slots } = batch.groups[0]!;
     for (let index = 0; index < batch.numTokens; index++) this.#cache[slots[index]!] = batch.tokenIds[index]!;
     let delayMs = this.#prefillMs(batch);

@@ -1,5 +1,7 @@
 /** One timeline of tokens: what is known, what is computed, and the KV blocks it lies in. */
+import type { CacheReport } from './api.ts';
 import { type BlockKey, childKey } from './kv/block-key.ts';
+import type { Restore } from './kv/kv-cache.ts';
 
 export type SequenceStatus = 'waiting' | 'running' | 'finished';
 
@@ -17,8 +19,14 @@ export class Sequence {
   status: SequenceStatus = 'waiting';
   /** Tokens whose K and V are in the cache. */
   numComputed = 0;
-  /** Prompt tokens found in the cache when the sequence first ran; undefined before. */
-  cachedTokens: number | undefined;
+  /** Prompt tokens found in the cache when the sequence first ran, and where; undefined before. */
+  report: CacheReport | undefined;
+  /** True once a step had tokens of it. */
+  hasBegun = false;
+  /** What must be in its blocks before it can go on. */
+  restoring: Restore | undefined;
+  /** Blocks of others that are kept until they have been copied. */
+  readonly borrowed: number[] = [];
   /** One a layer group; none unless the sequence runs. */
   readonly tables: BlockTable[] = [];
   /** Keys of the leading full blocks, as far as they were needed. */
@@ -38,6 +46,11 @@ export class Sequence {
 
   get numTokens(): number {
     return this.#numTokens;
+  }
+
+  /** Prompt tokens found in the cache when the sequence first ran; undefined before. */
+  get cachedTokens(): number | undefined {
+    return this.report && this.numPromptTokens - this.report.computed;
   }
 
   get numGenerated(): number {
@@ -70,5 +83,11 @@ export class Sequence {
       this.#keys.push(childKey(this.#keys[next - 1] ?? this.#rootKey, content));
     }
     return this.#keys[index]!;
+  }
+
+  /** The key of the first `length` tokens of block `index`, fewer than the block has room for. */
+  tailKey(index: number, length: number, blockSize: number): BlockKey {
+    const parent = index === 0 ? this.#rootKey : this.key(index - 1, blockSize);
+    return childKey(parent, this.#tokenIds.subarray(index * blockSize, index * blockSize + length));
   }
 }

@@ -102,22 +102,36 @@ describe('scheduler', () => {
     expect(answerOf(second)).toEqual(expectedAnswer(tokens(40), 4));
   });
 
+  test('lets two conversations go on from the middle of one block, each in a copy of its own', () => {
+    const bench = new Bench();
+    const first = bench.submit(tokens(6), 5);
+    bench.runToEnd();
+    const prompts = [[...first.tokenIds, 77], [...first.tokenIds, 88, 89], first.tokenIds.slice(0, 10)];
+    const followers = prompts.map((prompt) => bench.submit([...prompt], 9));
+    bench.runToEnd();
+    expect(followers.map(({ cachedTokens }) => cachedTokens)).toEqual([10, 10, 8]);
+    for (const [i, follower] of followers.entries()) {
+      expect(answerOf(follower)).toEqual(expectedAnswer([...prompts[i]!], 9));
+    }
+  });
+
   test('finds the answer of an earlier turn in the cache', () => {
     const bench = new Bench();
     const first = bench.submit(tokens(6), 10);
     bench.runToEnd();
     const followUp = bench.submit([...first.tokenIds, 77], 1);
     bench.runToEnd();
-    expect(followUp.cachedTokens).toBe(12);
+    expect(followUp.cachedTokens).toBe(15);
+    expect(answerOf(followUp)).toEqual(expectedAnswer([...first.tokenIds, 77], 1));
   });
 
-  test('always computes the last token of a prompt that is wholly cached', () => {
+  test('computes only the last token of a prompt that is wholly cached', () => {
     const bench = new Bench();
     bench.submit(tokens(8), 1);
     bench.runToEnd();
     const again = bench.submit(tokens(8), 1);
     bench.runToEnd();
-    expect([again.cachedTokens, ...answerOf(again)]).toEqual([4, ...expectedAnswer(tokens(8), 1)]);
+    expect([again.cachedTokens, ...answerOf(again)]).toEqual([7, ...expectedAnswer(tokens(8), 1)]);
   });
 
   test('frees the blocks of an aborted sequence at once: queued, in prefill and while generating', () => {

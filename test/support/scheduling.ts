@@ -1,6 +1,8 @@
 /** Drives a scheduler against a scripted runner step by step, and checks what the runner's KV cache really holds. */
 import { expect } from 'vitest';
 import { buildBatch } from '../../src/runtime/batch.ts';
+import type { BlockKey } from '../../src/runtime/kv/block-key.ts';
+import type { LowerTiers, Restore } from '../../src/runtime/kv/kv-cache.ts';
 import type { Batch, KvGeometry, KvGroup } from '../../src/runtime/model-runner.ts';
 import { type Plan, Scheduler, type SchedulerOptions } from '../../src/runtime/scheduler.ts';
 import { Sequence } from '../../src/runtime/sequence.ts';
@@ -29,6 +31,17 @@ export interface BenchOptions extends Partial<SchedulerOptions> {
   readonly numBlocks?: number;
   readonly blockSize?: number;
   readonly groups?: readonly KvGroup[];
+  /** A tier below the pool, which keeps everything it is given. */
+  readonly lower?: LowerStore;
+}
+
+/** Keeps what blocks held. A restore takes as long, and fails as often, as the test lets it. */
+export class LowerStore implements LowerTiers {
+  readonly payloads = new Map<BlockKey, Float64Array>();
+
+  tierOf(key: BlockKey): 'ram' | undefined {
+    return this.payloads.has(key) ? 'ram' : undefined;
+  }
 }
 
 export class Bench {
@@ -38,12 +51,17 @@ export class Bench {
   /** Of every slot: what stands for its K and V; −1 where none was ever written. */
   readonly #cache: Float64Array;
   readonly #kv: KvGeometry;
+  readonly #lower: LowerStore | undefined;
+  /** Begun, and not yet over. */
+  readonly restores: Restore[] = [];
+  numRestored = 0;
   #nextId = 0;
 
   constructor(options: BenchOptions = {}) {
     const { numBlocks = 64, blockSize = 4, maxBatchTokens = 32, maxPrefillChunk = 16, maxRunning = 8 } = options;
     this.#kv = { numBlocks, blockSize, blockBytes: 1, groups: options.groups ?? [{}] };
-    this.scheduler = new Scheduler(this.#kv, { maxBatchTokens, maxPrefillChunk, maxRunning });
+    this.#lower = options.lower;
+    this.scheduler = new Scheduler(this.#kv, { maxBatchTokens, maxPrefillChunk, maxRunning }, options.lower);
     this.#cache = new Float64Array(numBlocks * blockSize).fill(-1);
   }
 
@@ -56,8 +74,13 @@ export class Bench {
   /** One step, with a check that every row finds its own tokens' K and V wherever it looks. */
   step(): Plan {
     const plan = this.scheduler.schedule();
+    this.restores.push(...this.scheduler.takeRestores());
     const batch = buildBatch(plan, this.#kv, 0);
     this.numFed += batch.numTokens;
+    const { blockSize } = this.#kv;
+    for (const { from, to } of batch.copies) {
+      this.#cache.copyWithin(to * blockSize, from * blockSize, (from + 1) * blockSize);
+    }
     for (const [group, { slots }] of batch.groups.entries()) {
       for (const [index, { sequence }] of plan.entries.entries()) {
         const hashes = entryHashes(sequence.tokenIds, group);
@@ -74,7 +97,30 @@ export class Bench {
     for (const [sequence] of this.scheduler.commit(plan, tokens)) {
       if (sequence.numGenerated === sequence.maxTokens) this.scheduler.finish(sequence);
     }
+    this.#save();
     return plan;
+  }
+
+  /** Ends the oldest restore: with what the lower tier has, or, where that is lost meanwhile, without. */
+  endRestore(): void {
+    const restore = this.restores.shift();
+    if (!restore || !this.scheduler.isWanted(restore)) return;
+    const payloads = restore.items.map(({ key }) => this.#lower!.payloads.get(key));
+    if (payloads.includes(undefined)) {
+      this.scheduler.couldNotRestore(restore);
+      return;
+    }
+    for (const [i, { block }] of restore.items.entries()) this.#cache.set(payloads[i]!, block * this.#kv.blockSize);
+    this.scheduler.restored(restore);
+    this.numRestored += restore.items.length;
+  }
+
+  #save(): void {
+    if (!this.#lower) return;
+    const { blockSize } = this.#kv;
+    for (const { key, block } of this.scheduler.takeUnsaved(1000)) {
+      this.#lower.payloads.set(key, this.#cache.slice(block * blockSize, (block + 1) * blockSize));
+    }
   }
 
   #checkContext(batch: Batch, index: number, sequence: Sequence): void {
@@ -93,13 +139,18 @@ export class Bench {
   }
 
   runToEnd(): void {
-    while (this.scheduler.hasWork) this.step();
+    while (this.scheduler.hasWork) {
+      this.step();
+      this.endRestore();
+    }
+    this.#save();
   }
 
   /** Blocks add up, tables end where windows do, and no block is in two tables unless it was shared by content. */
   checkBlocks(): void {
     const { pool, running, waiting } = this.scheduler;
-    expect(pool.numUsed).toBe(new Set(running.flatMap(({ tables }) => tables.flatMap(({ blocks }) => blocks))).size);
+    const held = running.flatMap(({ tables, borrowed }) => [...borrowed, ...tables.flatMap(({ blocks }) => blocks)]);
+    expect(pool.numUsed).toBe(new Set(held).size);
     expect(pool.numUsed + pool.numCached + pool.numFree).toBe(pool.numBlocks);
     for (const sequence of waiting) expect(sequence.tables).toEqual([]);
     const owners = new Map<number, string>();
@@ -110,7 +161,10 @@ export class Bench {
         expect(firstBlock).toBe(Math.floor(firstSeen / this.#kv.blockSize));
         expect(new Set(blocks).size).toBe(blocks.length);
         for (const [index, block] of blocks.entries()) {
-          const content = this.#contentOf(sequence, group, firstBlock + index);
+          const isRestoring = sequence.restoring?.items.some((item) => item.block === block);
+          const content = isRestoring
+            ? `block ${block} to be restored`
+            : this.#contentOf(sequence, group, firstBlock + index);
           expect(owners.get(block) ?? content).toBe(content);
           owners.set(block, content);
         }

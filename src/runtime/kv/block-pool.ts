@@ -14,8 +14,10 @@ export class BlockPool {
   readonly #references: Uint32Array;
   readonly #keys: (BlockKey | undefined)[];
   readonly #blockByKey = new Map<BlockKey, number>();
+  readonly #onEvict: (key: BlockKey) => void;
 
-  constructor(numBlocks: number) {
+  constructor(numBlocks: number, onEvict: (key: BlockKey) => void = () => {}) {
+    this.#onEvict = onEvict;
     this.numBlocks = numBlocks;
     this.#references = new Uint32Array(numBlocks);
     this.#keys = new Array<BlockKey | undefined>(numBlocks).fill(undefined);
@@ -74,12 +76,16 @@ export class BlockPool {
     else this.#cached.add(block);
   }
 
-  /** Makes a used, full and computed block findable. When another block already has this content, that one stays. */
-  publish(block: number, key: BlockKey): void {
+  /**
+   * Makes a used block findable, whose content is computed and stays as it is.
+   * @returns false when another block already has this content: that one stays the one that is found
+   */
+  publish(block: number, key: BlockKey): boolean {
     assert(this.#references[block]! > 0, `block ${block} is not in use and cannot be published`);
-    if (this.#blockByKey.has(key) || this.#keys[block] !== undefined) return;
+    if (this.#blockByKey.has(key) || this.#keys[block] !== undefined) return false;
     this.#keys[block] = key;
     this.#blockByKey.set(key, block);
+    return true;
   }
 
   #evict(): number | undefined {
@@ -87,8 +93,10 @@ export class BlockPool {
     if (oldest.done) return undefined;
     const block = oldest.value;
     this.#cached.delete(block);
-    this.#blockByKey.delete(this.#keys[block]!);
+    const key = this.#keys[block]!;
+    this.#blockByKey.delete(key);
     this.#keys[block] = undefined;
+    this.#onEvict(key);
     return block;
   }
 }

@@ -1,10 +1,49 @@
 /** Which KV blocks each sequence holds, and which of them it need not compute. No GPU type, no clock. */
 import assert from 'node:assert';
-import type { KvGeometry, KvGroup } from '../model-runner.ts';
-import type { Sequence } from '../sequence.ts';
+import type { CacheTier } from '../api.ts';
+import type { BlockCopy, KvGeometry, KvGroup } from '../model-runner.ts';
+import type { BlockTable, Sequence } from '../sequence.ts';
 import { type BlockKey, groupKey } from './block-key.ts';
 import { BlockPool } from './block-pool.ts';
 import { blocksBeforeHit, blocksPerSequence, firstLiveBlock, maxBlocks } from './layer-groups.ts';
+
+/** What lies below the pool: says which blocks it could bring back. */
+export interface LowerTiers {
+  tierOf(key: BlockKey): Exclude<CacheTier, 'pool'> | undefined;
+}
+
+/** A block that a lower tier could keep. */
+export interface UnsavedBlock {
+  readonly key: BlockKey;
+  /** Of the block before it; undefined for a sequence's first. */
+  readonly parent: BlockKey | undefined;
+  /** As many as a block has room for, or fewer: the end of a sequence. */
+  readonly tokenIds: Uint32Array;
+  readonly block: number;
+}
+
+/** Payloads to fetch from lower tiers into blocks that `sequence` holds already. */
+export interface Restore {
+  readonly sequence: Sequence;
+  readonly items: readonly RestoredBlock[];
+}
+
+export interface RestoredBlock {
+  readonly key: BlockKey;
+  readonly block: number;
+  /** Others may share it once it is there; a partial block is the sequence's own. */
+  readonly isWhole: boolean;
+}
+
+/** The end of a found prefix: `length` tokens of a block that is copied before the sequence writes on in it. */
+interface Tail {
+  /** One a group. */
+  readonly keys: readonly BlockKey[];
+  readonly length: number;
+}
+
+/** Keys of blocks lately evicted, so that a miss can say why. */
+const MAX_EVICTED_KEYS = 16_384;
 
 /**
  * A sequence has one block table for each group of layers. Groups without a window keep every block; the others give
@@ -18,20 +57,27 @@ export class KvCache {
   readonly #maxChunk: number;
   readonly #fullGroups: readonly number[];
   readonly #windowed: readonly { readonly group: number; readonly needed: number }[];
+  readonly #lower: LowerTiers | undefined;
   #pool: BlockPool;
-  /** Full blocks that a running sequence has yet to compute: who needs one of them waits instead of computing it too. */
+  /** Full blocks that a running sequence has yet to bring: who needs one of them waits instead of doing it too. */
   readonly #promised = new Map<BlockKey, Sequence>();
+  readonly #promises = new Map<Sequence, BlockKey[]>();
+  #copies: BlockCopy[] = [];
+  #restores: Restore[] = [];
+  readonly #unsaved = new Map<BlockKey, UnsavedBlock>();
+  readonly #evicted = new Set<BlockKey>();
 
-  constructor({ blockSize, numBlocks, groups }: KvGeometry, maxChunk: number) {
+  constructor({ blockSize, numBlocks, groups }: KvGeometry, maxChunk: number, lower?: LowerTiers) {
     this.blockSize = blockSize;
     this.groups = groups;
     this.#maxChunk = maxChunk;
+    this.#lower = lower;
     const indices = [...groups.keys()];
     this.#fullGroups = indices.filter((group) => groups[group]!.window === undefined);
     this.#windowed = indices
       .filter((group) => groups[group]!.window !== undefined)
       .map((group) => ({ group, needed: blocksBeforeHit(groups[group]!, blockSize) }));
-    this.#pool = new BlockPool(numBlocks);
+    this.#pool = this.#createPool(numBlocks);
   }
 
   get pool(): Pick<BlockPool, 'numBlocks' | 'numUsed' | 'numCached' | 'numFree'> {
@@ -43,32 +89,26 @@ export class KvCache {
     return blocksPerSequence(this, numTokens, this.#maxChunk) <= this.#pool.numBlocks;
   }
 
-  /** Forgets everything. No sequence may hold a block. */
+  /** Forgets everything in the pool. No sequence may hold a block. */
   reset(): void {
     assert(this.#pool.numUsed === 0, 'sequences hold blocks');
-    this.#pool = new BlockPool(this.#pool.numBlocks);
+    this.#pool = this.#createPool(this.#pool.numBlocks);
+    this.#unsaved.clear();
   }
 
   /**
    * Gives a waiting sequence the prefix that is cached and blocks for its other known tokens, when they fit beside
    * what `running` may come to need. The last known token is always left to compute, since its logits are wanted.
-   * @returns false when the sequence has to wait: for room, or for a block that another one is computing right now
+   * What only a lower tier has is left to be restored: see `takeRestores`.
+   * @returns false when the sequence has to wait: for room, or for a block that another one is bringing right now
    */
   admit(sequence: Sequence, running: readonly Sequence[]): boolean {
     const hit = this.#findPrefix(sequence);
     if (this.#isPromised(sequence, hit)) return false;
-    const found = this.groups.map((_, group) => this.#blocksOfPrefix(sequence, group, hit));
-    const shared = found.flatMap(({ blocks }) => blocks);
-    const numRevived = shared.filter((block) => this.#pool.isCached(block)).length;
-    const peak = this.#peak(sequence, sequence.numTokens - hit * this.blockSize);
-    const reserved = running.reduce((sum, other) => sum + this.#demand(other), 0);
-    if (peak - shared.length + numRevived + reserved > this.#pool.numAvailable) return false;
-    for (const block of shared) this.#pool.retain(block);
-    sequence.tables.push(...found);
-    sequence.numComputed = hit * this.blockSize;
-    for (const group of this.#fullGroups) assert(this.#growTable(sequence, group, sequence.numTokens));
-    this.#promise(sequence, hit);
-    return true;
+    const tail = this.#findTail(sequence, hit);
+    if (this.#take(sequence, running, hit, tail)) return true;
+    // A tail's source needs a block beside its copy, which a full pool may not have.
+    return tail !== undefined && this.#take(sequence, running, hit, undefined);
   }
 
   /** Makes sure that the next `numTokens` tokens have slots in every group. False: no block is left. */
@@ -81,13 +121,11 @@ export class KvCache {
     const { blockSize } = this;
     const firstNewBlock = Math.floor(sequence.numComputed / blockSize);
     sequence.numComputed += numTokens;
+    this.#returnBorrowed(sequence);
     const numFullBlocks = Math.floor(sequence.numComputed / blockSize);
     for (let index = firstNewBlock; index < numFullBlocks; index++) {
-      const key = sequence.key(index, blockSize);
-      for (const [group, { blocks, firstBlock }] of sequence.tables.entries()) {
-        this.#pool.publish(blocks[index - firstBlock]!, groupKey(key, group));
-      }
-      this.#breakPromise(key, sequence);
+      this.#publish(sequence, index, blockSize);
+      this.#breakPromise(sequence.key(index, blockSize), sequence);
     }
     for (const { group } of this.#windowed) {
       const table = sequence.tables[group]!;
@@ -98,27 +136,113 @@ export class KvCache {
     }
   }
 
-  /** Gives all blocks back; the tail goes first, so that a chain is evicted from its end and its beginning stays useful. */
+  /**
+   * Gives all blocks back; the last, partial one stays findable too. The tail goes first, so that a chain is evicted
+   * from its end and its beginning stays useful.
+   */
   release(sequence: Sequence): void {
-    if (sequence.tables.length === 0) return;
-    const numFullBlocks = Math.floor(sequence.numTokens / this.blockSize);
-    for (let index = Math.floor(sequence.numComputed / this.blockSize); index < numFullBlocks; index++) {
-      this.#breakPromise(sequence.key(index, this.blockSize), sequence);
-    }
-    const numBlocks = Math.max(...sequence.tables.map(({ firstBlock, blocks }) => firstBlock + blocks.length));
+    for (const key of this.#promises.get(sequence) ?? []) this.#breakPromise(key, sequence);
+    this.#promises.delete(sequence);
+    this.#returnBorrowed(sequence);
+    const { numComputed, tables } = sequence;
+    const hasTail = tables.length > 0 && !sequence.restoring && numComputed % this.blockSize > 0;
+    if (hasTail) this.#publish(sequence, Math.floor(numComputed / this.blockSize), numComputed % this.blockSize);
+    sequence.restoring = undefined;
+    const numBlocks = Math.max(0, ...tables.map(({ firstBlock, blocks }) => firstBlock + blocks.length));
     for (let index = numBlocks - 1; index >= 0; index--) {
-      for (const { firstBlock, blocks } of sequence.tables) {
+      for (const { firstBlock, blocks } of tables) {
         const block = blocks[index - firstBlock];
         if (block !== undefined) this.#pool.release(block);
       }
     }
-    sequence.tables.length = 0;
+    tables.length = 0;
+  }
+
+  /** Copies that the next step must make before it computes. */
+  takeCopies(): readonly BlockCopy[] {
+    const copies = this.#copies;
+    this.#copies = [];
+    return copies;
+  }
+
+  /** What newly admitted sequences wait for; each is over with `restored`, or when its sequence is released. */
+  takeRestores(): readonly Restore[] {
+    const restores = this.#restores;
+    this.#restores = [];
+    return restores;
+  }
+
+  /** Records that all payloads of a restore are in their blocks. */
+  restored({ sequence, items }: Restore): void {
+    sequence.restoring = undefined;
+    for (const { key, block, isWhole } of items) {
+      if (isWhole) this.#pool.publish(block, key);
+      this.#breakPromise(key, sequence);
+    }
+  }
+
+  /** Up to `most` findable blocks that no lower tier has, oldest first. */
+  takeUnsaved(most: number): UnsavedBlock[] {
+    const taken: UnsavedBlock[] = [];
+    for (const unsaved of this.#unsaved.values()) {
+      if (taken.length === most) break;
+      this.#unsaved.delete(unsaved.key);
+      const isThere = this.#pool.find(unsaved.key) === unsaved.block;
+      if (isThere && this.#lower!.tierOf(unsaved.key) === undefined) taken.push(unsaved);
+    }
+    return taken;
+  }
+
+  #take(sequence: Sequence, running: readonly Sequence[], hit: number, tail: Tail | undefined): boolean {
+    const numFound = hit * this.blockSize + (tail?.length ?? 0);
+    const plans = this.groups.map((group, index) => {
+      const firstBlock = Math.min(hit, firstLiveBlock(group, numFound, this.blockSize));
+      return { firstBlock, keys: this.#keysOf(sequence, index, firstBlock, hit) };
+    });
+    const shared = plans.flatMap(({ keys }) => keys.flatMap((key) => this.#pool.find(key) ?? []));
+    const copied = tail?.keys.flatMap((key) => this.#pool.find(key) ?? []) ?? [];
+    const numRevived = [...shared, ...copied].filter((block) => this.#pool.isCached(block)).length;
+    const peak = this.#peak(sequence, sequence.numTokens - numFound);
+    const reserved = running.reduce((sum, other) => sum + this.#demand(other), 0);
+    if (peak - shared.length + numRevived + reserved > this.#pool.numAvailable) return false;
+    this.#report(sequence, hit, tail);
+    for (const block of [...shared, ...copied]) this.#pool.retain(block);
+    sequence.borrowed.push(...copied);
+    sequence.numComputed = numFound;
+    const items: RestoredBlock[] = [];
+    for (const { firstBlock, keys } of plans) {
+      const blocks = keys.map((key) => this.#pool.find(key) ?? this.#restoreInto(items, key, true));
+      sequence.tables.push({ firstBlock, blocks });
+    }
+    for (const [group, key] of (tail?.keys ?? []).entries()) this.#continueTail(sequence.tables[group]!, key, items);
+    for (const group of this.#fullGroups) assert(this.#growTable(sequence, group, sequence.numTokens));
+    this.#promise(sequence, hit, items);
+    if (items.length > 0) {
+      sequence.restoring = { sequence, items };
+      this.#restores.push(sequence.restoring);
+    }
+    return true;
+  }
+
+  #createPool(numBlocks: number): BlockPool {
+    return new BlockPool(numBlocks, (key) => {
+      this.#evicted.add(key);
+      if (this.#evicted.size <= MAX_EVICTED_KEYS) return;
+      for (const oldest of this.#evicted) {
+        this.#evicted.delete(oldest);
+        break;
+      }
+    });
+  }
+
+  #has(key: BlockKey): boolean {
+    return this.#pool.find(key) !== undefined || this.#lower?.tierOf(key) !== undefined;
   }
 
   /** Leading blocks whose KV the sequence may take over: whole in groups without a window, their end in the others. */
   #findPrefix(sequence: Sequence): number {
     const has = (index: number, group: number): boolean =>
-      this.#pool.find(groupKey(sequence.key(index, this.blockSize), group)) !== undefined;
+      this.#has(groupKey(sequence.key(index, this.blockSize), group));
     const most = Math.floor((sequence.numTokens - 1) / this.blockSize);
     let hit = most;
     if (this.#fullGroups.length > 0) {
@@ -132,24 +256,79 @@ export class KvCache {
     return hit;
   }
 
-  /** Without windows the first missing block decides; with them, a prefix may be found far behind what is computed. */
+  /** The most known tokens behind `hit` whole blocks that some block begins with, or is. */
+  #findTail(sequence: Sequence, hit: number): Tail | undefined {
+    const { blockSize } = this;
+    const numLeft = sequence.numTokens - 1 - hit * blockSize;
+    const keysOf = (key: BlockKey) => this.groups.map((_, group) => groupKey(key, group));
+    if (numLeft === blockSize - 1) {
+      const keys = keysOf(sequence.key(hit, blockSize));
+      if (keys.every((key) => this.#has(key))) return { keys, length: numLeft };
+    }
+    for (let length = Math.min(numLeft, blockSize - 1); length > 0; length--) {
+      const keys = keysOf(sequence.tailKey(hit, length, blockSize));
+      if (keys.every((key) => this.#has(key))) return { keys, length };
+    }
+    return undefined;
+  }
+
+  /** A prefix may be found far behind what is being computed, where windows have moved on. */
   #isPromised(sequence: Sequence, hit: number): boolean {
+    if (this.#promised.size === 0) return false;
     const most = Math.floor((sequence.numTokens - 1) / this.blockSize);
-    const end = this.#windowed.length > 0 ? most : Math.min(most, hit + 1);
-    for (let index = hit; index < end; index++) {
-      if (this.#promised.has(sequence.key(index, this.blockSize))) return true;
+    for (let index = 0; index < most; index++) {
+      const key = sequence.key(index, this.blockSize);
+      if (this.#promised.has(key) && (index >= hit || this.#pool.find(key) === undefined)) return true;
     }
     return false;
   }
 
-  /** What of a found prefix the group still needs. */
-  #blocksOfPrefix(sequence: Sequence, group: number, hit: number): { firstBlock: number; blocks: number[] } {
-    const firstBlock = Math.min(hit, firstLiveBlock(this.groups[group]!, hit * this.blockSize, this.blockSize));
-    const blocks: number[] = [];
-    for (let index = firstBlock; index < hit; index++) {
-      blocks.push(this.#pool.find(groupKey(sequence.key(index, this.blockSize), group))!);
+  #keysOf(sequence: Sequence, group: number, firstBlock: number, end: number): BlockKey[] {
+    const keys: BlockKey[] = [];
+    for (let index = firstBlock; index < end; index++) {
+      keys.push(groupKey(sequence.key(index, this.blockSize), group));
     }
-    return { firstBlock, blocks };
+    return keys;
+  }
+
+  /** For what admission made sure of. */
+  #allocate(): number {
+    const block = this.#pool.allocate();
+    assert(block !== undefined, 'an admitted sequence found no block');
+    return block;
+  }
+
+  #restoreInto(items: RestoredBlock[], key: BlockKey, isWhole: boolean): number {
+    const block = this.#allocate();
+    items.push({ key, block, isWhole });
+    return block;
+  }
+
+  /** Copies the tail's block, or has it restored, into one of the sequence's own. */
+  #continueTail({ blocks }: BlockTable, key: BlockKey, items: RestoredBlock[]): void {
+    const from = this.#pool.find(key);
+    if (from === undefined) {
+      blocks.push(this.#restoreInto(items, key, false));
+      return;
+    }
+    const to = this.#allocate();
+    blocks.push(to);
+    this.#copies.push({ from, to });
+  }
+
+  /** Makes `length` tokens of a block findable, in every group. */
+  #publish(sequence: Sequence, index: number, length: number): void {
+    const { blockSize } = this;
+    const isWhole = length === blockSize;
+    const key = isWhole ? sequence.key(index, blockSize) : sequence.tailKey(index, length, blockSize);
+    for (const [group, { blocks, firstBlock }] of sequence.tables.entries()) {
+      const block = blocks[index - firstBlock]!;
+      const own = groupKey(key, group);
+      if (!this.#pool.publish(block, own) || this.#lower === undefined) continue;
+      const tokenIds = sequence.tokenIds.slice(index * blockSize, index * blockSize + length);
+      const parent = index === 0 ? undefined : groupKey(sequence.key(index - 1, blockSize), group);
+      this.#unsaved.set(own, { key: own, parent, tokenIds, block });
+    }
   }
 
   #growTable(sequence: Sequence, group: number, numTokens: number): boolean {
@@ -175,16 +354,40 @@ export class KvCache {
     return Math.max(this.groups.length, this.#peak(sequence, sequence.numPending) - held);
   }
 
-  /** Only what nobody else has promised already. */
-  #promise(sequence: Sequence, hit: number): void {
-    const numFullBlocks = Math.floor(sequence.numTokens / this.blockSize);
-    for (let index = hit; index < numFullBlocks; index++) {
+  /** Where the found tokens were, each counted at the farthest tier that a part of its block has to come from. */
+  #report(sequence: Sequence, hit: number, tail: Tail | undefined): void {
+    const found = { pool: 0, ram: 0, disk: 0 };
+    const tierOf = (keys: readonly BlockKey[]): CacheTier => {
+      const tiers = keys.map((key) => (this.#pool.find(key) === undefined ? this.#lower?.tierOf(key) : 'pool'));
+      return tiers.includes('disk') ? 'disk' : tiers.includes('ram') ? 'ram' : 'pool';
+    };
+    for (let index = 0; index < hit; index++) {
       const key = sequence.key(index, this.blockSize);
-      if (!this.#promised.has(key)) this.#promised.set(key, sequence);
+      found[tierOf(this.groups.map((_, group) => groupKey(key, group)))] += this.blockSize;
     }
+    if (tail) found[tierOf(tail.keys)] += tail.length;
+    const missing = (hit + 1) * this.blockSize <= sequence.numTokens ? sequence.key(hit, this.blockSize) : undefined;
+    const computed = sequence.numTokens - found.pool - found.ram - found.disk;
+    const reason = computed <= 1 ? 'none' : missing !== undefined && this.#evicted.has(missing) ? 'evicted' : 'new';
+    sequence.report ??= { found, computed, reason };
+  }
+
+  /** Only what nobody else has promised already. */
+  #promise(sequence: Sequence, hit: number, items: readonly RestoredBlock[]): void {
+    const keys = items.filter(({ isWhole }) => isWhole).map(({ key }) => key);
+    const numFullBlocks = Math.floor(sequence.numTokens / this.blockSize);
+    for (let index = hit; index < numFullBlocks; index++) keys.push(sequence.key(index, this.blockSize));
+    const own = keys.filter((key) => !this.#promised.has(key));
+    for (const key of own) this.#promised.set(key, sequence);
+    this.#promises.set(sequence, own);
   }
 
   #breakPromise(key: BlockKey, sequence: Sequence): void {
     if (this.#promised.get(key) === sequence) this.#promised.delete(key);
+  }
+
+  #returnBorrowed(sequence: Sequence): void {
+    for (const block of sequence.borrowed) this.#pool.release(block);
+    sequence.borrowed.length = 0;
   }
 }

@@ -50,6 +50,7 @@ export class PrivateBlocks {
       tokenIds: Uint32Array.from(queries.flatMap(({ tokenIds }) => Array.from(tokenIds))),
       positions: Uint32Array.from(queries.flatMap(positionsOf)),
       groups: this.#rings.map((_, group) => this.#groupBatch(queries, group)),
+      copies: [],
       sequenceIds: queries.map(({ sequence }) => sequence),
       queryStarts: Uint32Array.from(queryStarts),
       contextLengths: Uint32Array.from(queries, ({ start, tokenIds }) => start + tokenIds.length),

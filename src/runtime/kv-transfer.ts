@@ -1,0 +1,126 @@
+/** Moves KV blocks between the device's pool and host memory, and within the pool. */
+import type { GpuDevice } from '../kernels/device.ts';
+import type { Tensor } from '../kernels/tensor.ts';
+import { EngineError } from './errors.ts';
+import type { BlockCopy, KvGeometry } from './model-runner.ts';
+
+/** Read at once: enough to hide a mapping's latency, little beside the weights. */
+const STAGING_BYTES = 8 * 1024 ** 2;
+
+/**
+ * A block's payload is its part of every tensor of the pool, one after another. Neighbouring blocks move as one run, so
+ * a restored prefix, whose blocks are mostly neighbours, takes few commands.
+ */
+export class KvTransfer {
+  /** Most blocks of one `read`. */
+  readonly maxBlocks: number;
+  readonly #device: GpuDevice;
+  readonly #tensors: readonly Tensor[];
+  /** Bytes a block takes in one tensor. */
+  readonly #pieceBytes: number;
+  readonly #blockBytes: number;
+  readonly #staging: GPUBuffer;
+  /** Between the source and the target of a copy: WebGPU copies between different buffers only. */
+  readonly #spare: GPUBuffer;
+
+  private constructor(device: GpuDevice, tensors: readonly Tensor[], blockBytes: number, buffers: GPUBuffer[]) {
+    this.#device = device;
+    this.#tensors = tensors;
+    this.#blockBytes = blockBytes;
+    this.#pieceBytes = blockBytes / tensors.length;
+    [this.#staging, this.#spare] = buffers as [GPUBuffer, GPUBuffer];
+    this.maxBlocks = Math.floor(this.#staging.size / blockBytes);
+  }
+
+  /**
+   * @param tensors the pool: each holds `numBlocks` parts of equal size
+   * @throws EngineError out_of_memory
+   */
+  static async create(
+    device: GpuDevice,
+    tensors: readonly Tensor[],
+    { blockBytes, numBlocks }: KvGeometry,
+  ): Promise<KvTransfer> {
+    const numStaged = Math.min(numBlocks, Math.max(1, Math.floor(STAGING_BYTES / blockBytes)));
+    const { MAP_READ, COPY_SRC, COPY_DST } = GPUBufferUsage;
+    const staging = await device.createBuffer(numStaged * blockBytes, MAP_READ | COPY_DST, 'KV staging');
+    const spare = await device.createBuffer(blockBytes, COPY_SRC | COPY_DST, 'KV copy');
+    return new KvTransfer(device, tensors, blockBytes, [staging, spare]);
+  }
+
+  /** Records copies of whole blocks, in order. */
+  copy(encoder: GPUCommandEncoder, copies: readonly BlockCopy[]): void {
+    const size = this.#pieceBytes;
+    for (const { from, to } of copies) {
+      for (const [i, { buffer }] of this.#tensors.entries()) {
+        encoder.copyBufferToBuffer(buffer, from * size, this.#spare, i * size, size);
+        encoder.copyBufferToBuffer(this.#spare, i * size, buffer, to * size, size);
+      }
+    }
+  }
+
+  /**
+   * Payloads of up to `maxBlocks` blocks, as they are after everything that was submitted before. One read at a time.
+   * @throws EngineError internal for too many blocks; whatever a lost device makes of a mapping
+   */
+  async read(blocks: readonly number[]): Promise<Uint8Array<ArrayBuffer>[]> {
+    if (blocks.length > this.maxBlocks) {
+      throw new EngineError('internal', `${blocks.length} KV blocks to be read at once, at most ${this.maxBlocks}`);
+    }
+    if (blocks.length === 0) return [];
+    const size = this.#pieceBytes;
+    const encoder = this.#device.device.createCommandEncoder({ label: 'read KV' });
+    const runs = runsOf(blocks);
+    for (const { firstBlock, index, length } of runs) {
+      for (const [i, { buffer }] of this.#tensors.entries()) {
+        const to = index * this.#blockBytes + i * length * size;
+        encoder.copyBufferToBuffer(buffer, firstBlock * size, this.#staging, to, length * size);
+      }
+    }
+    this.#device.device.queue.submit([encoder.finish()]);
+    const byteLength = blocks.length * this.#blockBytes;
+    await this.#device.settled(this.#staging.mapAsync(GPUMapMode.READ, 0, byteLength));
+    const staged = new Uint8Array(this.#staging.getMappedRange(0, byteLength));
+    const payloads = blocks.map(() => new Uint8Array(this.#blockBytes));
+    for (const { index, length } of runs) {
+      for (let n = 0; n < length; n++) {
+        for (const i of this.#tensors.keys()) {
+          const from = index * this.#blockBytes + (i * length + n) * size;
+          payloads[index + n]!.set(staged.subarray(from, from + size), i * size);
+        }
+      }
+    }
+    this.#staging.unmap();
+    return payloads;
+  }
+
+  /** Queues payloads into blocks; what is submitted afterwards sees them. Reads them before it returns. */
+  write(blocks: readonly number[], payloads: readonly Uint8Array[]): void {
+    const size = this.#pieceBytes;
+    const { queue } = this.#device.device;
+    for (const { firstBlock, index, length } of runsOf(blocks)) {
+      const run = new Uint8Array(length * size);
+      for (const [i, { buffer }] of this.#tensors.entries()) {
+        for (let n = 0; n < length; n++) run.set(payloads[index + n]!.subarray(i * size, (i + 1) * size), n * size);
+        queue.writeBuffer(buffer, firstBlock * size, run);
+      }
+    }
+  }
+}
+
+interface Run {
+  readonly firstBlock: number;
+  /** Where it starts in the list of blocks. */
+  readonly index: number;
+  readonly length: number;
+}
+
+const runsOf = (blocks: readonly number[]): Run[] => {
+  const runs: { firstBlock: number; index: number; length: number }[] = [];
+  for (const [index, block] of blocks.entries()) {
+    const last = runs.at(-1);
+    if (last && block === last.firstBlock + last.length) last.length++;
+    else runs.push({ firstBlock: block, index, length: 1 });
+  }
+  return runs;
+};
