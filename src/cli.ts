@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { addHubCommands } from './cli/hub-commands.ts';
 import { addConfigOptions, examples, MODEL_OPTIONS, readConfig } from './cli/options.ts';
+import { KV_FORMATS } from './kernels/kv-format.ts';
 import { OPTIONS, type OptionName } from './runtime/config.ts';
 
 const EXIT_FAILURE = 1;
@@ -142,17 +143,17 @@ const addDoctor = (program: Command, setExitCode: (code: number) => void): void 
     .addHelpText('after', examples('firstlight doctor', 'firstlight doctor --model m.gguf --adapter nvidia'))
     .action(async () => {
       const { model, json } = command.opts();
-      const { adapter } = readConfig(command);
+      const { adapter, kvFormat } = readConfig(command);
       const { runDoctor } = await import('./cli/doctor.ts');
-      const isRight = await runDoctor({ model, adapter, isJson: json === true });
+      const isRight = await runDoctor({ model, adapter, kvFormat, isJson: json === true });
       setExitCode(isRight ? 0 : EXIT_FAILURE);
     });
-  addConfigOptions(command, ['adapter', 'logLevel']);
+  addConfigOptions(command, ['adapter', 'kvFormat', 'logLevel']);
 };
 
 const addLogits = (program: Command): void => {
-  const precision = (flag: string, what: string) =>
-    new Option(`${flag} <TYPE>`, what).choices(['f32', 'f16']).default('f32');
+  const type = (flag: string, what: string, choices: readonly string[]) =>
+    new Option(`${flag} <TYPE>`, what).choices(choices).default('f32');
   const command = program
     .command('logits')
     .description("write every position's logits of a token sequence, to compare implementations")
@@ -162,8 +163,8 @@ const addLogits = (program: Command): void => {
       'where to write: "LGT1", u32 n, u32 vocabulary, i32 ids[n], f32 logits[n][vocabulary]',
     )
     .option('--chunk <N>', 'tokens a step (default: all at once)', integerFrom(1))
-    .addOption(precision('--activations', 'element type of activations'))
-    .addOption(precision('--kv-format', 'element type of the KV cache'))
+    .addOption(type('--activations', 'element type of activations', ['f32', 'f16']))
+    .addOption(type('--kv-format', 'format of the KV cache', KV_FORMATS))
     .addHelpText('after', examples('firstlight logits --model m.gguf --ids 1,2,3 --out m.logits'))
     .action(async () => {
       const { ids, out, chunk, activations, kvFormat } = command.opts();

@@ -1,5 +1,6 @@
 /** `firstlight doctor`: what the adapter is, and whether every kernel is right on it. */
 import { GpuDevice } from '../kernels/device.ts';
+import type { KvFormat } from '../kernels/kv-format.ts';
 import { runSelfTests, type SelfTestResult } from '../kernels/self-test.ts';
 import { compareLogits, maxNmseOf } from '../runtime/compare-logits.ts';
 import { withProgress } from './progress.ts';
@@ -12,6 +13,8 @@ export interface DoctorCommand {
   /** Also compares this model's logits with the CPU's. */
   readonly model: string | undefined;
   readonly adapter: string | undefined;
+  /** Of the comparison. */
+  readonly kvFormat: 'auto' | KvFormat;
   readonly isJson: boolean;
 }
 
@@ -34,10 +37,13 @@ export const runDoctor = async ({ model, ...command }: DoctorCommand): Promise<b
   return model === undefined ? isRight : (await checkModel(model, command)) && isRight;
 };
 
-const checkModel = async (model: string, { adapter, isJson }: Omit<DoctorCommand, 'model'>): Promise<boolean> => {
+const checkModel = async (
+  model: string,
+  { adapter, kvFormat: wanted, isJson }: Omit<DoctorCommand, 'model'>,
+): Promise<boolean> => {
   const { path } = await localModel(model);
   const comparison = await withProgress(`comparing ${model} with the CPU`, () =>
-    compareLogits(path, COMPARED_TOKENS, adapter === undefined ? {} : { adapter }),
+    compareLogits(path, COMPARED_TOKENS, { kvFormat: wanted, ...(adapter === undefined ? {} : { adapter }) }),
   );
   const { ids, activations, kvFormat, nmse, sameTop1 } = comparison;
   const limit = maxNmseOf(comparison);
@@ -53,7 +59,7 @@ const checkModel = async (model: string, { adapter, isJson }: Omit<DoctorCommand
   return passed;
 };
 
-const checkKernels = async ({ adapter, isJson }: Omit<DoctorCommand, 'model'>): Promise<boolean> => {
+const checkKernels = async ({ adapter, isJson }: Pick<DoctorCommand, 'adapter' | 'isJson'>): Promise<boolean> => {
   const device = await GpuDevice.open(adapter === undefined ? {} : { adapter });
   try {
     const description = describe(device);

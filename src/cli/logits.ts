@@ -1,5 +1,6 @@
 /** `firstlight logits`: every position's logits of one sequence, in a file others can compare with. */
 import { open, readFile } from 'node:fs/promises';
+import type { KvFormat } from '../kernels/kv-format.ts';
 import { EngineError } from '../runtime/errors.ts';
 import { computeLogits } from '../runtime/logits.ts';
 import { withProgress } from './progress.ts';
@@ -12,7 +13,7 @@ export interface LogitsCommand {
   readonly out: string;
   readonly chunk: number | undefined;
   readonly activations: 'f32' | 'f16';
-  readonly kvFormat: 'f32' | 'f16';
+  readonly kvFormat: KvFormat;
   readonly adapter: string | undefined;
 }
 

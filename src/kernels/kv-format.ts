@@ -3,9 +3,9 @@ import type { GpuDevice } from './device.ts';
 import { createTensor, type Tensor } from './tensor.ts';
 
 /** `q8` and `q4` keep signed levels of 8 and 4 bits, and a BF16 scale for every 32 columns of a head. */
-export type KvFormat = 'f32' | 'f16' | 'q8' | 'q4';
+export const KV_FORMATS = ['f32', 'f16', 'q8', 'q4'] as const;
 
-export const KV_FORMATS: readonly KvFormat[] = ['f32', 'f16', 'q8', 'q4'];
+export type KvFormat = (typeof KV_FORMATS)[number];
 
 /** Heads of 8 · n columns and blocks of 4 · n slots, unless the format is a float. */
 export interface KvBlockShape {

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { parse as parseYaml } from 'yaml';
 import { z } from 'zod';
+import { KV_FORMATS } from '../kernels/kv-format.ts';
 import { EngineError } from './errors.ts';
 
 /** The model that ships with the package. */
@@ -14,6 +15,7 @@ const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'
 /** What weights can be converted to while loading. */
 const QUANTIZATIONS = ['q8_0', 'q4_0', 'q4_k'] as const;
 const PRECISIONS = ['auto', 'f32', 'f16'] as const;
+const KV_CHOICES = ['auto', ...KV_FORMATS] as const;
 const BYTE_UNITS: Readonly<Record<string, number>> = { '': 1, K: 1, M: 2, G: 3, T: 4 };
 
 const integer = (min: number, max: number) =>
@@ -147,9 +149,9 @@ export const OPTIONS = {
   kvFormat: option({
     key: 'kv-format',
     argument: 'TYPE',
-    help: "the KV cache's element type: f32, f16 or auto (default: auto)",
-    allowed: PRECISIONS.join(', '),
-    schema: z.enum(PRECISIONS),
+    help: "the KV cache's format: f32, f16, q8, q4, or auto: f16 where a GPU computes it, else f32 (default: auto)",
+    allowed: KV_CHOICES.join(', '),
+    schema: z.enum(KV_CHOICES),
     fallback: 'auto',
   }),
   quantize: optional({

@@ -2,6 +2,7 @@
 import { stat } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { GpuDevice } from '../kernels/device.ts';
+import type { KvFormat } from '../kernels/kv-format.ts';
 import { q4_0 } from '../kernels/quant/q4-0.ts';
 import { q4_k } from '../kernels/quant/q4-k.ts';
 import { q8_0 } from '../kernels/quant/q8-0.ts';
@@ -35,7 +36,7 @@ export interface LoadOptions {
   readonly maxSequences?: number;
   readonly maxRows?: number;
   readonly activations?: Precision;
-  readonly kvFormat?: Precision;
+  readonly kvFormat?: 'auto' | KvFormat;
   /** Converts unquantized matrices while loading. */
   readonly quantize?: keyof typeof QUANTIZE_TO;
   /** A Jinja file in place of the model's own chat template. */
@@ -51,7 +52,7 @@ export interface LoadedModel {
   readonly tokenizer: TokenizerDefinition | undefined;
   readonly adapter: string;
   readonly activations: 'f32' | 'f16';
-  readonly kvFormat: 'f32' | 'f16';
+  readonly kvFormat: KvFormat;
 }
 
 /** What weights can be converted to while loading, as options name it. */
@@ -86,7 +87,7 @@ export const loadModel = async (
     });
     try {
       const activations = choosePrecision(options.activations, device, '--activations');
-      const kvFormat = choosePrecision(options.kvFormat, device, '--kv-format');
+      const kvFormat = chooseKvFormat(options.kvFormat, device);
       const maxSequences = options.maxSequences ?? DEFAULT_SEQUENCES;
       const maxBatchTokens = options.maxBatchTokens ?? DEFAULT_BATCH_TOKENS;
       const kvPlan = planKv(device, config, {
@@ -131,6 +132,9 @@ export const loadModel = async (
     await file.close();
   }
 };
+
+const chooseKvFormat = (wanted: 'auto' | KvFormat = 'auto', device: GpuDevice): KvFormat =>
+  wanted === 'q8' || wanted === 'q4' ? wanted : choosePrecision(wanted, device, '--kv-format');
 
 const choosePrecision = (wanted: Precision = 'auto', device: GpuDevice, flag: string): 'f32' | 'f16' => {
   if (wanted === 'auto') return device.hasF16 && !device.isSoftware ? 'f16' : 'f32';

@@ -1,4 +1,5 @@
 /** Logits of every position of one sequence: for people who compare implementations. */
+import type { KvFormat } from '../kernels/kv-format.ts';
 import { EngineError } from './errors.ts';
 import { PrivateBlocks } from './kv/private-blocks.ts';
 import { type LoadOptions, loadModel } from './load-model.ts';
@@ -10,7 +11,7 @@ export interface LogitsRequest extends Pick<LoadOptions, 'adapter' | 'checks'> {
   /** Tokens a step; absent: all at once. */
   readonly chunk?: number;
   readonly activations: 'f32' | 'f16';
-  readonly kvFormat: 'f32' | 'f16';
+  readonly kvFormat: KvFormat;
 }
 
 export interface LogitsResult {
