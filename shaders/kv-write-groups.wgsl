@@ -2,7 +2,7 @@
 // A scale is half a word that it may share with another row's, hence the atomics.
 
 struct Params {
-  numGroups: u32, // of all rows and heads
+  numGroups: u32, // of all rows and heads, in K and in V
   stride: u32,
   kColumn: u32,
   vColumn: u32,
@@ -17,45 +17,28 @@ var<immediate> params: Params;
 const COLUMNS_PER_WORD = 32u / KV_BITS;
 const LOWEST_LEVEL = -f32(1u << (KV_BITS - 1u));
 
-// What the column stands for in the group's levels.
-fn levelAt(column: u32, inverse: f32) -> i32 {
-  return i32(clamp(round(f32(qkv[column]) * inverse), LOWEST_LEVEL, -1f - LOWEST_LEVEL));
+fn quadAt(column: u32) -> vec4f {
+  return vec4f(f32(qkv[column]), f32(qkv[column + 1u]), f32(qkv[column + 2u]), f32(qkv[column + 3u]));
+}
+
+fn levelsAt(column: u32, inverse: f32) -> vec4i {
+  return vec4i(clamp(round(quadAt(column) * inverse), vec4f(LOWEST_LEVEL), vec4f(-1f - LOWEST_LEVEL)));
 }
 
 fn wordAt(column: u32, inverse: f32) -> u32 {
-  var word = 0u;
-  if (KV_BITS == 8u) {
-    for (var j = 0u; j < 4u; j++) { word |= u32(levelAt(column + j, inverse) & 255) << (8u * j); }
-  } else {
-    for (var j = 0u; j < 4u; j++) {
-      let low = u32(levelAt(column + j, inverse) + 8);
-      let high = u32(levelAt(column + 4u + j, inverse) + 8);
-      word |= (low | (high << 4u)) << (8u * j);
-    }
-  }
-  return word;
+  if (KV_BITS == 8u) { return pack4xI8(levelsAt(column, inverse)); }
+  return pack4xI8(levelsAt(column, inverse) + 8) | (pack4xI8(levelsAt(column + 4u, inverse) + 8) << 4u);
 }
 
-fn writeGroup(cache: ptr<storage, array<atomic<u32>>, read_write>, column: u32, page: u32, slot: u32, group: u32) {
-  let length = min(KV_GROUP_LENGTH, HEAD_DIM - group * KV_GROUP_LENGTH);
-  var extreme = 0f;
-  for (var j = 0u; j < length; j++) {
-    let value = f32(qkv[column + j]);
-    if (abs(value) > abs(extreme)) { extreme = value; }
+// The column of the greatest magnitude.
+fn extremeOf(column: u32, length: u32) -> f32 {
+  var extreme = vec4f();
+  for (var j = 0u; j < length; j += 4u) {
+    let quad = quadAt(column + j);
+    extreme = select(extreme, quad, abs(quad) > abs(extreme));
   }
-  // The nearest BF16. The extreme becomes the lowest level.
-  let scaleBits = (bitcast<u32>(extreme / LOWEST_LEVEL) + 0x8000u) >> 16u;
-  let scale = bitcast<f32>(scaleBits << 16u);
-  let inverse = select(0f, 1f / scale, abs(scale) > 1e-30f);
-  let to = page * PAGE_WORDS + (slot * HEAD_DIM + group * KV_GROUP_LENGTH) / COLUMNS_PER_WORD;
-  for (var i = 0u; i < length / COLUMNS_PER_WORD; i++) {
-    atomicStore(&cache[to + i], wordAt(column + i * COLUMNS_PER_WORD, inverse));
-  }
-  let at = slot * KV_GROUPS + group;
-  let scaleAt = page * PAGE_WORDS + COLUMN_WORDS + at / 2u;
-  let shift = 16u * (at % 2u);
-  atomicAnd(&cache[scaleAt], ~(0xffffu << shift));
-  atomicOr(&cache[scaleAt], scaleBits << shift);
+  let pair = select(extreme.xy, extreme.zw, abs(extreme.zw) > abs(extreme.xy));
+  return select(pair.x, pair.y, abs(pair.y) > abs(pair.x));
 }
 
 @compute @workgroup_size(WORKGROUP_SIZE)
@@ -68,10 +51,30 @@ fn main(
   if (i >= params.numGroups) { return; }
   let group = i % KV_GROUPS;
   let head = i / KV_GROUPS % NUM_KV_HEADS;
-  let row = i / (KV_GROUPS * NUM_KV_HEADS);
-  let page = slots[row] / BLOCK_SIZE * NUM_KV_HEADS + head;
+  let isValue = i / (KV_GROUPS * NUM_KV_HEADS) % 2u == 1u;
+  let row = i / (KV_GROUPS * NUM_KV_HEADS * 2u);
+  let column = row * params.stride + select(params.kColumn, params.vColumn, isValue) + head * HEAD_DIM + group * KV_GROUP_LENGTH;
+  let length = min(KV_GROUP_LENGTH, HEAD_DIM - group * KV_GROUP_LENGTH);
+  // The nearest BF16 with which the extreme becomes the lowest level.
+  let scaleBits = (bitcast<u32>(extremeOf(column, length) / LOWEST_LEVEL) + 0x8000u) >> 16u;
+  let scale = bitcast<f32>(scaleBits << 16u);
+  let inverse = select(0f, 1f / scale, abs(scale) > 1e-30f);
+
   let slot = slots[row] % BLOCK_SIZE;
-  let source = row * params.stride + head * HEAD_DIM + group * KV_GROUP_LENGTH;
-  writeGroup(&kCache, source + params.kColumn, page, slot, group);
-  writeGroup(&vCache, source + params.vColumn, page, slot, group);
+  let page = (slots[row] / BLOCK_SIZE * NUM_KV_HEADS + head) * PAGE_WORDS;
+  let to = page + (slot * HEAD_DIM + group * KV_GROUP_LENGTH) / COLUMNS_PER_WORD;
+  for (var j = 0u; j < length / COLUMNS_PER_WORD; j++) {
+    let word = wordAt(column + j * COLUMNS_PER_WORD, inverse);
+    if (isValue) { atomicStore(&vCache[to + j], word); } else { atomicStore(&kCache[to + j], word); }
+  }
+  let scaleAt = slot * KV_GROUPS + group;
+  let scaleWord = page + COLUMN_WORDS + scaleAt / 2u;
+  let shift = 16u * (scaleAt % 2u);
+  if (isValue) {
+    atomicAnd(&vCache[scaleWord], ~(0xffffu << shift));
+    atomicOr(&vCache[scaleWord], scaleBits << shift);
+  } else {
+    atomicAnd(&kCache[scaleWord], ~(0xffffu << shift));
+    atomicOr(&kCache[scaleWord], scaleBits << shift);
+  }
 }

@@ -1,7 +1,7 @@
 /** Attention of one token a sequence over its cache. Bytes: K and V once, however many query heads share them. */
 import { attentionDecodeCheck } from '../../src/kernels/self-test/attention-checks.ts';
 import { runBench } from './bench.ts';
-import { activationType, BYTES, checkedCases } from './checked-case.ts';
+import { activationType, checkedCases, kvFormats, kvTokenBytes } from './checked-case.ts';
 
 const HEADS = [
   { numHeads: 6, numKvHeads: 6, headDim: 48 },
@@ -15,24 +15,27 @@ const BATCHES = [
 
 await runBench(
   checkedCases((device) =>
-    HEADS.flatMap((heads) =>
-      BATCHES.map(({ numSequences, numKeys }) => {
-        const type = activationType(device);
-        const { numHeads, numKvHeads, headDim } = heads;
-        return {
-          name: `attention-decode ${type} ${numHeads}/${numKvHeads} × ${headDim}, ${numSequences} × ${numKeys} keys`,
-          bytes: 2 * numSequences * numKeys * numKvHeads * headDim * BYTES[type],
-          flops: 4 * numSequences * numKeys * numHeads * headDim,
-          makeCheck: () =>
-            attentionDecodeCheck(device, {
-              ...heads,
-              blockSize: 16,
-              activations: type,
-              kvFormat: type,
-              sequences: Array.from({ length: numSequences }, () => ({ numKeys, numQueries: 1 })),
-            }),
-        };
-      }),
+    kvFormats(device).flatMap((kvFormat) =>
+      HEADS.flatMap((heads) =>
+        BATCHES.map(({ numSequences, numKeys }) => {
+          const activations = activationType(device);
+          const { numHeads, numKvHeads, headDim } = heads;
+          const types = kvFormat === activations ? activations : `${activations}, KV ${kvFormat}`;
+          return {
+            name: `attention-decode ${types} ${numHeads}/${numKvHeads} × ${headDim}, ${numSequences} × ${numKeys} keys`,
+            bytes: numSequences * numKeys * kvTokenBytes(kvFormat, heads),
+            flops: 4 * numSequences * numKeys * numHeads * headDim,
+            makeCheck: () =>
+              attentionDecodeCheck(device, {
+                ...heads,
+                blockSize: 16,
+                activations,
+                kvFormat,
+                sequences: Array.from({ length: numSequences }, () => ({ numKeys, numQueries: 1 })),
+              }),
+          };
+        }),
+      ),
     ),
   ),
 );

@@ -60,7 +60,7 @@ const bindGroups = async (device: GpuDevice, tensors: KvWriteTensors) => {
   const bound = kernel.bind({ qkv, slots, kCache, vCache });
   const stride = qkv.shape[1]!;
   return (pass: GPUComputePassEncoder, numRows: number): void => {
-    const numGroups = numRows * numKvHeads * page.KV_GROUPS;
+    const numGroups = 2 * numRows * numKvHeads * page.KV_GROUPS;
     const grid = linearGrid(Math.ceil(numGroups / GROUPS_WORKGROUP_SIZE));
     bound.dispatch(pass, { numGroups, stride, kColumn, vColumn }, grid);
   };
