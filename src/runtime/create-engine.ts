@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { createWorkerPool } from '../workers/pool.ts';
 import type { TokenizerDefinition } from '../workers/tokenizer/definition.ts';
 import type { Engine, ModelDescription } from './api.ts';
-import { type EngineOptions, LocalEngine } from './engine.ts';
+import { type ClosableStore, type EngineOptions, LocalEngine } from './engine.ts';
 import { EngineError } from './errors.ts';
 import type { GpuRunner } from './gpu-runner.ts';
 import type { LoadOptions } from './load-model.ts';
@@ -29,6 +29,8 @@ export interface EngineHooks {
   readonly beforeToken?: ScriptedRunnerOptions['beforeToken'];
   /** Model files only: shown each runner as it is made, the first and those after a loss of the device. */
   readonly onRunner?: (runner: GpuRunner) => void;
+  /** Keeps KV below the pool, in place of what the options say. The engine closes it. */
+  readonly store?: ClosableStore;
 }
 
 /** A model ready to compute, wherever its logits come from. */
@@ -55,7 +57,7 @@ export const createEngine = async (options: CreateEngineOptions, hooks: EngineHo
   const numThreads = options.numWorkerThreads ?? Math.max(1, Math.min(4, availableParallelism() - 1));
   try {
     const workers = await createWorkerPool({ definition, numThreads, vocabularySize: parts.model.vocabularySize });
-    return new LocalEngine({ ...parts, workers, options });
+    return new LocalEngine({ ...parts, workers, options, ...(hooks.store ? { store: hooks.store } : {}) });
   } catch (error) {
     await parts.runner.close();
     throw error;

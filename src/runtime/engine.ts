@@ -14,6 +14,7 @@ import type {
 import { buildBatch } from './batch.ts';
 import { EngineError } from './errors.ts';
 import { rootKey } from './kv/block-key.ts';
+import { BlockTraffic, type KvStore } from './kv/block-traffic.ts';
 import { maxSequenceTokens } from './kv/layer-groups.ts';
 import type { KvGeometry, ModelRunner, StepLogits } from './model-runner.ts';
 import { OutputParser, type ReasoningFormat } from './output/parser.ts';
@@ -43,8 +44,15 @@ export interface EngineParts {
   readonly reasoningFormat: ReasoningFormat;
   readonly workers: Pick<WorkerPool, 'prepare' | 'nextTokens' | 'flush' | 'close'>;
   readonly options: EngineOptions;
+  /** Keeps KV below the pool; absent: what the pool evicts is gone. The engine closes it. */
+  readonly store?: ClosableStore;
   /** Makes a runner of the same geometry after the device was lost. */
   readonly rebuild: () => Promise<ModelRunner>;
+}
+
+/** A store that can be closed: what it was given is then safe as far as its own rules promise. */
+export interface ClosableStore extends KvStore {
+  close(): Promise<void>;
 }
 
 const DEFAULT_MAX_RUNNING = 64;
@@ -57,6 +65,7 @@ export class LocalEngine implements Engine {
   readonly #parts: EngineParts;
   readonly #preparation: Preparation;
   readonly #scheduler: Scheduler;
+  readonly #traffic: BlockTraffic | undefined;
   readonly #kv: KvGeometry;
   readonly #rootKey: string;
   readonly #maxRunning: number;
@@ -80,16 +89,24 @@ export class LocalEngine implements Engine {
     this.#kv = kv;
     this.adapter = parts.adapter;
     this.model = { ...model, contextLength: maxSequenceTokens(kv, limits.maxTokens, model.contextLength) };
-    this.#rootKey = rootKey(model.fingerprint, parts.kvFormat);
+    this.#rootKey = rootKey(
+      model.fingerprint,
+      `${parts.kvFormat}, ${JSON.stringify([kv.blockSize, kv.blockBytes, kv.groups])}`,
+    );
     const maxBatchTokens = Math.min(options.maxBatchTokens ?? limits.maxTokens, limits.maxTokens);
     const maxRunning = options.maxRunning ?? DEFAULT_MAX_RUNNING;
     this.#maxRunning = Math.min(maxRunning, limits.maxSequences, limits.maxRows, maxBatchTokens);
     this.#maxQueue = options.maxQueue ?? DEFAULT_MAX_QUEUE;
-    this.#scheduler = new Scheduler(kv, {
-      maxBatchTokens,
-      maxPrefillChunk: options.maxPrefillChunk ?? DEFAULT_PREFILL_CHUNK,
-      maxRunning: this.#maxRunning,
-    });
+    this.#scheduler = new Scheduler(
+      kv,
+      {
+        maxBatchTokens,
+        maxPrefillChunk: options.maxPrefillChunk ?? DEFAULT_PREFILL_CHUNK,
+        maxRunning: this.#maxRunning,
+      },
+      parts.store,
+    );
+    this.#traffic = parts.store && new BlockTraffic(this.#scheduler, parts.store, () => this.#wake());
     this.#loop = this.#run();
   }
 
@@ -148,6 +165,8 @@ export class LocalEngine implements Engine {
     for (const running of [...this.#bySequence.values()]) this.#fail(running, shuttingDown());
     this.#wake();
     await this.#loop;
+    if (this.#runner) await this.#traffic?.saved(this.#runner);
+    await this.#parts.store?.close();
     await this.#runner?.close();
     this.#runner = undefined;
     await this.#parts.workers.close();
@@ -156,9 +175,7 @@ export class LocalEngine implements Engine {
   async #run(): Promise<void> {
     while (!this.#isClosing) {
       if (!this.#scheduler.hasWork) {
-        await new Promise<void>((resolve) => {
-          this.#wake = resolve;
-        });
+        await this.#sleep();
         continue;
       }
       try {
@@ -172,9 +189,23 @@ export class LocalEngine implements Engine {
 
   async #step(runner: ModelRunner): Promise<void> {
     const plan = this.#schedule(runner);
+    this.#traffic?.restore(runner);
+    if (plan.entries.length === 0) {
+      // Everything that runs waits for its blocks.
+      await this.#sleep();
+      return;
+    }
     const logits = await this.#forward(runner, plan);
     const tokens = await this.#sample(plan, logits);
     for (const [sequence, token] of this.#scheduler.commit(plan, tokens)) this.#publish(sequence, token);
+    this.#traffic?.save(runner);
+  }
+
+  /** Waits until somebody calls `#wake`. */
+  #sleep(): Promise<void> {
+    return new Promise<void>((resolve) => {
+      this.#wake = resolve;
+    });
   }
 
   #schedule(runner: ModelRunner): Plan {
@@ -257,6 +288,7 @@ export class LocalEngine implements Engine {
     if (!this.#bySequence.delete(sequence)) return;
     this.#scheduler.finish(sequence);
     this.#runner?.release(sequence.id);
+    if (this.#runner) this.#traffic?.save(this.#runner);
   }
 
   /** A failed step fails what was in it. After a loss of the device nothing that has begun can go on; the queue can. */

@@ -33,8 +33,8 @@ export class Running {
   start(): void {
     if (this.#hasStarted) return;
     this.#hasStarted = true;
-    const { numPromptTokens: promptTokens, cachedTokens = 0 } = this.sequence;
-    this.events.push({ type: 'start', promptTokens, cachedTokens });
+    const { numPromptTokens: promptTokens, cachedTokens = 0, report } = this.sequence;
+    this.events.push({ type: 'start', promptTokens, cachedTokens, ...(report ? { cache: report } : {}) });
   }
 
   /** Says what the token adds. Returns why the answer is over, if it is. */

@@ -1,5 +1,6 @@
 /** Who runs how many tokens in the next step. Pure bookkeeping: no GPU type, no clock. */
 import assert from 'node:assert';
+import type { BlockKey } from './kv/block-key.ts';
 import { KvCache, type LowerTiers, type Restore, type UnsavedBlock } from './kv/kv-cache.ts';
 import type { BlockCopy, KvGeometry } from './model-runner.ts';
 import type { Sequence } from './sequence.ts';
@@ -145,8 +146,9 @@ export class Scheduler {
     this.#kv.restored(restore);
   }
 
-  /** The sequence waits again, and finds what there still is. */
-  couldNotRestore({ sequence }: Restore): void {
+  /** The sequence of a restore that is wanted waits again, and finds what there is besides the `missing` blocks. */
+  couldNotRestore({ sequence }: Restore, missing: readonly BlockKey[]): void {
+    this.#kv.couldNotRestore(missing);
     this.#requeue(sequence);
     if (!sequence.hasBegun) sequence.report = undefined;
   }

@@ -85,9 +85,14 @@ export class Sequence {
     return this.#keys[index]!;
   }
 
+  /** The key of what comes before block `index`. */
+  parentKey(index: number, blockSize: number): BlockKey {
+    return index === 0 ? this.#rootKey : this.key(index - 1, blockSize);
+  }
+
   /** The key of the first `length` tokens of block `index`, fewer than the block has room for. */
   tailKey(index: number, length: number, blockSize: number): BlockKey {
-    const parent = index === 0 ? this.#rootKey : this.key(index - 1, blockSize);
+    const parent = this.parentKey(index, blockSize);
     return childKey(parent, this.#tokenIds.subarray(index * blockSize, index * blockSize + length));
   }
 }

@@ -10,7 +10,12 @@ describe('an answer', () => {
   test('comes as start, one text a token, and finish with usage', async () => {
     const engine = await startEngine({ replies: [COUNT] });
     expect(await ask(engine, 'Count to 3')).toEqual([
-      { type: 'start', promptTokens: 12, cachedTokens: 0 },
+      {
+        type: 'start',
+        promptTokens: 12,
+        cachedTokens: 0,
+        cache: { found: { pool: 0, ram: 0, disk: 0 }, computed: 12, reason: 'new' },
+      },
       ...COUNT.tokens.map((text) => ({ type: 'text', text })),
       {
         type: 'finish',

@@ -1,7 +1,7 @@
 /** Engines over scripted models, and readers of their events. */
 import { onTestFinished } from 'vitest';
 import type { Engine, Generation, GenerationEvent, GenerationRequest, Prompt } from '../../src/runtime/api.ts';
-import { type EngineOptions, LocalEngine } from '../../src/runtime/engine.ts';
+import { type ClosableStore, type EngineOptions, LocalEngine } from '../../src/runtime/engine.ts';
 import type { Batch, ModelRunner } from '../../src/runtime/model-runner.ts';
 import { DEFAULT_SAMPLING } from '../../src/runtime/sampling.ts';
 import { parseScript, scriptDefinition } from '../../src/runtime/scripted-model.ts';
@@ -10,6 +10,7 @@ import { inlineWorkers } from './inline-workers.ts';
 
 export interface TestEngineOptions extends EngineOptions, Pick<ScriptedRunnerOptions, 'beforeToken'> {
   readonly numBlocks?: number;
+  readonly store?: ClosableStore;
   /** Sees every batch before the runner does; may throw in its place. */
   readonly onForward?: (batch: Batch) => void | Promise<void>;
   /** Called before a runner is made again; may say how many blocks it has then. */
@@ -19,7 +20,7 @@ export interface TestEngineOptions extends EngineOptions, Pick<ScriptedRunnerOpt
 /** A real engine whose forward pass alone is a script; closed after the test. */
 export const startEngine = async (script: object, options: TestEngineOptions = {}): Promise<Engine> => {
   const parsed = parseScript(JSON.stringify(script), 'test.json');
-  const { numBlocks = 256, onForward, beforeToken, rebuild, ...engineOptions } = options;
+  const { numBlocks = 256, store, onForward, beforeToken, rebuild, ...engineOptions } = options;
   const build = (blocks = numBlocks): ModelRunner => {
     const runner = new ScriptedRunner(parsed, {
       blockSize: 16,
@@ -50,6 +51,7 @@ export const startEngine = async (script: object, options: TestEngineOptions = {
     reasoningFormat: parsed.reasoningFormat,
     workers: inlineWorkers(scriptDefinition(parsed), parsed.vocabulary.length),
     options: engineOptions,
+    ...(store ? { store } : {}),
     rebuild: async () => {
       const blocks = await rebuild?.();
       return build(typeof blocks === 'number' ? blocks : numBlocks);

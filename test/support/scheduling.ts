@@ -2,7 +2,7 @@
 import { expect } from 'vitest';
 import { buildBatch } from '../../src/runtime/batch.ts';
 import type { BlockKey } from '../../src/runtime/kv/block-key.ts';
-import type { LowerTiers, Restore } from '../../src/runtime/kv/kv-cache.ts';
+import type { LowerTiers, Restore, UnsavedBlock } from '../../src/runtime/kv/kv-cache.ts';
 import type { Batch, KvGeometry, KvGroup } from '../../src/runtime/model-runner.ts';
 import { type Plan, Scheduler, type SchedulerOptions } from '../../src/runtime/scheduler.ts';
 import { Sequence } from '../../src/runtime/sequence.ts';
@@ -38,9 +38,20 @@ export interface BenchOptions extends Partial<SchedulerOptions> {
 /** Keeps what blocks held. A restore takes as long, and fails as often, as the test lets it. */
 export class LowerStore implements LowerTiers {
   readonly payloads = new Map<BlockKey, Float64Array>();
+  readonly #blocks: UnsavedBlock[] = [];
 
   tierOf(key: BlockKey): 'ram' | undefined {
     return this.payloads.has(key) ? 'ram' : undefined;
+  }
+
+  childrenOf(parent: BlockKey): [BlockKey, Uint32Array][] {
+    const children = this.#blocks.filter((block) => block.parent === parent && this.payloads.has(block.key));
+    return children.map(({ key, tokenIds }) => [key, tokenIds]);
+  }
+
+  put(block: UnsavedBlock, payload: Float64Array): void {
+    this.payloads.set(block.key, payload);
+    this.#blocks.push(block);
   }
 }
 
@@ -106,8 +117,9 @@ export class Bench {
     const restore = this.restores.shift();
     if (!restore || !this.scheduler.isWanted(restore)) return;
     const payloads = restore.items.map(({ key }) => this.#lower!.payloads.get(key));
-    if (payloads.includes(undefined)) {
-      this.scheduler.couldNotRestore(restore);
+    const missing = restore.items.filter((_, i) => payloads[i] === undefined).map(({ key }) => key);
+    if (missing.length > 0) {
+      this.scheduler.couldNotRestore(restore, missing);
       return;
     }
     for (const [i, { block }] of restore.items.entries()) this.#cache.set(payloads[i]!, block * this.#kv.blockSize);
@@ -118,8 +130,9 @@ export class Bench {
   #save(): void {
     if (!this.#lower) return;
     const { blockSize } = this.#kv;
-    for (const { key, block } of this.scheduler.takeUnsaved(1000)) {
-      this.#lower.payloads.set(key, this.#cache.slice(block * blockSize, (block + 1) * blockSize));
+    for (const unsaved of this.scheduler.takeUnsaved(1000)) {
+      const begin = unsaved.block * blockSize;
+      this.#lower.put(unsaved, this.#cache.slice(begin, begin + blockSize));
     }
   }
 

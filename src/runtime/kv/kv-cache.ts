@@ -10,13 +10,15 @@ import { blocksBeforeHit, blocksPerSequence, firstLiveBlock, maxBlocks } from '.
 /** What lies below the pool: says which blocks it could bring back. */
 export interface LowerTiers {
   tierOf(key: BlockKey): Exclude<CacheTier, 'pool'> | undefined;
+  /** Blocks that come next after `parent`, with what they hold. */
+  childrenOf(parent: BlockKey): Iterable<readonly [key: BlockKey, tokenIds: Uint32Array]>;
 }
 
 /** A block that a lower tier could keep. */
 export interface UnsavedBlock {
   readonly key: BlockKey;
-  /** Of the block before it; undefined for a sequence's first. */
-  readonly parent: BlockKey | undefined;
+  /** Of the block before it; of a sequence's first: the root key. */
+  readonly parent: BlockKey;
   /** As many as a block has room for, or fewer: the end of a sequence. */
   readonly tokenIds: Uint32Array;
   readonly block: number;
@@ -42,8 +44,60 @@ interface Tail {
   readonly length: number;
 }
 
-/** Keys of blocks lately evicted, so that a miss can say why. */
-const MAX_EVICTED_KEYS = 16_384;
+/** What findable blocks hold, by the block before them. */
+class Children {
+  readonly #byParent = new Map<BlockKey, Map<BlockKey, Uint32Array>>();
+  readonly #parents = new Map<BlockKey, BlockKey>();
+
+  of(parent: BlockKey): Iterable<readonly [BlockKey, Uint32Array]> {
+    return this.#byParent.get(parent) ?? [];
+  }
+
+  add(parent: BlockKey, key: BlockKey, tokenIds: Uint32Array): void {
+    const siblings = this.#byParent.get(parent) ?? new Map<BlockKey, Uint32Array>();
+    this.#byParent.set(parent, siblings.set(key, tokenIds));
+    this.#parents.set(key, parent);
+  }
+
+  delete(key: BlockKey): void {
+    const parent = this.#parents.get(key);
+    if (parent === undefined) return;
+    const siblings = this.#byParent.get(parent);
+    siblings?.delete(key);
+    if (siblings?.size === 0) this.#byParent.delete(parent);
+    this.#parents.delete(key);
+  }
+
+  clear(): void {
+    this.#byParent.clear();
+    this.#parents.clear();
+  }
+}
+
+const commonLength = (a: Uint32Array, b: Uint32Array): number => {
+  let length = 0;
+  while (length < a.length && a[length] === b[length]) length++;
+  return length;
+};
+
+/** A set that forgets its oldest keys. */
+class RecentKeys {
+  static readonly #maxKeys = 16_384;
+  readonly #keys = new Set<BlockKey>();
+
+  has(key: BlockKey): boolean {
+    return this.#keys.has(key);
+  }
+
+  delete(key: BlockKey): void {
+    this.#keys.delete(key);
+  }
+
+  add(key: BlockKey): void {
+    this.#keys.add(key);
+    if (this.#keys.size > RecentKeys.#maxKeys) this.#keys.delete(this.#keys.values().next().value!);
+  }
+}
 
 /**
  * A sequence has one block table for each group of layers. Groups without a window keep every block; the others give
@@ -65,7 +119,11 @@ export class KvCache {
   #copies: BlockCopy[] = [];
   #restores: Restore[] = [];
   readonly #unsaved = new Map<BlockKey, UnsavedBlock>();
-  readonly #evicted = new Set<BlockKey>();
+  /** Of the first group: what follows each findable block. */
+  readonly #children = new Children();
+  readonly #evicted = new RecentKeys();
+  /** What lower tiers said they had, and had not. */
+  readonly #unusable = new RecentKeys();
 
   constructor({ blockSize, numBlocks, groups }: KvGeometry, maxChunk: number, lower?: LowerTiers) {
     this.blockSize = blockSize;
@@ -94,6 +152,7 @@ export class KvCache {
     assert(this.#pool.numUsed === 0, 'sequences hold blocks');
     this.#pool = this.#createPool(this.#pool.numBlocks);
     this.#unsaved.clear();
+    this.#children.clear();
   }
 
   /**
@@ -179,6 +238,15 @@ export class KvCache {
       if (isWhole) this.#pool.publish(block, key);
       this.#breakPromise(key, sequence);
     }
+    for (let index = 0; (index + 1) * this.blockSize <= sequence.numComputed; index++) {
+      const content = sequence.tokenIds.slice(index * this.blockSize, (index + 1) * this.blockSize);
+      this.#children.add(sequence.parentKey(index, this.blockSize), sequence.key(index, this.blockSize), content);
+    }
+  }
+
+  /** Passes over what a lower tier turned out not to have. */
+  couldNotRestore(missing: readonly BlockKey[]): void {
+    for (const key of missing) this.#unusable.add(key);
   }
 
   /** Up to `most` findable blocks that no lower tier has, oldest first. */
@@ -188,7 +256,9 @@ export class KvCache {
       if (taken.length === most) break;
       this.#unsaved.delete(unsaved.key);
       const isThere = this.#pool.find(unsaved.key) === unsaved.block;
-      if (isThere && this.#lower!.tierOf(unsaved.key) === undefined) taken.push(unsaved);
+      if (!isThere || this.#lowerTierOf(unsaved.key) !== undefined) continue;
+      this.#unusable.delete(unsaved.key);
+      taken.push(unsaved);
     }
     return taken;
   }
@@ -227,16 +297,16 @@ export class KvCache {
   #createPool(numBlocks: number): BlockPool {
     return new BlockPool(numBlocks, (key) => {
       this.#evicted.add(key);
-      if (this.#evicted.size <= MAX_EVICTED_KEYS) return;
-      for (const oldest of this.#evicted) {
-        this.#evicted.delete(oldest);
-        break;
-      }
+      this.#children.delete(key);
     });
   }
 
+  #lowerTierOf(key: BlockKey): Exclude<CacheTier, 'pool'> | undefined {
+    return this.#unusable.has(key) ? undefined : this.#lower?.tierOf(key);
+  }
+
   #has(key: BlockKey): boolean {
-    return this.#pool.find(key) !== undefined || this.#lower?.tierOf(key) !== undefined;
+    return this.#pool.find(key) !== undefined || this.#lowerTierOf(key) !== undefined;
   }
 
   /** Leading blocks whose KV the sequence may take over: whole in groups without a window, their end in the others. */
@@ -256,20 +326,23 @@ export class KvCache {
     return hit;
   }
 
-  /** The most known tokens behind `hit` whole blocks that some block begins with, or is. */
+  /** The most known tokens behind `hit` whole blocks that some block begins with. */
   #findTail(sequence: Sequence, hit: number): Tail | undefined {
-    const { blockSize } = this;
-    const numLeft = sequence.numTokens - 1 - hit * blockSize;
-    const keysOf = (key: BlockKey) => this.groups.map((_, group) => groupKey(key, group));
-    if (numLeft === blockSize - 1) {
-      const keys = keysOf(sequence.key(hit, blockSize));
-      if (keys.every((key) => this.#has(key))) return { keys, length: numLeft };
+    const begin = hit * this.blockSize;
+    const known = sequence.tokenIds.subarray(begin, Math.min(begin + this.blockSize, sequence.numTokens - 1));
+    const parent = sequence.parentKey(hit, this.blockSize);
+    let best: Tail | undefined;
+    for (const children of [this.#children.of(parent), this.#lower?.childrenOf(parent) ?? []]) {
+      for (const [key, tokenIds] of children) {
+        const length = commonLength(known, tokenIds);
+        // A few tokens of a block that goes on otherwise are computed sooner than they are copied.
+        const isWhole = length === tokenIds.length || length === known.length;
+        if (length <= (best?.length ?? 0) || (!isWhole && length < this.blockSize / 2)) continue;
+        const keys = this.groups.map((_, group) => groupKey(key, group));
+        if (keys.every((own) => this.#has(own))) best = { keys, length };
+      }
     }
-    for (let length = Math.min(numLeft, blockSize - 1); length > 0; length--) {
-      const keys = keysOf(sequence.tailKey(hit, length, blockSize));
-      if (keys.every((key) => this.#has(key))) return { keys, length };
-    }
-    return undefined;
+    return best;
   }
 
   /** A prefix may be found far behind what is being computed, where windows have moved on. */
@@ -321,13 +394,14 @@ export class KvCache {
     const { blockSize } = this;
     const isWhole = length === blockSize;
     const key = isWhole ? sequence.key(index, blockSize) : sequence.tailKey(index, length, blockSize);
+    const parent = sequence.parentKey(index, blockSize);
+    const tokenIds = sequence.tokenIds.slice(index * blockSize, index * blockSize + length);
     for (const [group, { blocks, firstBlock }] of sequence.tables.entries()) {
       const block = blocks[index - firstBlock]!;
       const own = groupKey(key, group);
-      if (!this.#pool.publish(block, own) || this.#lower === undefined) continue;
-      const tokenIds = sequence.tokenIds.slice(index * blockSize, index * blockSize + length);
-      const parent = index === 0 ? undefined : groupKey(sequence.key(index - 1, blockSize), group);
-      this.#unsaved.set(own, { key: own, parent, tokenIds, block });
+      if (!this.#pool.publish(block, own)) continue;
+      if (group === 0) this.#children.add(parent, key, tokenIds);
+      if (this.#lower) this.#unsaved.set(own, { key: own, parent: groupKey(parent, group), tokenIds, block });
     }
   }
 
@@ -358,7 +432,7 @@ export class KvCache {
   #report(sequence: Sequence, hit: number, tail: Tail | undefined): void {
     const found = { pool: 0, ram: 0, disk: 0 };
     const tierOf = (keys: readonly BlockKey[]): CacheTier => {
-      const tiers = keys.map((key) => (this.#pool.find(key) === undefined ? this.#lower?.tierOf(key) : 'pool'));
+      const tiers = keys.map((key) => (this.#pool.find(key) === undefined ? this.#lowerTierOf(key) : 'pool'));
       return tiers.includes('disk') ? 'disk' : tiers.includes('ram') ? 'ram' : 'pool';
     };
     for (let index = 0; index < hit; index++) {

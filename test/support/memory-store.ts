@@ -1,0 +1,29 @@
+/** A store below the pool whose delays and losses the test decides. */
+import type { ClosableStore } from '../../src/runtime/engine.ts';
+import type { StoredBlock } from '../../src/runtime/kv/block-traffic.ts';
+
+export class MemoryStore implements ClosableStore {
+  readonly blocks = new Map<string, StoredBlock>();
+  /** Awaited before each read is answered. */
+  beforeRead: () => Promise<void> = async () => {};
+
+  tierOf(key: string): 'ram' | undefined {
+    return this.blocks.has(key) ? 'ram' : undefined;
+  }
+
+  childrenOf(parent: string): [string, Uint32Array][] {
+    const children = [...this.blocks.values()].filter((block) => block.parent === parent);
+    return children.map(({ key, tokenIds }) => [key, tokenIds]);
+  }
+
+  put(blocks: readonly StoredBlock[]): void {
+    for (const block of blocks) this.blocks.set(block.key, block);
+  }
+
+  async get(keys: readonly string[]): Promise<(Uint8Array | undefined)[]> {
+    await this.beforeRead();
+    return keys.map((key) => this.blocks.get(key)?.payload);
+  }
+
+  async close(): Promise<void> {}
+}
