@@ -1,7 +1,8 @@
 /** Who runs how many tokens in the next step. Pure bookkeeping: no GPU type, no clock. */
 import assert from 'node:assert';
 import type { BlockKey } from './kv/block-key.ts';
-import { KvCache, type LowerTiers, type Restore, type UnsavedBlock } from './kv/kv-cache.ts';
+import { KvCache, type Restore, type UnsavedBlock } from './kv/kv-cache.ts';
+import type { LowerTiers } from './kv/prefix-index.ts';
 import type { BlockCopy, KvGeometry } from './model-runner.ts';
 import type { Sequence } from './sequence.ts';
 

@@ -210,7 +210,7 @@ test('reports stop sequences and max tokens by name', async () => {
 
 test('counts what came from the cache apart from the input', async () => {
   const { url } = await serve(SCRIPT);
-  const body = { model: 'scripted', max_tokens: 9, messages: ask(`Count to 3. ${'Please. '.repeat(20)}`) };
+  const body = { model: 'scripted', max_tokens: 9, messages: ask(`${'Please. '.repeat(20)}Count to 3.`) };
   const usage = async () => ((await post(`${url}/v1/messages`, body)).body as Anthropic.Message).usage;
   const first = await usage();
   const second = await usage();

@@ -268,7 +268,7 @@ test('sends only whole characters, and the bytes of their parts where asked', as
 
 test('says how much of the prompt came from the cache', async () => {
   const { url } = await serve(SCRIPT);
-  const body = { model: 'scripted', messages: ask(`Count to 3. ${'Please. '.repeat(20)}`) };
+  const body = { model: 'scripted', messages: ask(`${'Please. '.repeat(20)}Count to 3.`) };
   const usage = async () => ((await post(`${url}/v1/chat/completions`, body)).body as OpenAI.ChatCompletion).usage;
   const first = await usage();
   const second = await usage();

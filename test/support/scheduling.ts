@@ -2,7 +2,8 @@
 import { expect } from 'vitest';
 import { buildBatch } from '../../src/runtime/batch.ts';
 import type { BlockKey } from '../../src/runtime/kv/block-key.ts';
-import type { LowerTiers, Restore, UnsavedBlock } from '../../src/runtime/kv/kv-cache.ts';
+import type { Restore, UnsavedBlock } from '../../src/runtime/kv/kv-cache.ts';
+import type { LowerTiers } from '../../src/runtime/kv/prefix-index.ts';
 import type { Batch, KvGeometry, KvGroup } from '../../src/runtime/model-runner.ts';
 import { type Plan, Scheduler, type SchedulerOptions } from '../../src/runtime/scheduler.ts';
 import { Sequence } from '../../src/runtime/sequence.ts';

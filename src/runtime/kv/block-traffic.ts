@@ -2,7 +2,8 @@
 import type { ModelRunner } from '../model-runner.ts';
 import type { Scheduler } from '../scheduler.ts';
 import type { BlockKey } from './block-key.ts';
-import type { LowerTiers, Restore, RestoredBlock } from './kv-cache.ts';
+import type { Restore, RestoredBlock } from './kv-cache.ts';
+import type { LowerTiers } from './prefix-index.ts';
 
 /** One block's K and V, and what it takes to find it again. */
 export interface StoredBlock {

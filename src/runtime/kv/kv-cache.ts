@@ -1,18 +1,11 @@
 /** Which KV blocks each sequence holds, and which of them it need not compute. No GPU type, no clock. */
 import assert from 'node:assert';
-import type { CacheTier } from '../api.ts';
 import type { BlockCopy, KvGeometry, KvGroup } from '../model-runner.ts';
 import type { BlockTable, Sequence } from '../sequence.ts';
 import { type BlockKey, groupKey } from './block-key.ts';
 import { BlockPool } from './block-pool.ts';
-import { blocksBeforeHit, blocksPerSequence, firstLiveBlock, maxBlocks } from './layer-groups.ts';
-
-/** What lies below the pool: says which blocks it could bring back. */
-export interface LowerTiers {
-  tierOf(key: BlockKey): Exclude<CacheTier, 'pool'> | undefined;
-  /** Blocks that come next after `parent`, with what they hold. */
-  childrenOf(parent: BlockKey): Iterable<readonly [key: BlockKey, tokenIds: Uint32Array]>;
-}
+import { blocksPerSequence, firstLiveBlock, maxBlocks } from './layer-groups.ts';
+import { type LowerTiers, PrefixIndex, type Tail } from './prefix-index.ts';
 
 /** A block that a lower tier could keep. */
 export interface UnsavedBlock {
@@ -37,68 +30,6 @@ export interface RestoredBlock {
   readonly isWhole: boolean;
 }
 
-/** The end of a found prefix: `length` tokens of a block that is copied before the sequence writes on in it. */
-interface Tail {
-  /** One a group. */
-  readonly keys: readonly BlockKey[];
-  readonly length: number;
-}
-
-/** What findable blocks hold, by the block before them. */
-class Children {
-  readonly #byParent = new Map<BlockKey, Map<BlockKey, Uint32Array>>();
-  readonly #parents = new Map<BlockKey, BlockKey>();
-
-  of(parent: BlockKey): Iterable<readonly [BlockKey, Uint32Array]> {
-    return this.#byParent.get(parent) ?? [];
-  }
-
-  add(parent: BlockKey, key: BlockKey, tokenIds: Uint32Array): void {
-    const siblings = this.#byParent.get(parent) ?? new Map<BlockKey, Uint32Array>();
-    this.#byParent.set(parent, siblings.set(key, tokenIds));
-    this.#parents.set(key, parent);
-  }
-
-  delete(key: BlockKey): void {
-    const parent = this.#parents.get(key);
-    if (parent === undefined) return;
-    const siblings = this.#byParent.get(parent);
-    siblings?.delete(key);
-    if (siblings?.size === 0) this.#byParent.delete(parent);
-    this.#parents.delete(key);
-  }
-
-  clear(): void {
-    this.#byParent.clear();
-    this.#parents.clear();
-  }
-}
-
-const commonLength = (a: Uint32Array, b: Uint32Array): number => {
-  let length = 0;
-  while (length < a.length && a[length] === b[length]) length++;
-  return length;
-};
-
-/** A set that forgets its oldest keys. */
-class RecentKeys {
-  static readonly #maxKeys = 16_384;
-  readonly #keys = new Set<BlockKey>();
-
-  has(key: BlockKey): boolean {
-    return this.#keys.has(key);
-  }
-
-  delete(key: BlockKey): void {
-    this.#keys.delete(key);
-  }
-
-  add(key: BlockKey): void {
-    this.#keys.add(key);
-    if (this.#keys.size > RecentKeys.#maxKeys) this.#keys.delete(this.#keys.values().next().value!);
-  }
-}
-
 /**
  * A sequence has one block table for each group of layers. Groups without a window keep every block; the others give
  * back what no later query sees. A block's key names the whole prefix up to its end, so a windowed block stays right
@@ -109,9 +40,8 @@ export class KvCache {
   readonly groups: readonly KvGroup[];
   /** Most tokens a step computes of one sequence. */
   readonly #maxChunk: number;
-  readonly #fullGroups: readonly number[];
-  readonly #windowed: readonly { readonly group: number; readonly needed: number }[];
-  readonly #lower: LowerTiers | undefined;
+  readonly #hasLowerTiers: boolean;
+  readonly #index: PrefixIndex;
   #pool: BlockPool;
   /** Full blocks that a running sequence has yet to bring: who needs one of them waits instead of doing it too. */
   readonly #promised = new Map<BlockKey, Sequence>();
@@ -119,22 +49,13 @@ export class KvCache {
   #copies: BlockCopy[] = [];
   #restores: Restore[] = [];
   readonly #unsaved = new Map<BlockKey, UnsavedBlock>();
-  /** Of the first group: what follows each findable block. */
-  readonly #children = new Children();
-  readonly #evicted = new RecentKeys();
-  /** What lower tiers said they had, and had not. */
-  readonly #unusable = new RecentKeys();
 
   constructor({ blockSize, numBlocks, groups }: KvGeometry, maxChunk: number, lower?: LowerTiers) {
     this.blockSize = blockSize;
     this.groups = groups;
     this.#maxChunk = maxChunk;
-    this.#lower = lower;
-    const indices = [...groups.keys()];
-    this.#fullGroups = indices.filter((group) => groups[group]!.window === undefined);
-    this.#windowed = indices
-      .filter((group) => groups[group]!.window !== undefined)
-      .map((group) => ({ group, needed: blocksBeforeHit(groups[group]!, blockSize) }));
+    this.#hasLowerTiers = lower !== undefined;
+    this.#index = new PrefixIndex(groups, blockSize, () => this.#pool, lower);
     this.#pool = this.#createPool(numBlocks);
   }
 
@@ -152,7 +73,7 @@ export class KvCache {
     assert(this.#pool.numUsed === 0, 'sequences hold blocks');
     this.#pool = this.#createPool(this.#pool.numBlocks);
     this.#unsaved.clear();
-    this.#children.clear();
+    this.#index.clear();
   }
 
   /**
@@ -162,9 +83,9 @@ export class KvCache {
    * @returns false when the sequence has to wait: for room, or for a block that another one is bringing right now
    */
   admit(sequence: Sequence, running: readonly Sequence[]): boolean {
-    const hit = this.#findPrefix(sequence);
+    const hit = this.#index.findWhole(sequence);
     if (this.#isPromised(sequence, hit)) return false;
-    const tail = this.#findTail(sequence, hit);
+    const tail = this.#index.findTail(sequence, hit);
     if (this.#take(sequence, running, hit, tail)) return true;
     // A tail's source needs a block beside its copy, which a full pool may not have.
     return tail !== undefined && this.#take(sequence, running, hit, undefined);
@@ -186,8 +107,7 @@ export class KvCache {
       this.#publish(sequence, index, blockSize);
       this.#breakPromise(sequence.key(index, blockSize), sequence);
     }
-    for (const { group } of this.#windowed) {
-      const table = sequence.tables[group]!;
+    for (const [group, table] of sequence.tables.entries()) {
       const firstLive = firstLiveBlock(this.groups[group]!, sequence.numComputed, blockSize);
       const left = table.blocks.splice(0, firstLive - table.firstBlock);
       for (const block of left) this.#pool.release(block);
@@ -240,13 +160,13 @@ export class KvCache {
     }
     for (let index = 0; (index + 1) * this.blockSize <= sequence.numComputed; index++) {
       const content = sequence.tokenIds.slice(index * this.blockSize, (index + 1) * this.blockSize);
-      this.#children.add(sequence.parentKey(index, this.blockSize), sequence.key(index, this.blockSize), content);
+      this.#index.added(sequence.parentKey(index, this.blockSize), sequence.key(index, this.blockSize), content);
     }
   }
 
   /** Passes over what a lower tier turned out not to have. */
   couldNotRestore(missing: readonly BlockKey[]): void {
-    for (const key of missing) this.#unusable.add(key);
+    for (const key of missing) this.#index.couldNotRestore(key);
   }
 
   /** Up to `most` findable blocks that no lower tier has, oldest first. */
@@ -256,9 +176,7 @@ export class KvCache {
       if (taken.length === most) break;
       this.#unsaved.delete(unsaved.key);
       const isThere = this.#pool.find(unsaved.key) === unsaved.block;
-      if (!isThere || this.#lowerTierOf(unsaved.key) !== undefined) continue;
-      this.#unusable.delete(unsaved.key);
-      taken.push(unsaved);
+      if (isThere && this.#index.needsSaving(unsaved.key)) taken.push(unsaved);
     }
     return taken;
   }
@@ -275,7 +193,7 @@ export class KvCache {
     const peak = this.#peak(sequence, sequence.numTokens - numFound);
     const reserved = running.reduce((sum, other) => sum + this.#demand(other), 0);
     if (peak - shared.length + numRevived + reserved > this.#pool.numAvailable) return false;
-    this.#report(sequence, hit, tail);
+    sequence.report ??= this.#index.report(sequence, hit, tail);
     for (const block of [...shared, ...copied]) this.#pool.retain(block);
     sequence.borrowed.push(...copied);
     sequence.numComputed = numFound;
@@ -285,7 +203,9 @@ export class KvCache {
       sequence.tables.push({ firstBlock, blocks });
     }
     for (const [group, key] of (tail?.keys ?? []).entries()) this.#continueTail(sequence.tables[group]!, key, items);
-    for (const group of this.#fullGroups) assert(this.#growTable(sequence, group, sequence.numTokens));
+    for (const [group, { window }] of this.groups.entries()) {
+      if (window === undefined) assert(this.#growTable(sequence, group, sequence.numTokens));
+    }
     this.#promise(sequence, hit, items);
     if (items.length > 0) {
       sequence.restoring = { sequence, items };
@@ -295,54 +215,7 @@ export class KvCache {
   }
 
   #createPool(numBlocks: number): BlockPool {
-    return new BlockPool(numBlocks, (key) => {
-      this.#evicted.add(key);
-      this.#children.delete(key);
-    });
-  }
-
-  #lowerTierOf(key: BlockKey): Exclude<CacheTier, 'pool'> | undefined {
-    return this.#unusable.has(key) ? undefined : this.#lower?.tierOf(key);
-  }
-
-  #has(key: BlockKey): boolean {
-    return this.#pool.find(key) !== undefined || this.#lowerTierOf(key) !== undefined;
-  }
-
-  /** Leading blocks whose KV the sequence may take over: whole in groups without a window, their end in the others. */
-  #findPrefix(sequence: Sequence): number {
-    const has = (index: number, group: number): boolean =>
-      this.#has(groupKey(sequence.key(index, this.blockSize), group));
-    const most = Math.floor((sequence.numTokens - 1) / this.blockSize);
-    let hit = most;
-    if (this.#fullGroups.length > 0) {
-      hit = 0;
-      while (hit < most && this.#fullGroups.every((group) => has(hit, group))) hit++;
-    }
-    // A hole in what the next query sees ends the prefix before it.
-    for (let index = hit - 1; index >= 0 && this.#windowed.some(({ needed }) => index >= hit - needed); index--) {
-      if (this.#windowed.some(({ group, needed }) => index >= hit - needed && !has(index, group))) hit = index;
-    }
-    return hit;
-  }
-
-  /** The most known tokens behind `hit` whole blocks that some block begins with. */
-  #findTail(sequence: Sequence, hit: number): Tail | undefined {
-    const begin = hit * this.blockSize;
-    const known = sequence.tokenIds.subarray(begin, Math.min(begin + this.blockSize, sequence.numTokens - 1));
-    const parent = sequence.parentKey(hit, this.blockSize);
-    let best: Tail | undefined;
-    for (const children of [this.#children.of(parent), this.#lower?.childrenOf(parent) ?? []]) {
-      for (const [key, tokenIds] of children) {
-        const length = commonLength(known, tokenIds);
-        // A few tokens of a block that goes on otherwise are computed sooner than they are copied.
-        const isWhole = length === tokenIds.length || length === known.length;
-        if (length <= (best?.length ?? 0) || (!isWhole && length < this.blockSize / 2)) continue;
-        const keys = this.groups.map((_, group) => groupKey(key, group));
-        if (keys.every((own) => this.#has(own))) best = { keys, length };
-      }
-    }
-    return best;
+    return new BlockPool(numBlocks, (key) => this.#index.evicted(key));
   }
 
   /** A prefix may be found far behind what is being computed, where windows have moved on. */
@@ -400,8 +273,8 @@ export class KvCache {
       const block = blocks[index - firstBlock]!;
       const own = groupKey(key, group);
       if (!this.#pool.publish(block, own)) continue;
-      if (group === 0) this.#children.add(parent, key, tokenIds);
-      if (this.#lower) this.#unsaved.set(own, { key: own, parent: groupKey(parent, group), tokenIds, block });
+      if (group === 0) this.#index.added(parent, key, tokenIds);
+      if (this.#hasLowerTiers) this.#unsaved.set(own, { key: own, parent: groupKey(parent, group), tokenIds, block });
     }
   }
 
@@ -426,24 +299,6 @@ export class KvCache {
   #demand(sequence: Sequence): number {
     const held = sequence.tables.reduce((sum, { blocks }) => sum + blocks.length, 0);
     return Math.max(this.groups.length, this.#peak(sequence, sequence.numPending) - held);
-  }
-
-  /** Where the found tokens were, each counted at the farthest tier that a part of its block has to come from. */
-  #report(sequence: Sequence, hit: number, tail: Tail | undefined): void {
-    const found = { pool: 0, ram: 0, disk: 0 };
-    const tierOf = (keys: readonly BlockKey[]): CacheTier => {
-      const tiers = keys.map((key) => (this.#pool.find(key) === undefined ? this.#lowerTierOf(key) : 'pool'));
-      return tiers.includes('disk') ? 'disk' : tiers.includes('ram') ? 'ram' : 'pool';
-    };
-    for (let index = 0; index < hit; index++) {
-      const key = sequence.key(index, this.blockSize);
-      found[tierOf(this.groups.map((_, group) => groupKey(key, group)))] += this.blockSize;
-    }
-    if (tail) found[tierOf(tail.keys)] += tail.length;
-    const missing = (hit + 1) * this.blockSize <= sequence.numTokens ? sequence.key(hit, this.blockSize) : undefined;
-    const computed = sequence.numTokens - found.pool - found.ram - found.disk;
-    const reason = computed <= 1 ? 'none' : missing !== undefined && this.#evicted.has(missing) ? 'evicted' : 'new';
-    sequence.report ??= { found, computed, reason };
   }
 
   /** Only what nobody else has promised already. */
