@@ -15,12 +15,13 @@ export const mulberry32 = (seed: number) => {
 const floatBits = new Float32Array(1);
 const floatWord = new Uint32Array(floatBits.buffer);
 
-/** Rounds a number of magnitude 2^-14 … 65504, or 0, to binary16; ties away from zero, which random weights allow. */
+/** Rounds a number of magnitude up to 65504 to binary16; ties away from zero, which random weights allow. */
 const toHalf = (value: number): number => {
   floatBits[0] = value;
   const word = floatWord[0]!;
   const magnitude = word & 0x7fff_ffff;
-  if (magnitude < 0x3880_0000) return (word >>> 16) & 0x8000;
+  // Below 2^-14 the numbers are multiples of 2^-24: scales of Q6_K lie there.
+  if (magnitude < 0x3880_0000) return ((word >>> 16) & 0x8000) | Math.round(Math.abs(value) * 2 ** 24);
   return ((word >>> 16) & 0x8000) | ((magnitude - 0x3800_0000 + 0x1000) >>> 13);
 };
 

@@ -17,9 +17,16 @@ interface TensorPlan {
   /** Fastest dimension first, as GGUF lists them. */
   readonly dims: readonly number[];
   readonly type: WeightType;
-  /** Largest magnitude of the uniform weights; 0: all ones (norms). */
+  /** Largest magnitude of the uniform weights; 0: all ones. */
   readonly size: number;
+  /** Given values in place of random ones. */
+  readonly values?: readonly number[];
+  /** Norms, which lie around 1. */
+  readonly isNorm?: boolean;
 }
+
+/** The type of each matrix, as mixed quantizations have it. */
+export type TypeOfTensor = (name: string) => WeightType;
 
 const ALIGNMENT = 32;
 const NUM_BYTE_TOKENS = 256;
@@ -59,7 +66,7 @@ const CHAT_TEMPLATE =
   "{% for message in messages %}{{ message['role'] + ': ' + message['content'] + '\\n' }}{% endfor %}" +
   "{% if add_generation_prompt %}{{ 'assistant:' }}{% endif %}";
 
-const metadata = (name: string, shape: ModelShape, type: WeightType): [key: string, value: Value][] => {
+const metadata = (name: string, shape: ModelShape, type: string): [key: string, value: Value][] => {
   const { tokens, types, scores } = syntheticVocabulary(shape.vocabularySize);
   const { architecture = 'llama', experts } = shape;
   const key = (part: string) => `${architecture}.${part}`;
@@ -102,34 +109,58 @@ const metadata = (name: string, shape: ModelShape, type: WeightType): [key: stri
 
 const headDimOf = ({ headDim, dim, numHeads }: ModelShape): number => headDim ?? dim / numHeads;
 
-const tensorPlans = (shape: ModelShape, type: WeightType): TensorPlan[] => {
-  const { dim, vocabularySize, hasSinksAndBiases } = shape;
-  // Of gpt-oss, only the experts are published in four bits.
-  const denseType = hasSinksAndBiases && type === 'mxfp4' ? 'q8_0' : type;
-  const plans: TensorPlan[] = [{ ...matrix('token_embd', denseType, dim, vocabularySize), size: 1 }];
+const tensorPlans = (shape: ModelShape, type: TypeOfTensor): TensorPlan[] => {
+  const { dim, vocabularySize, hasRandomNorms = false } = shape;
+  const plans: TensorPlan[] = [{ ...matrix('token_embd', type, dim, vocabularySize), size: 1 }];
   for (let layer = 0; layer < shape.numLayers; layer++) {
-    plans.push(...attentionPlans(`blk.${layer}`, shape, denseType), ...feedForwardPlans(`blk.${layer}`, shape, type));
+    plans.push(...attentionPlans(`blk.${layer}`, shape, type), ...feedForwardPlans(`blk.${layer}`, shape, type));
   }
-  plans.push(vector('output_norm.weight', dim));
-  if (!shape.isTied) plans.push(matrix('output', denseType, dim, vocabularySize));
-  return plans;
+  plans.push(norm('output_norm', dim));
+  if (!shape.isTied) plans.push(matrix('output', type, dim, vocabularySize));
+  for (const [name, values] of Object.entries(shape.vectors ?? {})) {
+    plans.push({ ...vector(name, values.length), values });
+  }
+  return plans.map((plan) => (plan.isNorm && hasRandomNorms ? { ...plan, size: 0.5 } : plan));
 };
 
-/** Rows that are no whole number of the type's blocks are kept in Q8_0, as llama.cpp's quantizer keeps them in a larger type. */
-const matrix = (name: string, type: WeightType, columns: number, ...rest: readonly number[]): TensorPlan => ({
+/** One type for all matrices; of gpt-oss, only the experts are published in four bits. */
+const uniformType = ({ hasSinksAndBiases = false }: ModelShape, type: WeightType): TypeOfTensor => {
+  const denseType = hasSinksAndBiases && type === 'mxfp4' ? 'q8_0' : type;
+  return (name) => (name.includes('_exps') ? type : denseType);
+};
+
+/** What llama.cpp's quantizer takes for rows that are no whole number of a type's blocks. */
+const LARGER_TYPE: Readonly<Record<string, WeightType>> = {
+  q2_k: 'iq4_nl',
+  q3_k: 'iq4_nl',
+  iq4_xs: 'iq4_nl',
+  q4_k: 'q5_0',
+  q5_k: 'q5_1',
+  q6_k: 'q8_0',
+};
+
+const typeFor = (type: WeightType, columns: number): WeightType => {
+  if (columns % blockLengthOf(type) === 0) return type;
+  const larger = LARGER_TYPE[type] ?? 'f16';
+  return columns % blockLengthOf(larger) === 0 ? larger : 'f16';
+};
+
+const matrix = (name: string, type: TypeOfTensor, columns: number, ...rest: readonly number[]): TensorPlan => ({
   name: `${name}.weight`,
   dims: [columns, ...rest],
-  type: columns % blockLengthOf(type) === 0 ? type : 'q8_0',
+  type: typeFor(type(name), columns),
   // Uniform in ±√(3 / columns) keeps a product's variance equal to its input's.
   size: Math.sqrt(3 / columns),
 });
 
 const vector = (name: string, ...dims: readonly number[]): TensorPlan => ({ name, dims, type: 'f32', size: 0 });
 
+const norm = (name: string, length: number): TensorPlan => ({ ...vector(`${name}.weight`, length), isNorm: true });
+
 /** Small numbers around zero. */
 const bias = (name: string, ...dims: readonly number[]): TensorPlan => ({ ...vector(name, ...dims), size: 0.1 });
 
-const attentionPlans = (block: string, shape: ModelShape, type: WeightType): TensorPlan[] => {
+const attentionPlans = (block: string, shape: ModelShape, type: TypeOfTensor): TensorPlan[] => {
   const { dim, numHeads, numKvHeads } = shape;
   const headDim = headDimOf(shape);
   const [queries, keys] = [numHeads * headDim, numKvHeads * headDim];
@@ -141,25 +172,22 @@ const attentionPlans = (block: string, shape: ModelShape, type: WeightType): Ten
         ['attn_v', keys],
       ] as const);
   return [
-    vector(`${block}.attn_norm.weight`, dim),
+    norm(`${block}.attn_norm`, dim),
     ...parts.map(([part, rows]) => matrix(`${block}.${part}`, type, dim, rows)),
     ...(shape.hasQkvBias ? parts.map(([part, rows]) => bias(`${block}.${part}.bias`, rows)) : []),
-    ...(shape.hasHeadNorms
-      ? [vector(`${block}.attn_q_norm.weight`, headDim), vector(`${block}.attn_k_norm.weight`, headDim)]
-      : []),
+    ...(shape.hasHeadNorms ? [norm(`${block}.attn_q_norm`, headDim), norm(`${block}.attn_k_norm`, headDim)] : []),
     matrix(`${block}.attn_output`, type, queries, dim),
-    ...(shape.hasSinksAndBiases
-      ? [bias(`${block}.attn_output.bias`, dim), bias(`${block}.attn_sinks.weight`, numHeads)]
-      : []),
-    ...(shape.hasPostNorms || shape.hasSinksAndBiases ? [vector(`${block}.post_attention_norm.weight`, dim)] : []),
+    ...(shape.hasSinksAndBiases || shape.hasOutputBiases ? [bias(`${block}.attn_output.bias`, dim)] : []),
+    ...(shape.hasSinksAndBiases ? [bias(`${block}.attn_sinks.weight`, numHeads)] : []),
+    ...(shape.hasPostNorms || shape.hasSinksAndBiases ? [norm(`${block}.post_attention_norm`, dim)] : []),
   ];
 };
 
-const feedForwardPlans = (block: string, shape: ModelShape, type: WeightType): TensorPlan[] => {
+const feedForwardPlans = (block: string, shape: ModelShape, type: TypeOfTensor): TensorPlan[] => {
   const { dim, ffnDim, experts, hasSinksAndBiases } = shape;
   const norms = [
-    ...(hasSinksAndBiases ? [] : [vector(`${block}.ffn_norm.weight`, dim)]),
-    ...(shape.hasPostNorms ? [vector(`${block}.post_ffw_norm.weight`, dim)] : []),
+    ...(hasSinksAndBiases ? [] : [norm(`${block}.ffn_norm`, dim)]),
+    ...(shape.hasPostNorms ? [norm(`${block}.post_ffw_norm`, dim)] : []),
   ];
   const sizes = [
     ['gate', dim, ffnDim],
@@ -169,7 +197,7 @@ const feedForwardPlans = (block: string, shape: ModelShape, type: WeightType): T
   if (experts) {
     return [
       ...norms,
-      { ...matrix(`${block}.ffn_gate_inp`, 'f32', dim, experts.count) },
+      matrix(`${block}.ffn_gate_inp`, () => 'f32', dim, experts.count),
       ...sizes.map(([part, columns, rows]) => matrix(`${block}.ffn_${part}_exps`, type, columns, rows, experts.count)),
       ...(hasSinksAndBiases
         ? [
@@ -182,15 +210,40 @@ const feedForwardPlans = (block: string, shape: ModelShape, type: WeightType): T
   if (shape.isFused) {
     return [...norms, matrix(`${block}.ffn_up`, type, dim, 2 * ffnDim), matrix(`${block}.ffn_down`, type, ffnDim, dim)];
   }
-  return [...norms, ...sizes.map(([part, columns, rows]) => matrix(`${block}.ffn_${part}`, type, columns, rows))];
+  return [
+    ...norms,
+    ...sizes.map(([part, columns, rows]) => matrix(`${block}.ffn_${part}`, type, columns, rows)),
+    ...(shape.hasOutputBiases ? sizes.map(([part, , rows]) => bias(`${block}.ffn_${part}.bias`, rows)) : []),
+  ];
+};
+
+/** Of a small vector, padded. */
+const vectorBytes = (blocks: RandomBlocks, plan: TensorPlan): Buffer => {
+  const { size, values } = plan;
+  const bytes = Buffer.alloc(align(byteLength(plan)));
+  if (values) Buffer.from(Float32Array.from(values).buffer).copy(bytes);
+  else blocks.draw('f32', numWeights(plan), size).copy(bytes);
+  if (plan.isNorm && size > 0) {
+    for (let i = 0; i < numWeights(plan); i++) bytes.writeFloatLE(bytes.readFloatLE(4 * i) + 1, 4 * i);
+  }
+  return bytes;
 };
 
 /** Writes the file whole or not at all. Same shape, type and seed: the same bytes. */
-export const writeRandomGguf = (path: string, wanted: ShapeName | ModelShape, type: WeightType, seed = 1): void => {
+export const writeRandomGguf = (
+  path: string,
+  wanted: ShapeName | ModelShape,
+  type: WeightType | TypeOfTensor,
+  seed = 1,
+): void => {
   const shape = typeof wanted === 'string' ? SHAPES[wanted] : wanted;
-  const plans = tensorPlans(shape, type);
+  const plans = tensorPlans(shape, typeof type === 'string' ? uniformType(shape, type) : type);
   // A shape's own fields come last, and count.
-  const fields = [...new Map(metadata(typeof wanted === 'string' ? wanted : 'random', shape, type))];
+  const fields = [
+    ...new Map(
+      metadata(typeof wanted === 'string' ? wanted : 'random', shape, typeof type === 'string' ? type : 'mixed'),
+    ),
+  ];
   const header = new ByteWriter();
   header.bytes(Buffer.from('GGUF'));
   header.u32(3);
@@ -217,6 +270,10 @@ export const writeRandomGguf = (path: string, wanted: ShapeName | ModelShape, ty
     writeSync(file, header.concat());
     const blocks = new RandomBlocks(seed);
     for (const plan of plans) {
+      if (plan.isNorm || plan.values) {
+        writeSync(file, vectorBytes(blocks, plan));
+        continue;
+      }
       for (let left = numWeights(plan); left > 0; left -= DRAWN_WEIGHTS) {
         writeSync(file, blocks.draw(plan.type, Math.min(left, DRAWN_WEIGHTS), plan.size));
       }

@@ -17,6 +17,12 @@ export interface ModelShape {
   /** Absent: dim / numHeads. */
   readonly headDim?: number;
   readonly hasQkvBias?: boolean;
+  /** Biases behind attention and in the feed-forward block. */
+  readonly hasOutputBiases?: boolean;
+  /** Norms are random numbers around 1 instead of ones. */
+  readonly hasRandomNorms?: boolean;
+  /** Small vectors of their own, by name: divisors of the rotary frequencies. */
+  readonly vectors?: Readonly<Record<string, readonly number[]>>;
   readonly hasHeadNorms?: boolean;
   readonly hasPostNorms?: boolean;
   /** One matrix for q, k and v, one for gate and up. */

@@ -188,18 +188,21 @@ class ReferenceDecoder {
     const { expertsPerToken, feedForwardSize: width, sharesOf } = experts;
     const name = (part: string) => `blk.${layer}.${part}.weight`;
     const logits = await this.#product(name('ffn_gate_inp'), x);
-    const fed: Rows = [];
-    for (const [token, row] of x.entries()) {
-      const chosen = chooseExperts(logits[token]!, expertsPerToken, sharesOf);
-      const sum = new Float64Array(hiddenSize);
-      for (const [slot, expert] of chosen.experts.entries()) {
-        const gate = await this.#product(name('ffn_gate_exps'), [row], expert * width, width);
-        const up = await this.#product(name('ffn_up_exps'), [row], expert * width, width);
-        const gated = join(gate, up).map((both) => glu(both, width, activation));
-        const [down] = await this.#product(name('ffn_down_exps'), gated, expert * hiddenSize, hiddenSize);
-        for (let i = 0; i < hiddenSize; i++) sum[i]! += chosen.shares[slot]! * down![i]!;
+    const chosen = logits.map((row) => chooseExperts(row, expertsPerToken, sharesOf));
+    const fed = x.map(() => new Float64Array(hiddenSize));
+    // By expert, so that each one's weights are decoded once for all its tokens.
+    for (const expert of new Set(chosen.flatMap(({ experts: ids }) => [...ids]))) {
+      const tokens = [...x.keys()].filter((token) => chosen[token]!.experts.includes(expert));
+      const rows = tokens.map((token) => x[token]!);
+      const gate = await this.#product(name('ffn_gate_exps'), rows, expert * width, width);
+      const up = await this.#product(name('ffn_up_exps'), rows, expert * width, width);
+      const gated = join(gate, up).map((both) => glu(both, width, activation));
+      const down = await this.#product(name('ffn_down_exps'), gated, expert * hiddenSize, hiddenSize);
+      for (const [row, token] of tokens.entries()) {
+        const { experts: ids, shares } = chosen[token]!;
+        const share = shares[ids.indexOf(expert)]!;
+        for (let i = 0; i < hiddenSize; i++) fed[token]![i]! += share * down[row]![i]!;
       }
-      fed.push(sum);
     }
     return fed;
   }
