@@ -70,11 +70,15 @@ const makeBatch = (device: GpuDevice, shape: PagedShape): PagedBatch => {
   };
   for (const [s, { numKeys, numQueries }] of sequences.entries()) {
     const table = deck.splice(0, blockCounts[s]!);
-    batch.blockTableStarts.push(batch.blockTables.length);
-    batch.blockTables.push(...table);
+    // Blocks that left the window are not in the table, and hold what nobody wrote.
+    const firstSeen = Math.max(0, numKeys - numQueries + 1 - (shape.window ?? Number.POSITIVE_INFINITY));
+    const firstLive = Math.floor(firstSeen / blockSize);
+    batch.blockTableStarts.push((batch.blockTables.length - firstLive) >>> 0);
+    batch.blockTables.push(...table.slice(firstLive));
     const [keys, values] = [batch.kCache, batch.vCache].map((cache) =>
       Array.from({ length: numKvHeads }, (_, head) =>
         Array.from({ length: numKeys }, (_, key) => {
+          if (key < firstLive * blockSize) return new Float64Array(headDim);
           const slot = table[Math.floor(key / blockSize)]! * blockSize + (key % blockSize);
           return cache.write(slot, head, tensors.randomFloats('f32', headDim));
         }),
