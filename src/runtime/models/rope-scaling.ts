@@ -10,16 +10,22 @@ export const readRopeScaling = (
   keys: ConfigKeys,
   { base, rotaryDim }: { readonly base: number; readonly rotaryDim: number },
 ): Pick<RopeScheme, 'frequencyFactors' | 'magnitude'> => {
-  if (keys.file.tensors.has('rope_freqs.weight')) return { frequencyFactors: 'rope_freqs.weight' };
-  const type = keys.string('rope.scaling.type', 'none');
+  // Files older than the type say linear by a factor alone, or by its first name.
+  const factorOf = (): number => keys.number('rope.scaling.factor', keys.number('rope.scale_linear', 1));
+  const type = keys.string('rope.scaling.type', factorOf() === 1 ? 'none' : 'linear');
+  const isScaled = type !== 'none' && factorOf() !== 1;
+  if (keys.file.tensors.has('rope_freqs.weight')) {
+    if (isScaled) keys.unsupported('rope.scaling.type', type, 'none, where rope_freqs.weight has the factors');
+    return { frequencyFactors: 'rope_freqs.weight' };
+  }
   if (type === 'none') return {};
   if (type !== 'linear' && type !== 'yarn' && type !== 'llama3') {
     keys.unsupported('rope.scaling.type', type, 'none, linear, llama3, yarn');
   }
-  const factor = keys.number('rope.scaling.factor');
+  const factor = type === 'linear' ? factorOf() : keys.number('rope.scaling.factor');
   keys.require(factor > 0, 'rope.scaling.factor', factor, 'a positive number');
   if (type === 'linear') return { frequencyFactors: new Float64Array(rotaryDim / 2).fill(factor) };
-  const originalContext = keys.count('rope.scaling.original_context_length');
+  const originalContext = keys.count('rope.scaling.original_context_length', keys.count('context_length'));
   if (type === 'llama3') {
     const lowFrequencyFactor = keys.number('rope.scaling.low_frequency_factor');
     const highFrequencyFactor = keys.number('rope.scaling.high_frequency_factor');

@@ -1,5 +1,6 @@
 /** Translates a Hugging Face config.json into the keys that GGUF files use, which architectures read. */
 import { EngineError } from '../errors.ts';
+import { CONFIG_DEFAULTS } from './hugging-face-defaults.ts';
 import type { MetadataValue } from './model-file.ts';
 import { isObject } from './safetensors.ts';
 
@@ -67,7 +68,8 @@ export const translateConfig = (path: string, whole: Readonly<Record<string, unk
   const architecture = typeof modelType === 'string' ? ARCHITECTURES[modelType] : undefined;
   if (!architecture) throw unsupportedModel(path, whole);
   // Models that also see images keep the text model's configuration apart.
-  const config = isObject(whole.text_config) ? whole.text_config : whole;
+  const told = isObject(whole.text_config) ? whole.text_config : whole;
+  const config = { ...CONFIG_DEFAULTS[String(modelType)], ...told };
   const translation = new Translation(path, config, architecture);
   return translation.run();
 };
@@ -79,6 +81,12 @@ const unsupportedModel = (path: string, config: Readonly<Record<string, unknown>
   const supported = Object.keys(ARCHITECTURES).join(', ');
   return new EngineError('model_unsupported', `${path}: ${found}${kind ? `: ${kind}` : ''}; supported: ${supported}`);
 };
+
+/** Every so many layers one sees all keys; Gemma 3's files may say otherwise. */
+const PERIODS: Readonly<Record<string, number>> = { gemma2: 2, gemma3: 6, 'gpt-oss': 2 };
+
+/** Source: `get_mscale` of DeepSeek's modelling code, which others follow. */
+const yarnMagnitude = (factor: number, scale: number): number => (factor <= 1 ? 1 : 1 + 0.1 * scale * Math.log(factor));
 
 class Translation {
   readonly #path: string;
@@ -96,6 +104,7 @@ class Translation {
 
   run(): TranslatedConfig {
     this.#checkActivation();
+    this.#checkLayers();
     for (const [from, to] of COPIED) {
       const value = this.#config[from];
       if (typeof value === 'number') this.#set(to, value);
@@ -139,11 +148,27 @@ class Translation {
     this.#fail('model_unsupported', 'hidden_act', name, allowed.join(', '));
   }
 
+  /** What the families' forward passes take for granted, where a configuration could say otherwise. */
+  #checkLayers(): void {
+    const { use_bidirectional_attention, use_sliding_window, no_rope_layers } = this.#config;
+    if (use_bidirectional_attention === true) {
+      const allowed = 'false: this is an embedding model; encoders come in a later version';
+      this.#fail('model_unsupported', 'use_bidirectional_attention', true, allowed);
+    }
+    const firstWindowed = this.#number('max_window_layers') ?? 0;
+    const hasWindows = use_sliding_window === true && firstWindowed < this.#required('num_hidden_layers');
+    if (this.#architecture.startsWith('qwen') && hasWindows)
+      this.#fail('model_unsupported', 'use_sliding_window', true, 'false, or max_window_layers of all layers');
+    const isEveryFourth = (rotates: unknown, layer: number): boolean => Boolean(rotates) === ((layer + 1) % 4 !== 0);
+    if (Array.isArray(no_rope_layers) && no_rope_layers.length > 0 && !no_rope_layers.every(isEveryFourth))
+      this.#fail('model_unsupported', 'no_rope_layers', no_rope_layers, 'a 0 for every fourth layer');
+  }
+
   #heads(): void {
     const headDim = this.#headDim();
     this.#set('attention.key_length', headDim);
-    const share = this.#number('partial_rotary_factor') ?? 1;
-    this.#set('rope.dimension_count', Math.floor(headDim * share));
+    const share = this.#ropeParameters().partial_rotary_factor ?? this.#number('partial_rotary_factor') ?? 1;
+    this.#set('rope.dimension_count', Math.floor(headDim * Number(share)));
     // Published weights pair the halves of a head; GGUF's converters reorder these families' rows to pair neighbours.
     if (this.#architecture === 'llama' || this.#architecture === 'smollm3') this.#set('rope.layout', 'half');
     const scalar = this.#number('query_pre_attn_scalar');
@@ -162,9 +187,19 @@ class Translation {
       this.#set('attention.sliding_window', window);
     const types = this.#config.layer_types;
     if (!Array.isArray(types)) return;
+    if (!types.includes('sliding_attention')) {
+      this.#metadata.delete(`${this.#architecture}.attention.sliding_window`);
+      return;
+    }
     const firstFull = types.indexOf('full_attention');
-    if (!types.includes('sliding_attention')) this.#metadata.delete(`${this.#architecture}.attention.sliding_window`);
-    else if (firstFull >= 0) this.#set('attention.sliding_window_pattern', firstFull + 1);
+    const period = firstFull < 0 ? Number.POSITIVE_INFINITY : firstFull + 1;
+    const usual = PERIODS[this.#architecture];
+    const isPeriodic = types.every((type, layer) => (type === 'full_attention') === ((layer + 1) % period === 0));
+    const isOwn = this.#architecture === 'gemma3' || period === usual || types.length < (usual ?? 0);
+    if (usual === undefined ? firstFull >= 0 : !isPeriodic || !isOwn)
+      this.#fail('model_unsupported', 'layer_types', types, 'the distances of this family between layers that see all');
+    if (firstFull >= 0) this.#set('attention.sliding_window_pattern', period);
+    else if (usual !== undefined) this.#set('attention.sliding_window_pattern', types.length + 1);
   }
 
   #experts(): void {
@@ -175,11 +210,19 @@ class Translation {
     if (typeof this.#config.norm_topk_prob === 'boolean') this.#set('expert_weights_norm', this.#config.norm_topk_prob);
   }
 
+  /** Newer files keep the base beside the scaling, and Gemma's two kinds of layers apart. */
+  #ropeParameters(): Readonly<Record<string, unknown>> {
+    const whole = [this.#config.rope_parameters, this.#config.rope_scaling].find(isObject) ?? {};
+    return isObject(whole.full_attention) ? whole.full_attention : whole;
+  }
+
   #rope(): void {
-    // Newer files keep the base beside the scaling.
-    const parameters = [this.#config.rope_parameters, this.#config.rope_scaling].find(isObject) ?? {};
-    const base = this.#number('rope_theta') ?? parameters.rope_theta;
+    const parameters = this.#ropeParameters();
+    const base = parameters.rope_theta ?? this.#number('rope_theta');
     if (typeof base === 'number') this.#set('rope.freq_base', base);
+    const whole = this.#config.rope_parameters;
+    const windowed = isObject(whole) && isObject(whole.sliding_attention) ? whole.sliding_attention : {};
+    if (typeof windowed.rope_theta === 'number') this.#set('rope.freq_base_swa', windowed.rope_theta);
     const type = parameters.rope_type ?? parameters.type ?? 'default';
     if (type === 'default') return;
     if (type === 'longrope' || type === 'su') this.#longRope(parameters);
@@ -200,8 +243,15 @@ class Translation {
     copy('beta_fast', 'yarn_beta_fast');
     copy('beta_slow', 'yarn_beta_slow');
     copy('truncate', 'yarn_truncate');
-    if (typeof parameters.attention_factor === 'number')
-      this.#set('rope.scaling.magnitude', parameters.attention_factor);
+    const { attention_factor: magnitude, factor, mscale, mscale_all_dim: allDim } = parameters;
+    if (typeof magnitude === 'number') this.#set('rope.scaling.magnitude', magnitude);
+    else if (
+      typeof factor === 'number' &&
+      typeof mscale === 'number' &&
+      typeof allDim === 'number' &&
+      mscale * allDim > 0
+    )
+      this.#set('rope.scaling.magnitude', yarnMagnitude(factor, mscale) / yarnMagnitude(factor, allDim));
   }
 
   #longRope(parameters: Readonly<Record<string, unknown>>): void {

@@ -2,8 +2,9 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { writeRandomGguf } from '../../../bench/random-gguf.ts';
+import type { ModelShape } from '../../../bench/random-shapes.ts';
 import { llama } from '../../../src/runtime/models/llama.ts';
 import { openGguf } from '../../../src/runtime/weights/gguf.ts';
 import { ggufTokenizer } from '../../../src/runtime/weights/gguf-tokenizer.ts';
@@ -77,4 +78,32 @@ test('a vocabulary larger than the embedding is refused', async () => {
   const file = await opened('token_embd.weight', (after) => void after.writeBigUInt64LE(299n, rowsOffset));
   expect(() => ggufTokenizer(file)).toThrow(/tokens has 300 entries, token_embd\.weight only 299 rows/);
   await file.close();
+});
+
+describe('scaling of rotation', () => {
+  const ropeOf = async (metadata: ModelShape['metadata'], vectors: ModelShape['vectors'] = {}) => {
+    const path = join(folder, 'scaled.gguf');
+    writeRandomGguf(path, { ...SHAPE, vectors, ...(metadata ? { metadata } : {}) }, 'f32');
+    const file = await openGguf(path);
+    try {
+      return llama.readConfig(file).layers[0]?.rope?.frequencyFactors;
+    } finally {
+      await file.close();
+    }
+  };
+  test.each(['rope.scaling.factor', 'rope.scale_linear'])('is linear where %s is all that a file says', async (key) => {
+    expect(await ropeOf({ [key]: { f32: 4 } })).toEqual(new Float64Array(8).fill(4));
+  });
+  test('takes the trained context for the original one, where a file names none', async () => {
+    const yarn = { 'rope.scaling.type': { string: 'yarn' }, 'rope.scaling.factor': { f32: 4 } };
+    const named = { ...yarn, 'rope.scaling.original_context_length': { u32: SHAPE.contextLength } };
+    expect(await ropeOf(yarn)).toEqual(await ropeOf(named));
+  });
+  test('is refused beside factors of its own', async () => {
+    const factors = { 'rope_freqs.weight': new Array<number>(8).fill(2) };
+    expect(await ropeOf({ 'rope.scaling.factor': { f32: 1 } }, factors)).toBe('rope_freqs.weight');
+    await expect(ropeOf({ 'rope.scaling.factor': { f32: 4 } }, factors)).rejects.toThrow(
+      /rope\.scaling\.type is "linear"/,
+    );
+  });
 });
