@@ -39,6 +39,8 @@ export interface LoadOptions {
   readonly kvFormat?: 'auto' | KvFormat;
   /** Converts unquantized matrices while loading. */
   readonly quantize?: keyof typeof QUANTIZE_TO;
+  /** Leaves the tokenizer unread, so that one which is not supported does not matter. */
+  readonly takesIdsOnly?: boolean;
   /** A Jinja file in place of the model's own chat template. */
   readonly chatTemplatePath?: string;
   /** The name clients use; absent: the file's name. */
@@ -76,7 +78,9 @@ export const loadModel = async (
   try {
     const architecture = findArchitecture(file.string('general.architecture'), file.path);
     const config = architecture.readConfig(file);
-    const ownTokenizer = ggufTokenizer(file) ?? (await readTokenizerJson(file.path));
+    const ownTokenizer = options.takesIdsOnly
+      ? undefined
+      : (ggufTokenizer(file) ?? (await readTokenizerJson(file.path)));
     const tokenizer =
       ownTokenizer && options.chatTemplatePath !== undefined
         ? await withChatTemplate(ownTokenizer, options.chatTemplatePath)

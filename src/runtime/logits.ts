@@ -37,6 +37,7 @@ export const computeLogits = async (request: LogitsRequest): Promise<LogitsResul
     maxBatchTokens: Math.min(Math.max(chunk, 1), MAX_ROWS),
     maxSequences: 1,
     maxRows: MAX_ROWS,
+    takesIdsOnly: true,
     ...(adapter === undefined ? {} : { adapter }),
     ...(checks === undefined ? {} : { checks }),
   });

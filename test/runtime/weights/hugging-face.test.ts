@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { EngineError } from '../../../src/runtime/errors.ts';
 import { loadModel } from '../../../src/runtime/load-model.ts';
-import { sequenceLogits } from '../../../src/runtime/logits.ts';
+import { computeLogits, sequenceLogits } from '../../../src/runtime/logits.ts';
 import { llama } from '../../../src/runtime/models/llama.ts';
 import { openHuggingFace } from '../../../src/runtime/weights/hugging-face.ts';
 import { seededRandom } from '../../support/random-weights.ts';
@@ -134,4 +134,11 @@ test('answers every damaged file with an EngineError or a consistent directory',
     }
   }
   expect(refused).toBeGreaterThan(300);
+});
+
+test('logits of given ids need no tokenizer, not even one that is read', async () => {
+  writeFileSync(join(folder, 'tokenizer.model'), 'SentencePiece');
+  await expect(logitsOf(folder)).rejects.toThrow(/tokenizer\.model is not read/);
+  const { logits } = await computeLogits({ modelPath: folder, ids: [1, 2, 3], activations: 'f32', kvFormat: 'f32' });
+  expect(logits).toHaveLength(3 * 40);
 });
