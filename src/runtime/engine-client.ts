@@ -1,21 +1,38 @@
 /** An `Engine` whose work is done at the other end of a MessagePort. */
 import type { MessagePort } from 'node:worker_threads';
-import type { Engine, EngineStats, Generation, GenerationRequest, ModelDescription, Prompt } from './api.ts';
+import type { Engine, EngineStats, Generation, GenerationRequest, ModelDescription, Prompt, Sessions } from './api.ts';
 import { engineGone, type FromEngine, type Happening, type ToEngine } from './engine-thread.ts';
 import { EngineError, fromErrorRecord } from './errors.ts';
 import { EventStream } from './event-stream.ts';
 import type { LoadProgress } from './weights/load.ts';
 
 interface Question {
-  readonly answer: (promptTokens: number) => void;
+  readonly answer: (value: unknown) => void;
   readonly refuse: (error: EngineError) => void;
 }
 
 type Ready = Extract<FromEngine, { type: 'ready' }>;
 
+/** Every call there is: a new one that is left out here does not compile. */
+const SESSION_CALLS: Readonly<Record<keyof Sessions, true>> = {
+  list: true,
+  get: true,
+  create: true,
+  fork: true,
+  save: true,
+  pin: true,
+  unpin: true,
+  evict: true,
+  delete: true,
+  export: true,
+  import: true,
+  requestCache: true,
+};
+
 export class EngineClient implements Engine {
   readonly model: ModelDescription;
   readonly adapter: string;
+  readonly sessions: Sessions;
   readonly #port: MessagePort;
   /** Questions not yet answered, and the streams of accepted generations, by message id. */
   readonly #questions = new Map<number, Question>();
@@ -32,6 +49,11 @@ export class EngineClient implements Engine {
     this.model = ready.model;
     this.adapter = ready.adapter;
     this.#stats = ready.stats;
+    const calls = Object.keys(SESSION_CALLS).map((name) => [
+      name,
+      (...parameters: unknown[]) => this.#call(name as keyof Sessions, parameters),
+    ]);
+    this.sessions = Object.fromEntries(calls) as Sessions;
     port.on('message', (message: FromEngine) => this.#receive(message));
     port.on('close', () => this.fail(engineGone()));
   }
@@ -74,7 +96,7 @@ export class EngineClient implements Engine {
     // Before the answer comes: events may follow it in the same turn of the event loop.
     this.#streams.set(id, events);
     try {
-      const promptTokens = await this.#ask(id, { type: 'generate', id, request });
+      const promptTokens = await this.#ask<number>(id, { type: 'generate', id, request });
       return { promptTokens, events };
     } catch (error) {
       this.#streams.delete(id);
@@ -112,8 +134,14 @@ export class EngineClient implements Engine {
     this.#closed();
   }
 
-  #ask(id: number, message: ToEngine): Promise<number> {
-    return new Promise((answer, refuse) => {
+  #call(name: keyof Sessions, parameters: readonly unknown[]): Promise<unknown> {
+    const id = this.#nextId++;
+    return this.#ask(id, { type: 'call', id, name, parameters });
+  }
+
+  #ask<Value>(id: number, message: ToEngine): Promise<Value> {
+    return new Promise((resolve, refuse) => {
+      const answer = (value: unknown): void => resolve(value as Value);
       if (this.#failure) return refuse(this.#failure);
       // Posted first: what cannot be cloned throws here and leaves nothing behind.
       this.#post(message);
@@ -128,8 +156,11 @@ export class EngineClient implements Engine {
   #receive(message: FromEngine): void {
     switch (message.type) {
       case 'accepted':
-      case 'counted':
         this.#questions.get(message.id)?.answer(message.promptTokens);
+        this.#questions.delete(message.id);
+        break;
+      case 'returned':
+        this.#questions.get(message.id)?.answer(message.value);
         this.#questions.delete(message.id);
         break;
       case 'refused':

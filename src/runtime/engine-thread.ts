@@ -1,12 +1,26 @@
 /** The engine behind a MessagePort: what crosses between the thread that serves and the thread that computes. */
 import type { MessagePort } from 'node:worker_threads';
-import type { Engine, EngineStats, GenerationEvent, GenerationRequest, ModelDescription, Prompt } from './api.ts';
+import type {
+  Engine,
+  EngineStats,
+  GenerationEvent,
+  GenerationRequest,
+  ModelDescription,
+  Prompt,
+  Sessions,
+} from './api.ts';
 import { EngineError, type ErrorRecord, toErrorRecord } from './errors.ts';
 import type { LoadProgress } from './weights/load.ts';
 
 export type ToEngine =
   | { readonly type: 'generate'; readonly id: number; readonly request: GenerationRequest }
   | { readonly type: 'count'; readonly id: number; readonly prompt: Prompt }
+  | {
+      readonly type: 'call';
+      readonly id: number;
+      readonly name: keyof Sessions;
+      readonly parameters: readonly unknown[];
+    }
   | { readonly type: 'abort'; readonly id: number }
   | { readonly type: 'close' };
 
@@ -16,7 +30,8 @@ export type FromEngine =
   | { readonly type: 'ready'; readonly model: ModelDescription; readonly adapter: string; readonly stats: EngineStats }
   | { readonly type: 'refused'; readonly id: number; readonly error: ErrorRecord }
   | { readonly type: 'accepted'; readonly id: number; readonly promptTokens: number }
-  | { readonly type: 'counted'; readonly id: number; readonly promptTokens: number }
+  /** What a `count` or a `call` was asked for. */
+  | { readonly type: 'returned'; readonly id: number; readonly value: unknown }
   /** What happened since the last such message, in order. */
   | { readonly type: 'happened'; readonly happenings: readonly Happening[]; readonly stats: EngineStats }
   | { readonly type: 'closed' };
@@ -67,9 +82,9 @@ export const serveEngine = (engine: Engine, port: MessagePort): void => {
       aborts.delete(id);
     }
   };
-  const count = async (id: number, prompt: Prompt): Promise<void> => {
+  const answer = async (id: number, work: () => Promise<unknown>): Promise<void> => {
     try {
-      post({ type: 'counted', id, promptTokens: await engine.countTokens(prompt) });
+      post({ type: 'returned', id, value: await work() });
     } catch (error) {
       post({ type: 'refused', id, error: toErrorRecord(error) });
     }
@@ -87,11 +102,20 @@ export const serveEngine = (engine: Engine, port: MessagePort): void => {
 
   port.on('message', (message: ToEngine) => {
     if (message.type === 'generate') void generate(message.id, message.request);
-    else if (message.type === 'count') void count(message.id, message.prompt);
+    else if (message.type === 'count') void answer(message.id, () => engine.countTokens(message.prompt));
+    else if (message.type === 'call') void answer(message.id, () => call(engine.sessions, message));
     else if (message.type === 'abort') aborts.get(message.id)?.abort();
     else void close();
   });
   post({ type: 'ready', model: engine.model, adapter: engine.adapter, stats: engine.stats() });
+};
+
+const call = (
+  sessions: Sessions,
+  { name, parameters }: Pick<Extract<ToEngine, { type: 'call' }>, 'name' | 'parameters'>,
+): Promise<unknown> => {
+  const method: (...parameters: never[]) => Promise<unknown> = sessions[name];
+  return Reflect.apply(method, sessions, parameters);
 };
 
 /** The port's other end is gone, or the thread is: what was asked there will not be answered. */

@@ -24,6 +24,7 @@ import { Running } from './running.ts';
 import { candidatesFor, type SampledToken, sampleTokens } from './sample.ts';
 import { type Plan, Scheduler } from './scheduler.ts';
 import { Sequence } from './sequence.ts';
+import { EngineSessions, type StoredSessions } from './sessions/engine-sessions.ts';
 
 export interface EngineOptions {
   /** Most tokens a step; at most what the runner takes. */
@@ -42,10 +43,12 @@ export interface EngineParts {
   readonly adapter: string;
   readonly kvFormat: string;
   readonly reasoningFormat: ReasoningFormat;
-  readonly workers: Pick<WorkerPool, 'prepare' | 'nextTokens' | 'flush' | 'close'>;
+  readonly workers: Pick<WorkerPool, 'prepare' | 'nextTokens' | 'flush' | 'decode' | 'close'>;
   readonly options: EngineOptions;
   /** Keeps KV below the pool; absent: what the pool evicts is gone. The engine closes it. */
   readonly store?: ClosableStore;
+  /** What earlier processes knew of their sessions, and where it is kept; absent: sessions end with the engine. */
+  readonly sessions?: StoredSessions;
   /** Makes a runner of the same geometry after the device was lost. */
   readonly rebuild: () => Promise<ModelRunner>;
 }
@@ -62,6 +65,7 @@ const DEFAULT_PREFILL_CHUNK = 128;
 export class LocalEngine implements Engine {
   readonly model: ModelDescription;
   readonly adapter: string;
+  readonly sessions: EngineSessions;
   readonly #parts: EngineParts;
   readonly #preparation: Preparation;
   readonly #scheduler: Scheduler;
@@ -89,10 +93,15 @@ export class LocalEngine implements Engine {
     this.#kv = kv;
     this.adapter = parts.adapter;
     this.model = { ...model, contextLength: maxSequenceTokens(kv, limits.maxTokens, model.contextLength) };
-    this.#rootKey = rootKey(
-      model.fingerprint,
-      `${parts.kvFormat}, ${JSON.stringify([kv.blockSize, kv.blockBytes, kv.groups])}`,
-    );
+    const kvFormat = `${parts.kvFormat}, ${JSON.stringify([kv.blockSize, kv.blockBytes, kv.groups])}`;
+    this.#rootKey = rootKey(model.fingerprint, kvFormat);
+    this.sessions = new EngineSessions({
+      ...parts.sessions,
+      identity: { modelFingerprint: model.fingerprint, kvFormat },
+      decode: (tokenIds) => parts.workers.decode(tokenIds),
+      vocabularySize: model.vocabularySize,
+      contextLength: this.model.contextLength,
+    });
     const maxBatchTokens = Math.min(options.maxBatchTokens ?? limits.maxTokens, limits.maxTokens);
     const maxRunning = options.maxRunning ?? DEFAULT_MAX_RUNNING;
     this.#maxRunning = Math.min(maxRunning, limits.maxSequences, limits.maxRows, maxBatchTokens);
@@ -126,6 +135,7 @@ export class LocalEngine implements Engine {
     const abort = (): void => this.#fail(running, aborted());
     const running = new Running(sequence, request.sampling, parser, {
       seed: request.sampling.seed ?? randomInt(2 ** 32),
+      exchange: this.sessions.begin(request, prompt.tokenIds),
       onLeave: abort,
       onEnd: () => signal.removeEventListener('abort', abort),
     });
@@ -167,6 +177,7 @@ export class LocalEngine implements Engine {
     await this.#loop;
     if (this.#runner) await this.#traffic?.saved(this.#runner);
     await this.#parts.store?.close();
+    await this.sessions.close();
     await this.#runner?.close();
     this.#runner = undefined;
     await this.#parts.workers.close();
@@ -212,6 +223,7 @@ export class LocalEngine implements Engine {
     const plan = this.#scheduler.schedule();
     for (const sequence of plan.started) {
       runner.begin?.(sequence.id, sequence.tokenIds.slice());
+      this.#bySequence.get(sequence)?.begin();
       this.#totals.promptTokens += sequence.numPromptTokens;
       this.#totals.cachedTokens += sequence.cachedTokens ?? 0;
     }

@@ -5,9 +5,11 @@ import { EventStream, type EventStreamOptions } from './event-stream.ts';
 import type { OutputParser } from './output/parser.ts';
 import type { SampledToken } from './sample.ts';
 import type { Sequence } from './sequence.ts';
+import type { Exchange } from './sessions/exchange.ts';
 
 export interface RunningOptions extends EventStreamOptions {
   readonly seed: number;
+  readonly exchange: Exchange;
 }
 
 export class Running {
@@ -15,6 +17,8 @@ export class Running {
   readonly sampling: SamplingParameters;
   readonly seed: number;
   readonly events: EventStream;
+  /** What the request's session is told. */
+  readonly #exchange: Exchange;
   /** Bytes of the answer that are not whole UTF-8 yet. */
   pending: Uint8Array = new Uint8Array();
   readonly #parser: OutputParser;
@@ -26,14 +30,21 @@ export class Running {
     this.sampling = sampling;
     this.seed = options.seed;
     this.events = new EventStream(options);
+    this.#exchange = options.exchange;
     this.#parser = parser;
+  }
+
+  /** The sequence runs for the first time: what there was of its prompt is known. */
+  begin(): void {
+    if (this.sequence.report) this.#exchange.found(this.sequence.report);
   }
 
   /** Says `start`, the first time: when the prompt is computed, so that a failure before it is no half answer. */
   start(): void {
     if (this.#hasStarted) return;
     this.#hasStarted = true;
-    const { numPromptTokens: promptTokens, cachedTokens = 0, report } = this.sequence;
+    const { numPromptTokens: promptTokens, cachedTokens = 0 } = this.sequence;
+    const { report } = this.#exchange;
     this.events.push({ type: 'start', promptTokens, cachedTokens, ...(report ? { cache: report } : {}) });
   }
 
@@ -68,6 +79,7 @@ export class Running {
       },
     });
     this.events.end();
+    this.#exchange.finish(this.sequence.tokenIds, this.#parser.reasoningTokens > 0);
   }
 
   fail(error: EngineError): void {

@@ -1,4 +1,5 @@
 /** Turns tokens' bytes into text as they come: only whole characters leave. */
+import type { TokenBytes } from './tokenizer/token-bytes.ts';
 
 export interface Detokenized {
   readonly text: string;
@@ -25,6 +26,10 @@ export const detokenize = (pending: Uint8Array, bytes: Uint8Array): Detokenized 
 
 /** The text of bytes that no others will follow. */
 export const flushPending = (pending: Uint8Array): string => decoder.decode(pending);
+
+/** The text of whole tokens; a character that is cut at either end becomes U+FFFD. */
+export const decodeTokens = (tokens: TokenBytes, tokenIds: readonly number[]): string =>
+  decoder.decode(Buffer.concat(tokenIds.map((id) => tokens.bytesOf(id))));
 
 /** Bytes at the end that begin a character and could still be completed. */
 const incompleteTail = (bytes: Uint8Array): number => {

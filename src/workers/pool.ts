@@ -99,6 +99,11 @@ export class WorkerPool {
     return flushPending(pending);
   }
 
+  /** The text of whole tokens. @throws EngineError internal */
+  async decode(tokenIds: readonly number[]): Promise<string> {
+    return tokenIds.length === 0 ? '' : unwrap(await run<string>(this.#promptThreads, 'decode', tokenIds));
+  }
+
   /** Has one thread of each kind load the tokenizer. @throws as `createWorkerPool` */
   async warm(): Promise<void> {
     const loads = [

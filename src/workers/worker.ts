@@ -1,6 +1,7 @@
 /** A pool thread: its named tasks. What a task needs is made when it is first used and kept for the thread's life. */
 import { workerData } from 'piscina';
 import type { Prompt } from '../runtime/api.ts';
+import { decodeTokens } from './detokenizer.ts';
 import { createNextToken, type RowResult, type SampleRow } from './next-token.ts';
 import { createPrepare, type PreparedPrompt } from './prepare.ts';
 import { asResult, type TaskResult, type ThreadSetup } from './task.ts';
@@ -33,5 +34,9 @@ export const prepare = (prompt: Prompt | null): TaskResult<PreparedPrompt | unde
 
 /** The tokens of a part that `prepare` left. */
 export const encodePart = (part: PromptPart): TaskResult<Uint32Array> => asResult(() => tokenizer().encodePart(part));
+
+/** The text of these tokens, those that steer the model included as far as they have one. */
+export const decode = (tokenIds: readonly number[]): TaskResult<string> =>
+  asResult(() => decodeTokens(tokenizer(), tokenIds));
 
 export const nextTokens = (rows: readonly SampleRow[]): TaskResult<RowResult[]> => asResult(() => rows.map(sampler()));
