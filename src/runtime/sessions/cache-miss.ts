@@ -17,7 +17,7 @@ export interface Lookup {
   /** The conversation as it stood; undefined: there is none to go on with. */
   readonly earlier: TimelineState | undefined;
   /** What the conversation's KV belonged to, and what belongs to this model now. */
-  readonly identities: { readonly then: KvIdentity; readonly now: KvIdentity };
+  readonly identities: { readonly earlier: KvIdentity; readonly current: KvIdentity };
   /** The session has other conversations. */
   readonly hasOthers: boolean;
 }
@@ -58,9 +58,9 @@ export const explainMiss = (lookup: Lookup): Explanation => {
   return { reason: 'changed', miss: { cause, tokenIndex: numCommon, lostTokens: lost(reusable) } };
 };
 
-const otherIdentity = ({ then, now }: Lookup['identities']): CacheMissCause | undefined => {
-  if (then.modelFingerprint !== now.modelFingerprint) return 'other_model';
-  return then.kvFormat === now.kvFormat ? undefined : 'other_kv_format';
+const otherIdentity = ({ earlier, current }: Lookup['identities']): CacheMissCause | undefined => {
+  if (earlier.modelFingerprint !== current.modelFingerprint) return 'other_model';
+  return earlier.kvFormat === current.kvFormat ? undefined : 'other_kv_format';
 };
 
 /** Instructions and tools stand before the messages, so a change there explains a difference wherever it shows. */

@@ -70,7 +70,7 @@ export class Exchange {
       outline: this.#outline,
       report,
       earlier,
-      identities: { then: session.head.identity, now: identity },
+      identities: { earlier: session.head.identity, current: identity },
       hasOthers: session.timelines.length > 0,
     });
     if (explanation.miss !== undefined) session.note(this.#missOf(explanation.miss, earlier));
