@@ -25,7 +25,7 @@ run() {
     node --input-type=module -e "process.exitCode = await (await import('$bundles/cli.mjs')).main(process.argv.slice(1))" -- "$@"
   }
   firstlight doctor --json > "$out/doctor.json" || echo 'doctor failed' >&2
-  for kernel in rms-norm head-norm rope kv-write glu embedding gemv gemm attention-decode attention-prefill argmax top-k soft-cap expert-choice expert-routes expert-sum; do
+  for kernel in rms-norm head-norm rope hadamard kv-write glu embedding gemv gemm attention-decode attention-prefill argmax top-k soft-cap expert-choice expert-routes expert-sum; do
     node "$bundles/$kernel.mjs" --seconds 0.3 >> "$out/kernels.jsonl" || echo "bench $kernel failed" >&2
   done
   for shape in llama-15m llama-110m llama-1b; do

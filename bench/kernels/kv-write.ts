@@ -1,5 +1,5 @@
 /** Writing K and V of one token and of a prompt chunk to the paged cache. */
-import { kvWriteCheck } from '../../src/kernels/self-test/row-checks.ts';
+import { kvWriteCheck } from '../../src/kernels/self-test/kv-checks.ts';
 import { runBench } from './bench.ts';
 import { activationType, BYTES, checkedCases, kvFormats, kvTokenBytes } from './checked-case.ts';
 

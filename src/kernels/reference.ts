@@ -33,6 +33,16 @@ export const rotateHead = (
   return y;
 };
 
+/** x times the orthonormal Hadamard matrix: entry (i, j) is −1 to the number of ones that i and j share, over √n. */
+export const hadamard = (x: Numbers): Float64Array =>
+  Float64Array.from({ length: x.length }, (_, i) => {
+    let sum = 0;
+    for (let j = 0; j < x.length; j++) sum += isOddParity(i & j) ? -x[j]! : x[j]!;
+    return sum / Math.sqrt(x.length);
+  });
+
+const isOddParity = (bits: number): boolean => bits > 0 && isOddParity(bits >> 1) !== (bits % 2 === 1);
+
 /** y[r, n] = Σₖ weight[n, k] · x[r, k]. x: [numRows, columns]; weight: [rows, columns]; result: [numRows, rows]. */
 export const matmul = (x: Numbers, weight: Numbers, numRows: number, rows: number, columns: number): Float64Array => {
   const y = new Float64Array(numRows * rows);

@@ -6,15 +6,9 @@ import { attentionDecodeCheck, attentionPrefillCheck } from './self-test/attenti
 import { argmaxCheck, topKCheck } from './self-test/candidate-checks.ts';
 import { expertChoiceCheck, expertRoutesCheck, expertSumCheck } from './self-test/expert-checks.ts';
 import { type FloatType, type KernelCheck, runCheck } from './self-test/kernel-check.ts';
+import { hadamardCheck, kvWriteCheck } from './self-test/kv-checks.ts';
 import { embeddingCheck, matmulCheck } from './self-test/matmul-checks.ts';
-import {
-  gluCheck,
-  headNormCheck,
-  kvWriteCheck,
-  rmsNormCheck,
-  ropeCheck,
-  softCapCheck,
-} from './self-test/row-checks.ts';
+import { gluCheck, headNormCheck, rmsNormCheck, ropeCheck, softCapCheck } from './self-test/row-checks.ts';
 
 export interface SelfTestResult {
   readonly kernel: string;
@@ -70,6 +64,11 @@ const activationTests = (activations: FloatType): SelfTest[] => {
       variant: activations,
       makeCheck: (device) =>
         headNormCheck(device, { numRows: 5, numHeads: 4, numKvHeads: 2, headDim: 64, activations }),
+    },
+    {
+      kernel: 'hadamard',
+      variant: activations,
+      makeCheck: (device) => hadamardCheck(device, { numRows: 5, numHeads: 6, headDim: 64, activations }),
     },
     {
       kernel: 'kv-write',

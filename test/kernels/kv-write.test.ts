@@ -1,5 +1,5 @@
 import { describe, test } from 'vitest';
-import { kvWriteCheck } from '../../src/kernels/self-test/row-checks.ts';
+import { kvWriteCheck } from '../../src/kernels/self-test/kv-checks.ts';
 import { DEVICE_VARIANTS, openVariant } from '../support/gpu.ts';
 import { expectRight, floatTypes } from '../support/kernel-check.ts';
 

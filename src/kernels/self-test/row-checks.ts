@@ -2,15 +2,12 @@
 import type { GpuDevice } from '../device.ts';
 import { bindGlu, type GluActivation } from '../glu.ts';
 import { bindHeadNorm } from '../head-norm.ts';
-import type { KvFormat } from '../kv-format.ts';
-import { bindKvWrite } from '../kv-write.ts';
 import { pickReduction, type Reduction } from '../reduction.ts';
 import * as reference from '../reference.ts';
 import { bindRmsNorm } from '../rms-norm.ts';
 import { bindRope, ropeTable } from '../rope.ts';
 import { bindSoftCap } from '../soft-cap.ts';
-import { HostKvCache } from './host-kv-cache.ts';
-import { CheckTensors, errorOf, type FloatType, type KernelCheck, kvErrorOf, maxErrorOf } from './kernel-check.ts';
+import { CheckTensors, errorOf, type FloatType, type KernelCheck, maxErrorOf } from './kernel-check.ts';
 
 export interface RmsNormShape {
   readonly numRows: number;
@@ -170,64 +167,6 @@ export const ropeCheck = async (device: GpuDevice, shape: RopeShape): Promise<Ke
     record: (pass) => record(pass, numRows),
     error: () => errorOf(device, xTensor, expected),
     maxError: maxErrorOf(activations),
-    close: tensors.close,
-  };
-};
-
-export interface KvWriteShape {
-  readonly numRows: number;
-  readonly numKvHeads: number;
-  readonly headDim: number;
-  readonly blockSize: number;
-  readonly activations: FloatType;
-  readonly kvFormat: KvFormat;
-}
-
-/** Halfway between two levels either is right: allowed is a part of the error that quantization itself makes. */
-const MAX_KV_ERROR = { f32: maxErrorOf('f32'), f16: maxErrorOf('f16'), q8: 5e-6, q4: 1e-3 };
-
-/** Rows go to shuffled slots; the other slots must stay as they are. */
-export const kvWriteCheck = async (device: GpuDevice, shape: KvWriteShape): Promise<KernelCheck> => {
-  const { numRows, numKvHeads, headDim, blockSize, activations, kvFormat } = shape;
-  const tensors = new CheckTensors(device);
-  const numBlocks = Math.ceil(numRows / blockSize) + 2;
-  const width = numKvHeads * headDim;
-  const qkv = tensors.randomFloats(activations, numRows * 3 * width);
-  const shuffled = Array.from({ length: numBlocks * blockSize }, (_, slot) => ({ slot, order: tensors.random() }))
-    .sort((a, b) => a.order - b.order)
-    .map(({ slot }) => slot);
-  const slots = shuffled.slice(0, numRows);
-  const caches = [1, 2].map(async (part) => {
-    const host = new HostKvCache({ format: kvFormat, numBlocks, numKvHeads, headDim, blockSize });
-    for (const slot of shuffled) {
-      for (let head = 0; head < numKvHeads; head++) host.write(slot, head, tensors.randomFloats('f32', headDim));
-    }
-    const tensor = await tensors.kvCache(host);
-    for (const [row, slot] of slots.entries()) {
-      for (let head = 0; head < numKvHeads; head++) {
-        const source = row * 3 * width + part * width + head * headDim;
-        host.write(slot, head, qkv.subarray(source, source + headDim));
-      }
-    }
-    return { host, tensor };
-  });
-  const [k, v] = [await caches[0]!, await caches[1]!];
-  const record = await bindKvWrite(device, {
-    qkv: await tensors.floats(activations, [numRows, 3 * width], qkv),
-    kColumn: width,
-    vColumn: 2 * width,
-    slots: await tensors.words([numRows], slots),
-    kvFormat,
-    kCache: k.tensor,
-    vCache: v.tensor,
-    numKvHeads,
-    headDim,
-    blockSize,
-  });
-  return {
-    record: (pass) => record(pass, numRows),
-    error: async () => Math.max(await kvErrorOf(device, k.tensor, k.host), await kvErrorOf(device, v.tensor, v.host)),
-    maxError: MAX_KV_ERROR[kvFormat],
     close: tensors.close,
   };
 };

@@ -1,7 +1,9 @@
 /** The attention of one layer: projections, head norms, rotation, the paged cache, and the way back. */
 import { bindAttentionDecode } from '../../kernels/attention-decode.ts';
 import { bindAttentionPrefill } from '../../kernels/attention-prefill.ts';
+import { bindHadamard } from '../../kernels/hadamard.ts';
 import { bindHeadNorm } from '../../kernels/head-norm.ts';
+import { isQuantized } from '../../kernels/kv-format.ts';
 import { bindKvWrite } from '../../kernels/kv-write.ts';
 import { bindRope, ropeTable } from '../../kernels/rope.ts';
 import { type Tensor, uploadTensor } from '../../kernels/tensor.ts';
@@ -131,6 +133,10 @@ const bindCachedAttention = async (
   const { slots, blockTableStarts } = state.groups[cache.group]!;
   const paged = { kvFormat: cache.format, kCache: cache.k, vCache: cache.v, numKvHeads, headDim, blockSize };
   const write = await bindKvWrite(device, { ...paged, qkv, kColumn, vColumn, slots });
+  // Some columns of K are far larger than others, as those of V are not.
+  const spread = isQuantized(cache.format)
+    ? await bindHadamard(device, { x: qkv, column: 0, numHeads: numHeads + numKvHeads, headDim })
+    : undefined;
   const window = config.layers[layer]?.window;
   const sinksName = `blk.${layer}.attn_sinks.weight`;
   const shared = {
@@ -152,6 +158,7 @@ const bindCachedAttention = async (
   const decode = await bindAttentionDecode(device, shared);
   const prefill = await bindAttentionPrefill(device, { ...shared, tiles: state.tiles });
   return (pass, { numTokens, numDecode, maxDecodeContext, numTiles }) => {
+    spread?.(pass, numTokens);
     write(pass, numTokens);
     if (numDecode > 0) decode(pass, numDecode, maxDecodeContext);
     if (numTiles > 0) prefill(pass, numTiles);
