@@ -21,6 +21,10 @@ export class Sequence {
   numComputed = 0;
   /** Prompt tokens found in the cache when the sequence first ran, and where; undefined before. */
   report: CacheReport | undefined;
+  /** How much likelier than others its blocks are wanted again: more in a session. */
+  weight = 1;
+  /** How often the conversation that it continues was continued before. */
+  inheritedUses = 1;
   /** True once a step had tokens of it. */
   hasBegun = false;
   /** What must be in its blocks before it can go on. */

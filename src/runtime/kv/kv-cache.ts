@@ -6,6 +6,7 @@ import { type BlockKey, groupKey } from './block-key.ts';
 import { BlockPool } from './block-pool.ts';
 import { blocksPerSequence, firstLiveBlock, maxBlocks } from './layer-groups.ts';
 import { type LowerTiers, PrefixIndex, type Tail } from './prefix-index.ts';
+import { recomputeCost } from './worth-order.ts';
 
 /** A block that a lower tier could keep. */
 export interface UnsavedBlock {
@@ -127,11 +128,12 @@ export class KvCache {
     const hasTail = tables.length > 0 && !sequence.restoring && numComputed % this.blockSize > 0;
     if (hasTail) this.#publish(sequence, Math.floor(numComputed / this.blockSize), numComputed % this.blockSize);
     sequence.restoring = undefined;
+    const cost = recomputeCost(numComputed) * sequence.weight;
     const numBlocks = Math.max(0, ...tables.map(({ firstBlock, blocks }) => firstBlock + blocks.length));
     for (let index = numBlocks - 1; index >= 0; index--) {
       for (const { firstBlock, blocks } of tables) {
         const block = blocks[index - firstBlock];
-        if (block !== undefined) this.#pool.release(block);
+        if (block !== undefined) this.#pool.release(block, cost, sequence.inheritedUses);
       }
     }
     tables.length = 0;
@@ -196,6 +198,7 @@ export class KvCache {
     sequence.report ??= this.#index.report(sequence, hit, tail);
     for (const block of [...shared, ...copied]) this.#pool.retain(block);
     sequence.borrowed.push(...copied);
+    sequence.inheritedUses = this.#usesBefore(sequence, hit);
     sequence.numComputed = numFound;
     const items: RestoredBlock[] = [];
     for (const { firstBlock, keys } of plans) {
@@ -235,6 +238,18 @@ export class KvCache {
       keys.push(groupKey(sequence.key(index, this.blockSize), group));
     }
     return keys;
+  }
+
+  /**
+   * A turn of a conversation is as likely to be continued as the turns before it were. Where others go on from the same
+   * prefix too, as from a system prompt, each of them is its share of that likely.
+   */
+  #usesBefore(sequence: Sequence, hit: number): number {
+    if (hit === 0) return 1;
+    const key = sequence.key(hit - 1, this.blockSize);
+    const block = this.#pool.find(key);
+    if (block === undefined) return 1;
+    return Math.max(1, this.#pool.usesOf(block) / Math.max(1, this.#index.numContinuations(key)));
   }
 
   /** For what admission made sure of. */

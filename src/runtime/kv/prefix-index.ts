@@ -85,6 +85,7 @@ export class PrefixIndex {
   readonly #pool: () => Pick<BlockPool, 'find'>;
   /** Of the first group: what follows each findable block. */
   readonly #children = new Children();
+  readonly #continuations = new Map<BlockKey, number>();
   readonly #evicted = new RecentKeys();
   /** What lower tiers said they had, and had not. */
   readonly #unusable = new RecentKeys();
@@ -109,16 +110,25 @@ export class PrefixIndex {
   /** The pool can be asked for `key` from now on: `tokenIds` after what `parent` stands for. */
   added(parent: BlockKey, key: BlockKey, tokenIds: Uint32Array): void {
     this.#children.add(parent, key, tokenIds);
+    if (tokenIds.length < this.#blockSize) return;
+    this.#continuations.set(parent, this.numContinuations(parent) + 1);
+  }
+
+  /** Whole blocks that have come next after a block since it is in the pool, there still or not. */
+  numContinuations(key: BlockKey): number {
+    return this.#continuations.get(key) ?? 0;
   }
 
   evicted(key: BlockKey): void {
     this.#evicted.add(key);
     this.#children.delete(key);
+    this.#continuations.delete(key);
   }
 
   /** The pool is empty. */
   clear(): void {
     this.#children.clear();
+    this.#continuations.clear();
   }
 
   /** Passes over what a lower tier turned out not to have, until it is saved there again. */
