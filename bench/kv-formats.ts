@@ -1,7 +1,8 @@
 /**
  * What each format of the KV cache costs in quality, against F32, and how much context it holds:
  *
- *     npx tsx bench/kv-formats.ts [--formats f16,q8,q4] [--data ../shared] [--long 2] [--short 40] [--stories 8] [--record]
+ *     npx tsx bench/kv-formats.ts [--formats f16,q8,q4] [--data ../shared] [--long 2] [--short 40] [--stories 8]
+ *         [--only TEXT] [--record]
  *
  * Perplexity is taken on what a model was trained for. The embedded model reads conversations held out of its training
  * (models/embedded/tokens.py, which needs python3): "answers" are the tokens that its training teaches, among the others are
@@ -16,7 +17,7 @@ import { parseArgs } from 'node:util';
 import { KV_FORMATS, type KvFormat } from '../src/kernels/kv-format.ts';
 import { EMBEDDED_MODEL_PATH } from '../src/runtime/config.ts';
 import { PrivateBlocks } from '../src/runtime/kv/private-blocks.ts';
-import { type LoadedModel, loadModel } from '../src/runtime/load-model.ts';
+import { type LoadedModel, type LoadOptions, loadModel } from '../src/runtime/load-model.ts';
 import { sequenceLogits } from '../src/runtime/logits.ts';
 import { DEFAULT_SAMPLING } from '../src/runtime/sampling.ts';
 import { sampleRow } from '../src/workers/sampler.ts';
@@ -42,8 +43,20 @@ interface Score {
 
 const GIB = 2 ** 30;
 const CHUNK = 256;
-const open = (path: string, kvFormat: KvFormat, maxSequences = 1): Promise<LoadedModel> =>
-  loadModel(path, { activations: 'f32', kvFormat, maxBatchTokens: CHUNK, maxSequences, maxRows: CHUNK });
+/** Their own would take a GiB of cache each. */
+const REFERENCE_CONTEXT = 256;
+
+type Sizes = Pick<LoadOptions, 'maxSequences' | 'contextLength'>;
+
+const open = (path: string, kvFormat: KvFormat, sizes: Sizes = {}): Promise<LoadedModel> =>
+  loadModel(path, {
+    activations: 'f32',
+    kvFormat,
+    maxBatchTokens: CHUNK,
+    maxSequences: 1,
+    maxRows: CHUNK,
+    ...sizes,
+  });
 
 const conversations = (long: string, short: string): Text[] =>
   execFileSync('python3', [fileURLToPath(new URL('../models/embedded/tokens.py', import.meta.url)), long, short])
@@ -54,7 +67,7 @@ const conversations = (long: string, short: string): Text[] =>
 
 /** What the model writes after its BOS at temperature 1, side by side. */
 const ownTexts = async (path: string, count: number): Promise<Text[]> => {
-  const { runner, description, tokenizer } = await open(path, 'f32', count);
+  const { runner, description, tokenizer } = await open(path, 'f32', { maxSequences: count });
   const { contextLength, vocabularySize } = description;
   const bos = tokenizer && 'bosTokenId' in tokenizer ? (tokenizer.bosTokenId ?? 1) : 1;
   const blocks = new PrivateBlocks(runner, contextLength, count);
@@ -107,11 +120,16 @@ interface Measured {
 }
 
 /** F32 first, then `formats`. */
-const measure = async (path: string, texts: readonly Text[], formats: readonly KvFormat[]): Promise<Measured[]> => {
+const measure = async (
+  path: string,
+  texts: readonly Text[],
+  formats: readonly KvFormat[],
+  sizes: Sizes = {},
+): Promise<Measured[]> => {
   const exact: Float32Array[] = [];
   const results: Measured[] = [];
   for (const format of ['f32', ...formats] as const) {
-    const { runner, description, adapter } = await open(path, format);
+    const { runner, description, adapter } = await open(path, format, sizes);
     const score = {
       loss: 0,
       numTokens: 0,
@@ -165,6 +183,7 @@ const main = async (): Promise<void> => {
       long: { type: 'string', default: '2' },
       short: { type: 'string', default: '40' },
       stories: { type: 'string', default: '8' },
+      only: { type: 'string', default: '' },
       record: { type: 'boolean', default: false },
     },
   });
@@ -183,14 +202,19 @@ const main = async (): Promise<void> => {
     }));
     report(rows, results[0]!.adapter);
   };
-  await measureTexts(EMBEDDED_MODEL_PATH, conversations(values.long, values.short));
+  const isWanted = (path: string) => existsSync(path) && basename(path).includes(values.only);
+  if (isWanted(EMBEDDED_MODEL_PATH)) {
+    await measureTexts(EMBEDDED_MODEL_PATH, conversations(values.long, values.short));
+  }
   const stories = join(values.data, 'models/stories260K.gguf');
-  if (existsSync(stories)) await measureTexts(stories, await ownTexts(stories, Number(values.stories)));
+  if (isWanted(stories)) await measureTexts(stories, await ownTexts(stories, Number(values.stories)));
   const oracles = join(values.data, 'oracles');
   for (const name of existsSync(oracles) ? readdirSync(oracles).sort() : []) {
     const logits = join(oracles, name.replace(/\.gguf$/, '.logits'));
-    if (!name.endsWith('.gguf') || !existsSync(logits)) continue;
-    const results = await measure(join(oracles, name), [readOracle(logits)], formats);
+    if (!name.endsWith('.gguf') || !existsSync(logits) || !name.includes(values.only)) continue;
+    const results = await measure(join(oracles, name), [readOracle(logits)], formats, {
+      contextLength: REFERENCE_CONTEXT,
+    });
     const figures = results.slice(1).map(({ format, score }) => `${format} ${nmseOf(score)}`);
     report([{ what: `${name} (random weights), NMSE`, figures: figures.join(', ') }], results[0]!.adapter);
   }
