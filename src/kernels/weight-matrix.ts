@@ -211,11 +211,24 @@ const stagingOf = (device: GpuDevice): Promise<Tensor> => {
   return staging;
 };
 
+/** Frees the staging buffer of uploads that were submitted; a later upload makes a new one. */
+export const destroyUploadStaging = async (device: GpuDevice): Promise<void> => {
+  const staging = stagingTensors.get(device);
+  stagingTensors.delete(device);
+  if (staging) device.destroyBuffer((await staging).buffer);
+};
+
+/** Dawn stages larger writes in buffers of their own, whose fresh memory costs more than the copies. */
+const WRITE_BYTES = 2 ** 20;
+
 /** `writeBuffer` takes whole words, rows may end within one. */
 const writeBytes = (device: GpuDevice, buffer: GPUBuffer, byteOffset: number, bytes: Uint8Array): void => {
   const whole = bytes.byteLength & ~3;
   const { queue } = device.device;
-  if (whole > 0) queue.writeBuffer(buffer, byteOffset, bytes.buffer, bytes.byteOffset, whole);
+  for (let start = 0; start < whole; start += WRITE_BYTES) {
+    const length = Math.min(WRITE_BYTES, whole - start);
+    queue.writeBuffer(buffer, byteOffset + start, bytes.buffer, bytes.byteOffset + start, length);
+  }
   if (whole === bytes.byteLength) return;
   const tail = new Uint8Array(4);
   tail.set(bytes.subarray(whole));

@@ -115,6 +115,7 @@ export const loadModel = async (
         kvFormat,
       });
       weights.requireAllRead(architecture.unusedTensors);
+      await weights.close();
       const description = {
         ...describe(file, config, tokenizer, kvPlan.contextLength),
         ...(options.modelId === undefined ? {} : { id: options.modelId }),

@@ -6,6 +6,7 @@ import { q8_0 } from '../../src/kernels/quant/q8-0.ts';
 import type { QuantFormat } from '../../src/kernels/quant/quant-format.ts';
 import {
   createWeightMatrix,
+  destroyUploadStaging,
   destroyWeightMatrix,
   rowBytes,
   streamRowBytes,
@@ -115,4 +116,23 @@ test('destroying a matrix gives all of its memory back', async () => {
   expect(device.bytes).toBeGreaterThanOrEqual(before + 100 * 36);
   destroyWeightMatrix(device, matrix);
   expect(device.bytes).toBe(before);
+});
+
+test('megabytes arrive whole, and what uploads needed on the device is freed and made again', async () => {
+  const device = await openVariant({});
+  await destroyUploadStaging(device);
+  const before = device.bytes;
+  const [rows, columns] = [700, 3200];
+  const bytes = randomRows(q8_0, rows, columns, seededRandom(9));
+  expect(bytes.byteLength).toBeGreaterThan(2 ** 21);
+  for (let round = 0; round < 2; round++) {
+    const matrix = await createWeightMatrix(device, q8_0, rows, columns, 'weight');
+    await uploadRows(device, matrix, 0, bytes);
+    await destroyUploadStaging(device);
+    const quants = new Uint8Array(await device.read(matrix.shards[0]!.streams.quants!.buffer));
+    const expected = bytes.filter((_, at) => at % 34 >= 2);
+    expect(Buffer.compare(quants.subarray(0, expected.length), expected)).toBe(0);
+    destroyWeightMatrix(device, matrix);
+    expect(device.bytes).toBe(before);
+  }
 });

@@ -3,7 +3,12 @@ import type { GpuDevice } from '../../kernels/device.ts';
 import { QUANT_FORMATS, quantFormatOf } from '../../kernels/quant/index.ts';
 import type { QuantFormat } from '../../kernels/quant/quant-format.ts';
 import { type Tensor, uploadTensor } from '../../kernels/tensor.ts';
-import { createWeightMatrix, uploadRows, type WeightMatrix } from '../../kernels/weight-matrix.ts';
+import {
+  createWeightMatrix,
+  destroyUploadStaging,
+  uploadRows,
+  type WeightMatrix,
+} from '../../kernels/weight-matrix.ts';
 import { EngineError } from '../errors.ts';
 import type { ModelFile, ModelTensor } from './model-file.ts';
 
@@ -52,6 +57,8 @@ export class ModelWeights implements WeightLoader {
   readonly #quantizeTo: QuantFormat | undefined;
   readonly #unread: Set<string>;
   readonly #totalBytes: number;
+  /** Chunks are read into it one after the other: fresh memory costs more than the copy from the page cache. */
+  readonly #buffer = new Uint8Array(CHUNK_BYTES);
   #loadedBytes = 0;
 
   constructor(device: GpuDevice, file: ModelFile, { onProgress, quantizeTo }: WeightOptions = {}) {
@@ -117,6 +124,11 @@ export class ModelWeights implements WeightLoader {
     );
   }
 
+  /** Frees what only loading needs on the device. */
+  async close(): Promise<void> {
+    await destroyUploadStaging(this.#device);
+  }
+
   #sourceFormat(name: string): QuantFormat {
     const { type } = this.#file.tensor(name);
     const format = quantFormatOf(type);
@@ -151,7 +163,7 @@ export class ModelWeights implements WeightLoader {
     const rowsPerChunk = Math.max(1, Math.floor(CHUNK_BYTES / rowBytes));
     for (let row = 0; row < tensor.rows; row += rowsPerChunk) {
       const rows = Math.min(rowsPerChunk, tensor.rows - row);
-      const bytes = await this.#file.readTensor(tensor, row * rowBytes, rows * rowBytes);
+      const bytes = await this.#file.readTensor(tensor, row * rowBytes, rows * rowBytes, this.#buffer);
       const inFormat = this.#convert(tensor, bytes, rows, matrix.format);
       await uploadRows(this.#device, matrix, rowStart + row, inFormat);
       this.#consumed(tensor, bytes.byteLength);

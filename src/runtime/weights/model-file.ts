@@ -114,13 +114,15 @@ export class ModelFile {
   }
 
   /**
-   * A tensor's bytes, or `byteLength` of them from `byteOffset` on, in a buffer of the caller's own.
+   * A tensor's bytes, or `byteLength` of them from `byteOffset` on, in a buffer of the caller's own: a part of `target`,
+   * where one is given that is large enough and the bytes lie in files.
    * @throws EngineError model_file_invalid when the file became shorter
    */
   async readTensor(
     tensor: ModelTensor,
     byteOffset = 0,
     byteLength = tensor.byteLength - byteOffset,
+    target?: Uint8Array<ArrayBuffer>,
   ): Promise<Uint8Array<ArrayBuffer>> {
     if (byteOffset < 0 || byteLength < 0 || byteOffset + byteLength > tensor.byteLength) {
       throw new RangeError(
@@ -128,7 +130,8 @@ export class ModelFile {
       );
     }
     if (tensor.assemble) return this.#assembleBytes(tensor, tensor.assemble, byteOffset, byteLength);
-    const bytes = new Uint8Array(byteLength);
+    const isLargeEnough = target !== undefined && target.byteLength >= byteLength;
+    const bytes = isLargeEnough ? target.subarray(0, byteLength) : new Uint8Array(byteLength);
     let start = 0;
     for (const piece of tensor.pieces) {
       const from = Math.max(byteOffset, start);

@@ -139,6 +139,10 @@ describe('openGguf', () => {
     expect(first).toMatchObject({ type: 'F32', rows: 2, columns: 32, byteLength: 256 });
     const bytes = await file.readTensor(first, 128, 8);
     expect([...new Float32Array(bytes.buffer)]).toEqual([32, 33]);
+    const target = new Uint8Array(12);
+    expect((await file.readTensor(first, 128, 8, target)).buffer).toBe(target.buffer);
+    expect([...new Float32Array(target.buffer)]).toEqual([32, 33, 0]);
+    expect(await file.readTensor(first, 128, 16, target)).toHaveLength(16);
     expect(file.tensor('second')).toMatchObject({ type: 'Q8_0', byteLength: 68 });
     await file.close();
   });
