@@ -302,6 +302,8 @@ export type GenerationEvent =
 /** A request the engine has accepted. Iterate `events` once; leaving the loop early aborts the work. */
 export interface Generation {
   readonly promptTokens: number;
+  /** Prompt tokens that a first look found in the cache; what is found in the end, the `start` event says. */
+  readonly lookup?: PerTier;
   readonly events: AsyncIterable<GenerationEvent>;
 }
 

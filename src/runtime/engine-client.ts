@@ -96,8 +96,7 @@ export class EngineClient implements Engine {
     // Before the answer comes: events may follow it in the same turn of the event loop.
     this.#streams.set(id, events);
     try {
-      const promptTokens = await this.#ask<number>(id, { type: 'generate', id, request });
-      return { promptTokens, events };
+      return { ...(await this.#ask<Omit<Generation, 'events'>>(id, { type: 'generate', id, request })), events };
     } catch (error) {
       this.#streams.delete(id);
       events.end();
@@ -156,7 +155,7 @@ export class EngineClient implements Engine {
   #receive(message: FromEngine): void {
     switch (message.type) {
       case 'accepted':
-        this.#questions.get(message.id)?.answer(message.promptTokens);
+        this.#questions.get(message.id)?.answer(message.generation);
         this.#questions.delete(message.id);
         break;
       case 'returned':

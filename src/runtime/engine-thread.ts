@@ -3,6 +3,7 @@ import type { MessagePort } from 'node:worker_threads';
 import type {
   Engine,
   EngineStats,
+  Generation,
   GenerationEvent,
   GenerationRequest,
   ModelDescription,
@@ -29,7 +30,7 @@ export type FromEngine =
   | { readonly type: 'unavailable'; readonly error: ErrorRecord }
   | { readonly type: 'ready'; readonly model: ModelDescription; readonly adapter: string; readonly stats: EngineStats }
   | { readonly type: 'refused'; readonly id: number; readonly error: ErrorRecord }
-  | { readonly type: 'accepted'; readonly id: number; readonly promptTokens: number }
+  | { readonly type: 'accepted'; readonly id: number; readonly generation: Omit<Generation, 'events'> }
   /** What a `count` or a `call` was asked for. */
   | { readonly type: 'returned'; readonly id: number; readonly value: unknown }
   /** What happened since the last such message, in order. */
@@ -68,10 +69,10 @@ export const serveEngine = (engine: Engine, port: MessagePort): void => {
     const abort = new AbortController();
     aborts.set(id, abort);
     try {
-      const generation = await engine.generate(request, abort.signal);
-      post({ type: 'accepted', id, promptTokens: generation.promptTokens });
+      const { events, ...generation } = await engine.generate(request, abort.signal);
+      post({ type: 'accepted', id, generation });
       try {
-        for await (const event of generation.events) tell({ id, event });
+        for await (const event of events) tell({ id, event });
         tell({ id, end: 'done' });
       } catch (error) {
         tell({ id, end: toErrorRecord(error) });

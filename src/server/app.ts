@@ -3,8 +3,10 @@ import { randomUUID } from 'node:crypto';
 import { type Logger, pino } from 'pino';
 import type { Engine } from '../runtime/api.ts';
 import { EngineError } from '../runtime/errors.ts';
+import { agentRouteOf } from './agents-route.ts';
 import { Access, isLoopback } from './auth.ts';
 import { readBody } from './body.ts';
+import { CoordinationRoutes } from './coordination/route.ts';
 import type { Dialect, DialectRoute } from './dialects/dialect.ts';
 import { DIALECTS, dialectOf, routeOf } from './dialects/index.ts';
 import { generate } from './generate.ts';
@@ -17,6 +19,8 @@ import { modelListRoute, modelRouteOf } from './models-route.ts';
 import { DEFAULT_SERVER_OPTIONS, type ServerOptions } from './options.ts';
 import { type PlainRoute, readRoute } from './plain-route.ts';
 import { Reply } from './reply.ts';
+import { cacheHints } from './session-hints.ts';
+import { type SessionContext, sessionRouteOf } from './sessions-route.ts';
 import { storeRouteOf } from './store-route.ts';
 import { createTransport, defaultTransport } from './transports/index.ts';
 
@@ -48,6 +52,9 @@ const isOperational = (path: string): boolean =>
 /** Routes that tell nothing and answer everyone. */
 const isGreeting = (path: string): boolean => path === '/' || path === '/api/hello';
 
+/** What pages of listed origins may send where a route says nothing else. */
+const PAGE_METHODS = ['GET', 'HEAD', 'POST'];
+
 const METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'OPTIONS', 'PUT', 'PATCH', 'DELETE']);
 
 class App {
@@ -58,6 +65,8 @@ class App {
   readonly #metrics: Metrics;
   readonly #log: Logger;
   readonly #plainRoutes: ReadonlyMap<string, PlainRoute>;
+  readonly #coordination: CoordinationRoutes;
+  readonly #sessionContext: SessionContext;
   readonly #stopping = new AbortController();
   #drained: Promise<void> | undefined;
 
@@ -68,6 +77,11 @@ class App {
     this.#limits = new RequestLimits(options.maxConcurrentRequests);
     this.#metrics = new Metrics(engine);
     this.#log = options.logger ?? pino({ level: options.logLevel });
+    this.#sessionContext = {
+      engine,
+      ownerOf: (request) => this.#access.ownerOf(request),
+      admit: () => this.#limits.admit(),
+    };
     const hello: PlainRoute['answer'] = (_request, reply) =>
       reply.text(200, `Firstlight serves ${engine.model.id}\n`, { 'content-type': 'text/plain; charset=utf-8' });
     const routes = [
@@ -80,6 +94,16 @@ class App {
       modelListRoute(engine.model, options.modelStore),
     ];
     this.#plainRoutes = new Map(routes.map((route) => [route.name, route]));
+    this.#coordination = new CoordinationRoutes({
+      engine,
+      metrics: this.#metrics,
+      pingIntervalMs: options.pingIntervalMs,
+      bodyLimitBytes: options.bodyLimitBytes,
+      stopping: this.#stopping.signal,
+      ownerOf: (request) => this.#access.ownerOf(request),
+      admit: () => this.#limits.admit(),
+      toEngineError: (error, reply) => this.#toEngineError(error, reply),
+    });
   }
 
   async listen(): Promise<Server> {
@@ -131,7 +155,10 @@ class App {
     const route = routeOf(request.path);
     const plainRoute = this.#plainRouteOf(request.path);
     reply.route = plainRoute?.name ?? route?.path ?? 'unmatched';
-    if (request.method === 'OPTIONS') return reply.text(204, '', this.#access.preflightHeaders(request));
+    if (request.method === 'OPTIONS') {
+      const methods = plainRoute === undefined || plainRoute.isAdmin ? PAGE_METHODS : plainRoute.methods;
+      return reply.text(204, '', this.#access.preflightHeaders(request, methods));
+    }
     if (!this.#needsNoKey(request)) this.#access.checkKey(request);
     if (route === undefined && plainRoute === undefined) throw notFound(request);
     if (plainRoute?.isAdmin) this.#access.checkLocal(request);
@@ -165,7 +192,9 @@ class App {
         pingIntervalMs: this.#options.pingIntervalMs,
         toEngineError: (error: unknown) => this.#toEngineError(error, reply),
       };
-      await generate(context, exchange, request, reply);
+      const hints = cacheHints(request, this.#access.ownerOf(request), exchange.hints, this.#options.sessionFields);
+      const requests = exchange.requests.map((each) => ({ ...each, cache: hints }));
+      await generate(context, { ...exchange, requests }, request, reply);
     } finally {
       giveBack();
     }
@@ -187,7 +216,12 @@ class App {
   #plainRouteOf(path: string): PlainRoute | undefined {
     const { modelStore: store, pingIntervalMs } = this.#options;
     const { model } = this.#engine;
-    const known = this.#plainRoutes.get(path) ?? modelRouteOf(path, model, store);
+    const known =
+      this.#plainRoutes.get(path) ??
+      modelRouteOf(path, model, store) ??
+      sessionRouteOf(path, this.#sessionContext) ??
+      agentRouteOf(path, this.#sessionContext) ??
+      this.#coordination.routeOf(path);
     if (known !== undefined || store === undefined) return known;
     const toEngineError = (error: unknown, reply: Reply) => this.#toEngineError(error, reply);
     return storeRouteOf(path, { store, model, pingIntervalMs, stopping: this.#stopping.signal, toEngineError });

@@ -2,6 +2,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { BlockList, isIP } from 'node:net';
 import { EngineError } from '../runtime/errors.ts';
+import { CACHE_HEADER } from './cache-header.ts';
 import type { HttpRequest } from './http.ts';
 import type { ServerOptions } from './options.ts';
 
@@ -26,6 +27,12 @@ const hostname = (hostHeader: string): string => hostHeader.replace(/:\d*$/, '')
 const PROXY_HEADERS = ['forwarded', 'via', 'x-forwarded-for', 'x-forwarded-host', 'x-real-ip'];
 
 const digest = (text: string): Buffer => createHash('sha256').update(text).digest();
+
+/** 128 bits in hex. */
+const OWNER_LENGTH = 32;
+
+const keyOf = ({ headers }: HttpRequest): string | undefined =>
+  headers.get('x-api-key') ?? /^Bearer\s+(.*)$/i.exec(headers.get('authorization') ?? '')?.[1];
 
 /** The server's access rules. */
 export class Access {
@@ -76,8 +83,7 @@ export class Access {
    */
   checkKey(request: HttpRequest): void {
     if (this.#keyDigests.length === 0) return;
-    const bearer = /^Bearer\s+(.*)$/i.exec(request.headers.get('authorization') ?? '')?.[1];
-    const key = request.headers.get('x-api-key') ?? bearer;
+    const key = keyOf(request);
     if (key === undefined || key === '') {
       throw new EngineError(
         'unauthorized',
@@ -89,6 +95,14 @@ export class Access {
     let matches = 0;
     for (const known of this.#keyDigests) matches += timingSafeEqual(known, keyDigest) ? 1 : 0;
     if (matches === 0) throw new EngineError('unauthorized', 'the API key is not one of this server’s keys');
+  }
+
+  /** Whose sessions the caller may see: a digest of its key, so that the key itself goes no further. */
+  ownerOf(request: HttpRequest): string {
+    if (this.#keyDigests.length === 0) return '';
+    return digest(`session owner: ${keyOf(request) ?? ''}`)
+      .toString('hex')
+      .slice(0, OWNER_LENGTH);
   }
 
   /**
@@ -122,17 +136,17 @@ export class Access {
     if (origin === undefined || !this.#allowsOrigin(origin)) return {};
     return {
       'access-control-allow-origin': origin,
-      'access-control-expose-headers': 'x-request-id, request-id, retry-after',
+      'access-control-expose-headers': `x-request-id, request-id, retry-after, ${CACHE_HEADER}`,
       vary: 'origin',
     };
   }
 
-  /** The answer to an OPTIONS preflight: whatever headers the page wants to send. */
-  preflightHeaders(request: HttpRequest): Record<string, string> {
+  /** The answer to an OPTIONS preflight: these methods, and whatever headers the page wants to send. */
+  preflightHeaders(request: HttpRequest, methods: readonly string[]): Record<string, string> {
     const wanted = request.headers.get('access-control-request-headers') ?? '';
     const headers = /^[\w\-, ]*$/.test(wanted) ? wanted : '';
     return {
-      'access-control-allow-methods': 'GET, HEAD, POST, OPTIONS',
+      'access-control-allow-methods': [...methods, 'OPTIONS'].join(', '),
       'access-control-max-age': '600',
       ...(headers === '' ? {} : { 'access-control-allow-headers': headers }),
       ...(request.headers.get('access-control-request-private-network') === 'true'

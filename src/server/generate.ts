@@ -1,6 +1,7 @@
 /** Runs a generate exchange: submits its requests to the engine, and streams or collects what they say. */
 import type { Engine, Generation, Usage } from '../runtime/api.ts';
 import { EngineError } from '../runtime/errors.ts';
+import { lookupHeader, reportHeader } from './cache-header.ts';
 import { AnswerCollector, totalUsage } from './dialects/answer.ts';
 import type { Encoder, GenerateExchange } from './dialects/dialect.ts';
 import { SSE_HEADERS } from './dialects/sse.ts';
@@ -38,8 +39,12 @@ export const generate = async (
     for (const each of exchange.requests) generations.push(await context.engine.generate(each, signal));
     const timer = context.metrics.timeGeneration(reply.arrivedMs);
     const usages: Usage[] = [];
+    const lookup = generations[0]?.lookup;
+    // Until the truth is known; a stream's head may leave before.
+    if (lookup !== undefined && exchange.stream) reply.addHeaders(lookupHeader(lookup));
     const queue = new EventQueue(generations, signal, ({ choice, event }) => {
       timer.event(choice, event);
+      if (event.type === 'start' && choice === 0 && event.cache) reply.addHeaders(reportHeader(event.cache));
       if (event.type !== 'finish') return;
       usages[choice] = event.usage;
       reply.usage = totalUsage(usages.filter((usage) => usage !== undefined));

@@ -37,7 +37,7 @@ export interface HttpResponse {
   /** Resolves when the client has caught up, or has gone. */
   drained(): Promise<void>;
   /** Ends the answer. Without an earlier `write` the body has a Content-Length; HEAD answers send the length alone. */
-  end(body?: string): void;
+  end(body?: string | Uint8Array): void;
 }
 
 export type RequestListener = (request: HttpRequest, response: HttpResponse) => void;

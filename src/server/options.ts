@@ -2,6 +2,7 @@
 import type { Logger } from 'pino';
 import type { TransportName } from './http.ts';
 import type { ModelStore } from './model-store.ts';
+import { SESSION_FIELDS, type SessionField } from './session-hints.ts';
 
 export interface ServerOptions {
   /** Address to bind. Beyond loopback an API key is required, unless `insecure`. */
@@ -20,6 +21,8 @@ export interface ServerOptions {
   readonly maxConcurrentRequests: number;
   /** A stream that is silent for one to two of these sends a ping. */
   readonly pingIntervalMs: number;
+  /** Body fields that name a request's session, in the order in which they count; the headers always do, and first. */
+  readonly sessionFields: readonly SessionField[];
   readonly logLevel: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent';
   /** The models on this machine; absent: the served one is listed alone, and none can be fetched or removed. */
   readonly modelStore?: ModelStore;
@@ -39,5 +42,6 @@ export const DEFAULT_SERVER_OPTIONS: ServerOptions = Object.freeze({
   maxConcurrentRequests: 512,
   // Silence stays below the 15 s that some clients and proxies allow.
   pingIntervalMs: 7_000,
+  sessionFields: SESSION_FIELDS,
   logLevel: 'info',
 });

@@ -20,11 +20,12 @@ export const readRoute = (name: string, answer: PlainRoute['answer']): PlainRout
 });
 
 /** What follows `prefix` in a path, decoded. */
-export const decodeRest = (path: string, prefix: string): string => {
-  const rest = path.slice(prefix.length);
+export const decodeRest = (path: string, prefix: string): string => decodeSegment(path.slice(prefix.length));
+
+export const decodeSegment = (segment: string): string => {
   try {
-    return decodeURIComponent(rest);
+    return decodeURIComponent(segment);
   } catch {
-    return rest; // A broken escape names nothing: the 404 quotes it as it came.
+    return segment; // A broken escape names nothing: the 404 quotes it as it came.
   }
 };

@@ -43,7 +43,7 @@ export class Reply {
     this.text(status, JSON.stringify(body), { 'content-type': 'application/json', ...headers });
   }
 
-  text(status: number, body: string, headers: Readonly<Record<string, string>> = {}): void {
+  text(status: number, body: string | Uint8Array, headers: Readonly<Record<string, string>> = {}): void {
     this.#head(status, headers);
     this.#response.end(body);
   }

@@ -2,6 +2,7 @@
 import { createHash, type Hash } from 'node:crypto';
 import type { GenerationEvent, Usage } from '../../runtime/api.ts';
 import type { EngineError } from '../../runtime/errors.ts';
+import type { CacheTtl } from './anthropic-cache.ts';
 import { anthropicError } from './anthropic-error.ts';
 import type { Answer, Encoder, FinishEvent } from './dialect.ts';
 import { eventFrame } from './sse.ts';
@@ -14,6 +15,8 @@ export interface MessageHead {
   readonly requestId: string;
   readonly maxTokens: number;
   readonly contextLength: number;
+  /** The request marks its prompt to be kept for so long. */
+  readonly cacheTtl: CacheTtl | undefined;
 }
 
 export const messageBody = (head: MessageHead, { parts, finish }: Answer): object => ({
@@ -24,7 +27,7 @@ export const messageBody = (head: MessageHead, { parts, finish }: Answer): objec
       : { type: 'thinking', thinking: text, signature: signatureOf(newSignature(head).update(text)) },
   ),
   ...stopOf(finish, head),
-  usage: wholeUsage(finish.usage),
+  usage: wholeUsage(finish.usage, head),
 });
 
 const messageHead = ({ id, model }: MessageHead) => ({ id, type: 'message', role: 'assistant', model, content: [] });
@@ -47,19 +50,29 @@ const stopReason = ({ reason, usage }: FinishEvent, { maxTokens, contextLength }
   return isContextFull && usage.completionTokens < maxTokens ? 'model_context_window_exceeded' : 'max_tokens';
 };
 
-/** `input_tokens` excludes what came from the cache. */
-const usageCounts = (usage: Usage) => ({
-  input_tokens: usage.promptTokens - usage.cachedTokens,
+/**
+ * Tokens that a mark has put into the cache: all that were computed but the last one, which is computed every time.
+ * Without a mark none, as Anthropic counts.
+ */
+const creationOf = ({ promptTokens, cachedTokens }: Usage, { cacheTtl }: MessageHead): number =>
+  cacheTtl === undefined ? 0 : Math.max(0, promptTokens - cachedTokens - 1);
+
+/** The three kinds of prompt tokens add up to the prompt: `input_tokens` is what neither came from the cache nor went there. */
+const usageCounts = (usage: Usage, head: MessageHead) => ({
+  input_tokens: usage.promptTokens - usage.cachedTokens - creationOf(usage, head),
   output_tokens: usage.completionTokens,
-  cache_creation_input_tokens: 0,
+  cache_creation_input_tokens: creationOf(usage, head),
   cache_read_input_tokens: usage.cachedTokens,
   server_tool_use: null,
   output_tokens_details: { thinking_tokens: usage.reasoningTokens },
 });
 
-const wholeUsage = (usage: Usage) => ({
-  ...usageCounts(usage),
-  cache_creation: { ephemeral_5m_input_tokens: 0, ephemeral_1h_input_tokens: 0 },
+const wholeUsage = (usage: Usage, head: MessageHead) => ({
+  ...usageCounts(usage, head),
+  cache_creation: {
+    ephemeral_5m_input_tokens: head.cacheTtl === '5m' ? creationOf(usage, head) : 0,
+    ephemeral_1h_input_tokens: head.cacheTtl === '1h' ? creationOf(usage, head) : 0,
+  },
   service_tier: 'standard',
   inference_geo: null,
 });
@@ -108,7 +121,7 @@ export class MessageEncoder implements Encoder {
   }
 
   #start(promptTokens: number, cachedTokens: number): string {
-    const usage = wholeUsage({ promptTokens, cachedTokens, completionTokens: 0, reasoningTokens: 0 });
+    const usage = wholeUsage({ promptTokens, cachedTokens, completionTokens: 0, reasoningTokens: 0 }, this.#head);
     const unfinished = { stop_reason: null, stop_sequence: null, stop_details: null, container: null };
     const message = { ...messageHead(this.#head), ...unfinished, usage };
     return eventFrame({ type: 'message_start', message }) + this.ping();
@@ -140,6 +153,6 @@ export class MessageEncoder implements Encoder {
 
   #finish(event: FinishEvent): string {
     const delta = stopOf(event, this.#head);
-    return eventFrame({ type: 'message_delta', delta, usage: usageCounts(event.usage) });
+    return eventFrame({ type: 'message_delta', delta, usage: usageCounts(event.usage, this.#head) });
   }
 }

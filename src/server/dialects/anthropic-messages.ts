@@ -3,7 +3,8 @@ import { z } from 'zod';
 import type { ChatPrompt, ModelDescription } from '../../runtime/api.ts';
 import { EngineError } from '../../runtime/errors.ts';
 import { DEFAULT_SAMPLING } from '../../runtime/sampling.ts';
-import { MessageEncoder, messageBody } from './anthropic-encoder.ts';
+import { CACHE_SECONDS, cacheMark, cacheTtlOf } from './anthropic-cache.ts';
+import { MessageEncoder, type MessageHead, messageBody } from './anthropic-encoder.ts';
 import { anthropicError } from './anthropic-error.ts';
 import { promptFields, toChat } from './anthropic-prompt.ts';
 import { integer, invalidParam, optional, parseBody, unsupportedParam } from './body-schema.ts';
@@ -19,7 +20,9 @@ const format = optional(z.looseObject({ type: z.string() }));
 const countBody = z.object({
   ...promptFields,
   model: z.string().min(1),
-  tools: optional(z.array(z.looseObject({ type: optional(z.string()) }))),
+  ...cacheMark,
+  metadata: optional(z.looseObject({ user_id: optional(z.string()) })),
+  tools: optional(z.array(z.looseObject({ ...cacheMark, type: optional(z.string()) }))),
   tool_choice: optional(z.looseObject({ type: z.enum(['auto', 'any', 'tool', 'none']) })),
   thinking: optional(
     z.discriminatedUnion('type', [
@@ -99,7 +102,15 @@ const parseMessages = (raw: unknown, context: ParseContext): GenerateExchange =>
   }
   const { requestId, model } = context;
   const { contextLength } = model;
-  const head = { id: `msg_${requestId.replace(/^req_/, '')}`, model: body.model, requestId, maxTokens, contextLength };
+  const cacheTtl = cacheTtlOf(body);
+  const head: MessageHead = {
+    id: `msg_${requestId.replace(/^req_/, '')}`,
+    model: body.model,
+    requestId,
+    maxTokens,
+    contextLength,
+    cacheTtl,
+  };
   return {
     kind: 'generate',
     requests: [
@@ -116,6 +127,10 @@ const parseMessages = (raw: unknown, context: ParseContext): GenerateExchange =>
         },
       },
     ],
+    hints: {
+      sessions: { 'metadata.user_id': body.metadata?.user_id },
+      pinSeconds: cacheTtl && CACHE_SECONDS[cacheTtl],
+    },
     stream: body.stream ?? false,
     encoder: () => new MessageEncoder(head),
     response: ([answer]) => {

@@ -1,9 +1,15 @@
 /** Anthropic's system and messages fields as a conversation for the chat template. */
 import { z } from 'zod';
 import type { ChatMessage } from '../../runtime/api.ts';
+import { cacheMark } from './anthropic-cache.ts';
 import { invalidParam, optional, unsupportedParam } from './body-schema.ts';
 
-const block = z.looseObject({ type: z.string(), text: optional(z.string()), thinking: optional(z.string()) });
+const block = z.looseObject({
+  ...cacheMark,
+  type: z.string(),
+  text: optional(z.string()),
+  thinking: optional(z.string()),
+});
 const content = z.union([z.string(), z.array(block)]);
 
 export const promptFields = {

@@ -34,9 +34,18 @@ export interface Encoder {
   ping(): string;
 }
 
+/** What a body says of its session and its cache. */
+export interface BodyHints {
+  /** Not checked yet; which of them count is the server's choice. */
+  readonly sessions?: Readonly<Record<string, string | null | undefined>>;
+  /** Seconds for which the prompt's KV is to be kept before others'. */
+  readonly pinSeconds?: number | undefined;
+}
+
 /** A parsed request for one answer or several. */
 export interface GenerateExchange {
   readonly kind: 'generate';
+  readonly hints?: BodyHints;
   /** One for each choice. */
   readonly requests: readonly GenerationRequest[];
   readonly stream: boolean;

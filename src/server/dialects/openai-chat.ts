@@ -7,6 +7,8 @@ import { integer, invalidParam, optional, parseBody, unsupportedParam } from './
 import type { Answer, Dialect, Encoder, GenerateExchange, ParseContext } from './dialect.ts';
 import { EFFORTS, type Thinking, thinkingOfEffort } from './effort.ts';
 import {
+  cacheFields,
+  cacheHintsOf,
   checkModel,
   FINISH_REASONS,
   fingerprintOf,
@@ -44,6 +46,7 @@ const message = z.discriminatedUnion('role', [
 
 const chatBody = z.object({
   ...samplingFields,
+  ...cacheFields,
   messages: z.array(message).min(1),
   max_tokens: optional(integer(1)),
   max_completion_tokens: optional(integer(1)),
@@ -157,6 +160,7 @@ const parse = (raw: unknown, context: ParseContext): GenerateExchange => {
         ...(body.logprobs ? { topLogprobs: body.top_logprobs ?? 0 } : {}),
       },
     })),
+    hints: cacheHintsOf(body),
     stream: body.stream ?? false,
     encoder: () =>
       new ChatEncoder(id, context, {

@@ -6,6 +6,8 @@ import { textOf, totalUsage } from './answer.ts';
 import { integer, optional, parseBody, unsupportedParam } from './body-schema.ts';
 import type { Dialect, Encoder, GenerateExchange, ParseContext } from './dialect.ts';
 import {
+  cacheFields,
+  cacheHintsOf,
   checkModel,
   FINISH_REASONS,
   fingerprintOf,
@@ -25,6 +27,7 @@ const DEFAULT_MAX_TOKENS = 16;
 
 const completionBody = z.object({
   ...samplingFields,
+  ...cacheFields,
   prompt: z.union([z.string(), z.array(z.unknown())]),
   max_tokens: optional(integer(0)),
   suffix: optional(z.string()),
@@ -66,6 +69,7 @@ const parse = (raw: unknown, context: ParseContext): GenerateExchange => {
           ? sampling
           : { ...sampling, seed: seedOfChoice(body.seed, choice) },
     })),
+    hints: cacheHintsOf(body),
     stream: body.stream ?? false,
     encoder: () =>
       new CompletionEncoder(id, context, {

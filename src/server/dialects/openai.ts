@@ -11,7 +11,7 @@ import type {
 import { EngineError, type ErrorCode } from '../../runtime/errors.ts';
 import { DEFAULT_SAMPLING } from '../../runtime/sampling.ts';
 import { integer, invalidParam, optional } from './body-schema.ts';
-import type { ErrorAnswer } from './dialect.ts';
+import type { BodyHints, ErrorAnswer } from './dialect.ts';
 
 export const MAX_CHOICES = 128;
 const MAX_STOP_STRINGS = 4;
@@ -101,6 +101,20 @@ export const usageBody = (usage: Usage): object => ({
   total_tokens: usage.promptTokens + usage.completionTokens,
   prompt_tokens_details: { cached_tokens: usage.cachedTokens },
   completion_tokens_details: { reasoning_tokens: usage.reasoningTokens },
+});
+
+/** Fields that name a session, and how long its KV is wanted. */
+export const cacheFields = {
+  user: optional(z.string()),
+  prompt_cache_key: optional(z.string()),
+  prompt_cache_retention: optional(z.string()),
+};
+
+const RETENTION_SECONDS = 24 * 3600;
+
+export const cacheHintsOf = (body: z.output<z.ZodObject<typeof cacheFields>>): BodyHints => ({
+  sessions: { user: body.user, prompt_cache_key: body.prompt_cache_key },
+  ...(body.prompt_cache_retention === '24h' ? { pinSeconds: RETENTION_SECONDS } : {}),
 });
 
 const strictUtf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });

@@ -75,7 +75,7 @@ class NodeHttpResponse implements HttpResponse {
     });
   }
 
-  end(body = ''): void {
+  end(body: string | Uint8Array = ''): void {
     if (this.#signal.aborted) return;
     if (!this.#streaming && this.#response.statusCode !== 204) {
       this.#response.setHeader('content-length', Buffer.byteLength(body));

@@ -88,7 +88,7 @@ class UwsResponse implements HttpResponse {
     return new Promise((resolve) => this.#waiting.push(resolve));
   }
 
-  end(body = ''): void {
+  end(body: string | Uint8Array = ''): void {
     if (this.#signal.aborted) return;
     this.#res.cork(() => {
       this.#sendHead();
