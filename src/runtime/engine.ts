@@ -16,6 +16,7 @@ import { EngineError } from './errors.ts';
 import { rootKey } from './kv/block-key.ts';
 import { BlockTraffic, type KvStore } from './kv/block-traffic.ts';
 import { maxSequenceTokens } from './kv/layer-groups.ts';
+import { PagedChains } from './kv/paged-chains.ts';
 import type { KvGeometry, ModelRunner, StepLogits } from './model-runner.ts';
 import { OutputParser, type ReasoningFormat } from './output/parser.ts';
 import { aborted, Preparation, shuttingDown } from './preparation.ts';
@@ -58,6 +59,8 @@ export interface ClosableStore extends KvStore {
   close(): Promise<void>;
 }
 
+/** How much likelier a session is to go on than a request that belongs to none. */
+const SESSION_WEIGHT = 4;
 const DEFAULT_MAX_RUNNING = 64;
 const DEFAULT_MAX_QUEUE = 256;
 const DEFAULT_PREFILL_CHUNK = 128;
@@ -95,13 +98,6 @@ export class LocalEngine implements Engine {
     this.model = { ...model, contextLength: maxSequenceTokens(kv, limits.maxTokens, model.contextLength) };
     const kvFormat = `${parts.kvFormat}, ${JSON.stringify([kv.blockSize, kv.blockBytes, kv.groups])}`;
     this.#rootKey = rootKey(model.fingerprint, kvFormat);
-    this.sessions = new EngineSessions({
-      ...parts.sessions,
-      identity: { modelFingerprint: model.fingerprint, kvFormat },
-      decode: (tokenIds) => parts.workers.decode(tokenIds),
-      vocabularySize: model.vocabularySize,
-      contextLength: this.model.contextLength,
-    });
     const maxBatchTokens = Math.min(options.maxBatchTokens ?? limits.maxTokens, limits.maxTokens);
     const maxRunning = options.maxRunning ?? DEFAULT_MAX_RUNNING;
     this.#maxRunning = Math.min(maxRunning, limits.maxSequences, limits.maxRows, maxBatchTokens);
@@ -116,6 +112,21 @@ export class LocalEngine implements Engine {
       parts.store,
     );
     this.#traffic = parts.store && new BlockTraffic(this.#scheduler, parts.store, () => this.#wake());
+    this.sessions = new EngineSessions({
+      ...parts.sessions,
+      chains: new PagedChains({
+        scheduler: this.#scheduler,
+        kv,
+        rootKey: this.#rootKey,
+        runner: () => this.#runner,
+        store: parts.store,
+        traffic: this.#traffic,
+      }),
+      identity: { modelFingerprint: model.fingerprint, kvFormat },
+      decode: (tokenIds) => parts.workers.decode(tokenIds),
+      vocabularySize: model.vocabularySize,
+      contextLength: this.model.contextLength,
+    });
     this.#loop = this.#run();
   }
 
@@ -127,6 +138,7 @@ export class LocalEngine implements Engine {
     this.#preparation.refuseWhenOver(signal);
     const maxTokens = fitPrompt(prompt.tokenIds.length, request.maxTokens, this.model.contextLength);
     const sequence = new Sequence(this.#nextId++, prompt.tokenIds, maxTokens, this.#rootKey);
+    if (request.cache?.session !== undefined) sequence.weight = SESSION_WEIGHT;
     const parser = new OutputParser({
       reasoning: request.prompt.kind === 'chat' ? this.#parts.reasoningFormat : 'none',
       reasoningOpened: prompt.reasoningOpened,

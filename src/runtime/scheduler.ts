@@ -65,6 +65,10 @@ export class Scheduler {
     return this.#waiting;
   }
 
+  get kv(): Pick<KvCache, 'pool' | 'index'> {
+    return this.#kv;
+  }
+
   get pool(): KvCache['pool'] {
     return this.#kv.pool;
   }
@@ -140,6 +144,11 @@ export class Scheduler {
   /** Up to `most` findable blocks that no lower tier has yet. */
   takeUnsaved(most: number): UnsavedBlock[] {
     return this.#kv.takeUnsaved(most);
+  }
+
+  /** Has `takeUnsaved` give these too, unless a lower tier has them. */
+  saveAgain(blocks: readonly UnsavedBlock[]): void {
+    this.#kv.saveAgain(blocks);
   }
 
   /** All payloads of a restore that is wanted are in their blocks. */

@@ -25,5 +25,23 @@ export class MemoryStore implements ClosableStore {
     return keys.map((key) => this.blocks.get(key)?.payload);
   }
 
+  readonly isDurable = false;
+
+  has(key: string, tier: 'ram' | 'disk'): boolean {
+    return tier === 'ram' && this.blocks.has(key);
+  }
+
+  isSaved(): boolean {
+    return false;
+  }
+
+  delete(keys: readonly string[]): void {
+    for (const key of keys) this.blocks.delete(key);
+  }
+
+  pin(): void {}
+
+  async flush(): Promise<void> {}
+
   async close(): Promise<void> {}
 }

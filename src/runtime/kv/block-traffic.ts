@@ -1,4 +1,5 @@
 /** Moves KV blocks between the pool and the tiers below it, while steps go on. */
+import type { CacheTier } from '../api.ts';
 import type { ModelRunner } from '../model-runner.ts';
 import type { Scheduler } from '../scheduler.ts';
 import type { BlockKey } from './block-key.ts';
@@ -20,6 +21,16 @@ export interface KvStore extends LowerTiers {
   put(blocks: readonly StoredBlock[]): void;
   /** In the order of `keys`; undefined: it is not there any more, or was damaged. */
   get(keys: readonly BlockKey[]): Promise<(Uint8Array | undefined)[]>;
+  /** True when something outlives the process. */
+  readonly isDurable: boolean;
+  has(key: BlockKey, tier: Exclude<CacheTier, 'pool'>): boolean;
+  /** True once the end of the process cannot lose the block. */
+  isSaved(key: BlockKey): boolean;
+  delete(keys: readonly BlockKey[], tiers: readonly CacheTier[]): void;
+  /** Pinned blocks are evicted last. Pins count, also those of blocks that are not there. */
+  pin(keys: readonly BlockKey[], change: 1 | -1): void;
+  /** Resolves when all that was put before is saved, or has failed to be. */
+  flush(): Promise<void>;
 }
 
 /** Written into the pool at once: a few milliseconds of the loop's time. */
@@ -38,6 +49,7 @@ export class BlockTraffic {
   readonly #onRestored: () => void;
   readonly #counts = { savedBlocks: 0, restoredBlocks: 0, loopMs: 0 };
   #saving: Promise<void> | undefined;
+  #lastRead: Promise<unknown> = Promise.resolve();
 
   /** @param onRestored called when a sequence can go on, or has to be scheduled anew */
   constructor(scheduler: Scheduler, store: KvStore, onRestored: () => void) {
@@ -69,12 +81,22 @@ export class BlockTraffic {
     await this.#saving;
   }
 
+  /**
+   * Payloads of up to `maxBlocksRead` blocks, which `find` names when it is their turn: the runner reads for one at a time.
+   * @throws EngineError device_lost
+   */
+  read(runner: ModelRunner, find: () => readonly number[]): Promise<Uint8Array<ArrayBuffer>[]> {
+    const turn = this.#lastRead.then(() => this.#timed(() => runner.readBlocks(find())));
+    this.#lastRead = turn.catch(() => []);
+    return turn;
+  }
+
   async #save(runner: ModelRunner): Promise<void> {
     try {
       for (;;) {
         const blocks = this.#timed(() => this.#scheduler.takeUnsaved(runner.maxBlocksRead));
         if (blocks.length === 0) return;
-        const payloads = await this.#timed(() => runner.readBlocks(blocks.map(({ block }) => block)));
+        const payloads = await this.read(runner, () => blocks.map(({ block }) => block));
         this.#timed(() =>
           this.#store.put(
             blocks.map(({ key, parent, tokenIds }, i) => ({ key, parent, tokenIds, payload: payloads[i]! })),

@@ -60,7 +60,11 @@ export class KvCache {
     this.#pool = this.#createPool(numBlocks);
   }
 
-  get pool(): Pick<BlockPool, 'numBlocks' | 'numUsed' | 'numCached' | 'numFree'> {
+  get index(): PrefixIndex {
+    return this.#index;
+  }
+
+  get pool(): Pick<BlockPool, 'numBlocks' | 'numUsed' | 'numCached' | 'numFree' | 'find' | 'pin' | 'unpin' | 'drop'> {
     return this.#pool;
   }
 
@@ -215,6 +219,11 @@ export class KvCache {
       this.#restores.push(sequence.restoring);
     }
     return true;
+  }
+
+  /** Has `takeUnsaved` give these too. */
+  saveAgain(blocks: readonly UnsavedBlock[]): void {
+    for (const unsaved of blocks) this.#unsaved.set(unsaved.key, unsaved);
   }
 
   #createPool(numBlocks: number): BlockPool {

@@ -15,6 +15,9 @@ export interface LowerTiers {
 
 /** The end of a found prefix: `length` tokens of a block that is copied before the sequence writes on in it. */
 export interface Tail {
+  /** Of the block that it is the beginning of, and what that holds. */
+  readonly key: BlockKey;
+  readonly tokenIds: Uint32Array;
   /** One a group. */
   readonly keys: readonly BlockKey[];
   readonly length: number;
@@ -74,6 +77,9 @@ class RecentKeys {
     if (this.#keys.size > RecentKeys.#maxKeys) this.#keys.delete(this.#keys.values().next().value!);
   }
 }
+
+/** Says whether a block counts as there. */
+export type HasBlock = (key: BlockKey) => boolean;
 
 /** Looks prefixes up by content. Who fills and empties the pool tells it what it holds. */
 export class PrefixIndex {
@@ -144,9 +150,9 @@ export class PrefixIndex {
   }
 
   /** Leading blocks whose KV the sequence may take over: whole in groups without a window, their end in the others. */
-  findWhole(sequence: Sequence): number {
+  findWhole(sequence: Sequence, hasBlock: HasBlock = (key) => this.has(key)): number {
     const has = (index: number, group: number): boolean =>
-      this.#has(groupKey(sequence.key(index, this.#blockSize), group));
+      hasBlock(groupKey(sequence.key(index, this.#blockSize), group));
     const most = Math.floor((sequence.numTokens - 1) / this.#blockSize);
     let hit = most;
     if (this.#fullGroups.length > 0) {
@@ -161,7 +167,7 @@ export class PrefixIndex {
   }
 
   /** The most known tokens behind `hit` whole blocks that some block begins with. */
-  findTail(sequence: Sequence, hit: number): Tail | undefined {
+  findTail(sequence: Sequence, hit: number, hasBlock: HasBlock = (key) => this.has(key)): Tail | undefined {
     const begin = hit * this.#blockSize;
     const known = sequence.tokenIds.subarray(begin, Math.min(begin + this.#blockSize, sequence.numTokens - 1));
     const parent = sequence.parentKey(hit, this.#blockSize);
@@ -173,7 +179,7 @@ export class PrefixIndex {
         const isWhole = length === tokenIds.length || length === known.length;
         if (length <= (best?.length ?? 0) || (!isWhole && length < this.#blockSize / 2)) continue;
         const keys = this.#groups.map((_, group) => groupKey(key, group));
-        if (keys.every((own) => this.#has(own))) best = { keys, length };
+        if (keys.every(hasBlock)) best = { key, tokenIds, keys, length };
       }
     }
     return best;
@@ -201,7 +207,8 @@ export class PrefixIndex {
     return this.#unusable.has(key) ? undefined : this.#lower?.tierOf(key);
   }
 
-  #has(key: BlockKey): boolean {
+  /** True when the pool or a lower tier has the block. */
+  has(key: BlockKey): boolean {
     return this.#pool().find(key) !== undefined || this.#lowerTierOf(key) !== undefined;
   }
 }
