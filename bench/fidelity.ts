@@ -8,6 +8,7 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { KV_FORMATS } from '../src/kernels/kv-format.ts';
 import { type LoadOptions, loadModel } from '../src/runtime/load-model.ts';
 import { sequenceLogits } from '../src/runtime/logits.ts';
 import { mixedBatchLogits } from '../test/support/mixed-batch.ts';
@@ -20,10 +21,9 @@ const { values } = parseArgs({
     'kv-format': { type: 'string', default: 'f32' },
   },
 });
-const precision = (text: string): 'f32' | 'f16' => (text === 'f16' ? 'f16' : 'f32');
 const options: LoadOptions = {
-  activations: precision(values.activations),
-  kvFormat: precision(values['kv-format']),
+  activations: values.activations === 'f16' ? 'f16' : 'f32',
+  kvFormat: KV_FORMATS.find((format) => format === values['kv-format']) ?? 'f32',
   maxRows: 256,
   contextLength: 256,
 };
