@@ -6,6 +6,7 @@ import { EngineError } from '../runtime/errors.ts';
 import { agentRouteOf } from './agents-route.ts';
 import { Access, isLoopback } from './auth.ts';
 import { readBody } from './body.ts';
+import { CoordinationRoutes } from './coordination/route.ts';
 import type { Dialect, DialectRoute } from './dialects/dialect.ts';
 import { DIALECTS, dialectOf, routeOf } from './dialects/index.ts';
 import { generate } from './generate.ts';
@@ -64,6 +65,7 @@ class App {
   readonly #metrics: Metrics;
   readonly #log: Logger;
   readonly #plainRoutes: ReadonlyMap<string, PlainRoute>;
+  readonly #coordination: CoordinationRoutes;
   readonly #sessionContext: SessionContext;
   readonly #stopping = new AbortController();
   #drained: Promise<void> | undefined;
@@ -92,6 +94,16 @@ class App {
       modelListRoute(engine.model, options.modelStore),
     ];
     this.#plainRoutes = new Map(routes.map((route) => [route.name, route]));
+    this.#coordination = new CoordinationRoutes({
+      engine,
+      metrics: this.#metrics,
+      pingIntervalMs: options.pingIntervalMs,
+      bodyLimitBytes: options.bodyLimitBytes,
+      stopping: this.#stopping.signal,
+      ownerOf: (request) => this.#access.ownerOf(request),
+      admit: () => this.#limits.admit(),
+      toEngineError: (error, reply) => this.#toEngineError(error, reply),
+    });
   }
 
   async listen(): Promise<Server> {
@@ -208,7 +220,8 @@ class App {
       this.#plainRoutes.get(path) ??
       modelRouteOf(path, model, store) ??
       sessionRouteOf(path, this.#sessionContext) ??
-      agentRouteOf(path, this.#sessionContext);
+      agentRouteOf(path, this.#sessionContext) ??
+      this.#coordination.routeOf(path);
     if (known !== undefined || store === undefined) return known;
     const toEngineError = (error: unknown, reply: Reply) => this.#toEngineError(error, reply);
     return storeRouteOf(path, { store, model, pingIntervalMs, stopping: this.#stopping.signal, toEngineError });
