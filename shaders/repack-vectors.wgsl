@@ -1,5 +1,5 @@
-// Gathers one part of each GGUF block of some rows into its stream, 16 bytes an invocation: for parts of whole vectors. A load
-// costs the same however wide it is, so this takes a fraction of what repack.wgsl does.
+// Gathers one part of each GGUF block of some rows into its stream, 16 bytes or twice that an invocation: for parts of whole
+// vectors. A load costs the same however wide it is, so this takes a fraction of what repack.wgsl does.
 struct Params {
   numRows: u32,
   blocksPerRow: u32,
@@ -49,18 +49,71 @@ fn nibbleVector(part: u32, index: u32) -> vec4u {
   return joinNibbles(vec4u(low.xz, high.xz), vec4u(low.yw, high.yw));
 }
 
+// 32 bytes from any byte on.
+fn sourcePair(offset: u32) -> array<vec4u, 2> {
+  let word = offset / 4u;
+  let shift = vec4u((offset % 4u) * 8u);
+  var first = source[word / 4u];
+  var second = source[word / 4u + 1u];
+  var third = source[word / 4u + 2u];
+  if ((word & 2u) != 0u) {
+    first = vec4u(first.zw, second.xy);
+    second = vec4u(second.zw, third.xy);
+    third = vec4u(third.zw, 0u, 0u);
+  }
+  if ((word & 1u) != 0u) {
+    first = vec4u(first.yzw, second.x);
+    second = vec4u(second.yzw, third.x);
+    third = third.yzwx;
+  }
+  let upper = vec4u(31u) - shift;
+  return array(
+    (first >> shift) | ((vec4u(first.yzw, second.x) << upper) << vec4u(1u)),
+    (second >> shift) | ((vec4u(second.yzw, third.x) << upper) << vec4u(1u)),
+  );
+}
+
+// Vectors `index` and `index` + 1 of a part, for an even index.
+fn vectorPair(part: u32, index: u32) -> array<vec4u, 2> {
+  let pair = sourcePair(part + index * 16u);
+  if (!HAS_NIBBLES) {
+    return pair;
+  }
+  if (NIBBLE_DISTANCE == 16u) {
+    let first = vec4u(pair[0].xz, pair[0].xz >> vec2u(4u));
+    let second = vec4u(pair[1].xz, pair[1].xz >> vec2u(4u));
+    return array(
+      joinNibbles(first, vec4u(pair[0].yw, pair[0].yw >> vec2u(4u))),
+      joinNibbles(second, vec4u(pair[1].yw, pair[1].yw >> vec2u(4u))),
+    );
+  }
+  let even = vec4u(pair[0].xz, pair[1].xz);
+  let odd = vec4u(pair[0].yw, pair[1].yw);
+  return array(joinNibbles(even, odd), joinNibbles(even >> vec4u(4u), odd >> vec4u(4u)));
+}
+
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) grid: vec3u) {
-  let index = id.x + id.y * grid.x * 64u;
+  let index = (id.x + id.y * grid.x * 64u) * VECTORS_PER_INVOCATION;
   if (index >= params.numRows * params.vectorsPerRow) {
     return;
   }
   let row = index / params.vectorsPerRow;
   let vectorInRow = index % params.vectorsPerRow;
   let block = vectorInRow / VECTORS_PER_PART;
+  let part = (row * params.blocksPerRow + block) * BLOCK_BYTES + PART_OFFSET;
+  let isPadding = block >= params.blocksPerRow;
+  if (VECTORS_PER_INVOCATION == 2u) {
+    var pair = array<vec4u, 2>();
+    if (!isPadding) {
+      pair = vectorPair(part, vectorInRow % VECTORS_PER_PART);
+    }
+    stream[params.firstVector + index] = pair[0];
+    stream[params.firstVector + index + 1u] = pair[1];
+    return;
+  }
   var vector = vec4u();
-  if (block < params.blocksPerRow) {
-    let part = (row * params.blocksPerRow + block) * BLOCK_BYTES + PART_OFFSET;
+  if (!isPadding) {
     if (HAS_NIBBLES) {
       vector = nibbleVector(part, vectorInRow % VECTORS_PER_PART);
     } else {

@@ -156,9 +156,14 @@ const streamOfWholeRows = ({ format, columns }: WeightMatrix): WeightStream | un
 const hasVectors = ({ bytesPerBlock, rowAlignment, nibbleDistance = 16 }: WeightStream): boolean =>
   bytesPerBlock % 16 === 0 && rowAlignment % 16 === 0 && (nibbleDistance === 16 || nibbleDistance === 32);
 
+/** Two neighbouring vectors share what they load: parts, and so rows, of whole pairs. */
+const vectorsPerInvocation = ({ bytesPerBlock, rowAlignment }: WeightStream): number =>
+  bytesPerBlock % 32 === 0 && (rowAlignment === 16 || rowAlignment % 32 === 0) ? 2 : 1;
+
 const repackKernel = (device: GpuDevice, format: QuantFormat, stream: WeightStream): Promise<Kernel> =>
   Kernel.compile(device, hasVectors(stream) ? 'repack-vectors' : 'repack', {
     constants: {
+      ...(hasVectors(stream) ? { VECTORS_PER_INVOCATION: vectorsPerInvocation(stream) } : {}),
       BLOCK_BYTES: format.blockBytes,
       PART_OFFSET: stream.byteOffset,
       BYTES_PER_BLOCK: stream.bytesPerBlock,
@@ -180,6 +185,7 @@ const repack = (
   const pass = encoder.beginComputePass();
   matrix.format.streams.forEach((stream, i) => {
     const unitsPerRow = streamRowBytes(matrix.format, stream, matrix.columns) / (hasVectors(stream) ? 16 : 4);
+    const perInvocation = hasVectors(stream) ? vectorsPerInvocation(stream) : 1;
     const [perRow, first] = hasVectors(stream) ? ['vectorsPerRow', 'firstVector'] : ['wordsPerRow', 'firstWord'];
     kernels[i]!.bind({ source: staging, stream: shard.streams[stream.name]! }).dispatch(
       pass,
@@ -189,7 +195,7 @@ const repack = (
         [perRow!]: unitsPerRow,
         [first!]: firstRow * unitsPerRow,
       },
-      linearGrid(Math.ceil((numRows * unitsPerRow) / REPACK_WORKGROUP_SIZE)),
+      linearGrid(Math.ceil((numRows * unitsPerRow) / perInvocation / REPACK_WORKGROUP_SIZE)),
     );
   });
   pass.end();
