@@ -91,7 +91,7 @@ const familyFields = (
     case 'llama': {
       const kind = pick(['plain', 'factors', 'biases', 'window']);
       return {
-        metadata: { ...scaling, ...dimensions, ...(kind === 'window' ? window : {}) },
+        metadata: { ...(kind === 'factors' ? {} : scaling), ...dimensions, ...(kind === 'window' ? window : {}) },
         ...(kind === 'factors' ? { vectors: { 'rope_freqs.weight': factors(1) } } : {}),
         ...(kind === 'biases' ? { hasQkvBias: true, hasOutputBiases: true } : {}),
       };
