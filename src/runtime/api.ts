@@ -50,6 +50,11 @@ export interface ChatPrompt {
   readonly reasoningEffort?: ReasoningEffort;
   /** Further variables for the template (`chat_template_kwargs`). */
   readonly templateArguments?: Readonly<Record<string, unknown>>;
+  /**
+   * True: late instructions that the template has no place for may wait for the next user message, although the next
+   * turn then finds less in the cache. Absent: they stand where they were said.
+   */
+  readonly verbatim?: boolean;
   /** True: the last message is an assistant turn that the model continues. */
   readonly continueFinalMessage: boolean;
 }

@@ -18,6 +18,7 @@ import { Metrics } from './metrics.ts';
 import { modelListRoute, modelRouteOf } from './models-route.ts';
 import { DEFAULT_SERVER_OPTIONS, type ServerOptions } from './options.ts';
 import { type PlainRoute, readRoute } from './plain-route.ts';
+import { PromptCanon } from './prompt-canon.ts';
 import { Reply } from './reply.ts';
 import { cacheHints } from './session-hints.ts';
 import { type SessionContext, sessionRouteOf } from './sessions-route.ts';
@@ -66,6 +67,7 @@ class App {
   readonly #log: Logger;
   readonly #plainRoutes: ReadonlyMap<string, PlainRoute>;
   readonly #coordination: CoordinationRoutes;
+  readonly #canon: PromptCanon;
   readonly #sessionContext: SessionContext;
   readonly #stopping = new AbortController();
   #drained: Promise<void> | undefined;
@@ -77,6 +79,7 @@ class App {
     this.#limits = new RequestLimits(options.maxConcurrentRequests);
     this.#metrics = new Metrics(engine);
     this.#log = options.logger ?? pino({ level: options.logLevel });
+    this.#canon = new PromptCanon(!options.verbatimPrompts);
     this.#sessionContext = {
       engine,
       ownerOf: (request) => this.#access.ownerOf(request),
@@ -182,8 +185,10 @@ class App {
       const createdAt = Math.floor(Date.now() / 1000);
       const exchange = route.parse(body, { model: this.#engine.model, requestId: reply.requestId, createdAt });
       reply.addHeaders(dialect.headers(reply.elapsedMs));
+      const owner = this.#access.ownerOf(request);
       if (exchange.kind === 'count') {
-        reply.json(200, exchange.response(await this.#engine.countTokens(exchange.prompt)));
+        const prompt = this.#canon.apply(owner, exchange.prompt);
+        reply.json(200, exchange.response(await this.#engine.countTokens(prompt)));
         return;
       }
       const context = {
@@ -192,8 +197,12 @@ class App {
         pingIntervalMs: this.#options.pingIntervalMs,
         toEngineError: (error: unknown) => this.#toEngineError(error, reply),
       };
-      const hints = cacheHints(request, this.#access.ownerOf(request), exchange.hints, this.#options.sessionFields);
-      const requests = exchange.requests.map((each) => ({ ...each, cache: hints }));
+      const cache = cacheHints(request, owner, exchange.hints, this.#options.sessionFields);
+      const requests = exchange.requests.map((each) => ({
+        ...each,
+        prompt: this.#canon.apply(owner, each.prompt),
+        cache,
+      }));
       await generate(context, { ...exchange, requests }, request, reply);
     } finally {
       giveBack();

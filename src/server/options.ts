@@ -23,6 +23,8 @@ export interface ServerOptions {
   readonly pingIntervalMs: number;
   /** Body fields that name a request's session, in the order in which they count; the headers always do, and first. */
   readonly sessionFields: readonly SessionField[];
+  /** Leaves prompts as they come: no attribution line is taken out, no tools are put in the order of earlier ones. */
+  readonly verbatimPrompts: boolean;
   readonly logLevel: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent';
   /** The models on this machine; absent: the served one is listed alone, and none can be fetched or removed. */
   readonly modelStore?: ModelStore;
@@ -43,5 +45,6 @@ export const DEFAULT_SERVER_OPTIONS: ServerOptions = Object.freeze({
   // Silence stays below the 15 s that some clients and proxies allow.
   pingIntervalMs: 7_000,
   sessionFields: SESSION_FIELDS,
+  verbatimPrompts: false,
   logLevel: 'info',
 });

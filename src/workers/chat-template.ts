@@ -60,7 +60,7 @@ export class ChatTemplate {
       tools: (prompt.tools ?? []).map(templateTool),
       templateArguments: prompt.templateArguments ?? {},
     });
-    const fitted = this.#fit(messages);
+    const fitted = this.#fit(messages, prompt.verbatim ?? false);
     const variables: Variables = {};
     if (tools.length > 0) variables.tools = this.#fitTools(tools);
     if (prompt.enableThinking !== undefined) variables.enable_thinking = prompt.enableThinking;
@@ -84,8 +84,8 @@ export class ChatTemplate {
     }
   }
 
-  #fit(messages: readonly TemplateMessage[]): readonly TemplateMessage[] {
-    const folded = foldMessages(messages, this.#abilities);
+  #fit(messages: readonly TemplateMessage[], verbatim: boolean): readonly TemplateMessage[] {
+    const folded = foldMessages(messages, this.#abilities, verbatim);
     const hasResults = messages.some(({ role }) => role === 'tool');
     if (!hasResults && messages.every(({ tool_calls: calls }) => calls === undefined)) return folded;
     if (!hasResults || this.#tools().results) return fitToolTurns(folded, this.#tools());

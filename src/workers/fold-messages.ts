@@ -31,16 +31,19 @@ const PARAGRAPH_BREAK = '\n\n';
  * - `developer` becomes `system` where the template does not know it.
  * - System messages at the beginning become one where the template takes only one; where it takes none, that goes
  *   before the first user message's text.
- * - A system message further on, where the template has no place for it, goes before the next user message's text, or
- *   becomes a user message at the end.
+ * - A system message further on, where the template has no place for it, goes before the text of a user message that
+ *   follows it; before another message, and at the end, it becomes a user message, though never between a call and its
+ *   results. So it stays in its place as the conversation goes on, and what was computed stays right. `verbatim`: it waits
+ *   for the next user message instead.
  * - Neighbours of one role become one message where roles must alternate.
  */
 export const foldMessages = (
   messages: readonly TemplateMessage[],
   abilities: TemplateAbilities,
+  verbatim = false,
 ): readonly TemplateMessage[] => {
   let folded = abilities.developer ? messages : messages.map(developerAsSystem);
-  if (!abilities.laterSystem) folded = foldSystems(folded, abilities.system);
+  if (!abilities.laterSystem) folded = foldSystems(folded, abilities.system, verbatim);
   return abilities.repeatedRole ? folded : joinNeighbours(folded);
 };
 
@@ -49,7 +52,11 @@ const developerAsSystem = (message: TemplateMessage): TemplateMessage =>
 
 const isInstruction = ({ role }: TemplateMessage): boolean => role === 'system' || role === 'developer';
 
-const foldSystems = (messages: readonly TemplateMessage[], takesFirst: boolean): TemplateMessage[] => {
+const foldSystems = (
+  messages: readonly TemplateMessage[],
+  takesFirst: boolean,
+  verbatim: boolean,
+): TemplateMessage[] => {
   const numLeading = messages.findIndex((message) => !isInstruction(message));
   const leading = messages.slice(0, numLeading < 0 ? messages.length : numLeading);
   const folded: TemplateMessage[] = [];
@@ -61,7 +68,13 @@ const foldSystems = (messages: readonly TemplateMessage[], takesFirst: boolean):
     else if (message.role === 'user' && waiting.length > 0) {
       folded.push([...waiting, message].reduce(joinTwo));
       waiting = [];
-    } else folded.push(message);
+    } else {
+      if (waiting.length > 0 && message.role !== 'tool' && !verbatim) {
+        folded.push({ role: 'user', content: waiting.reduce(joinTwo).content });
+        waiting = [];
+      }
+      folded.push(message);
+    }
   }
   if (waiting.length > 0) folded.push({ role: 'user', content: waiting.reduce(joinTwo).content });
   return folded;

@@ -159,25 +159,15 @@ describe('/v1/messages', () => {
     first(requestsOf('/v1/messages', { max_tokens: 2000, messages: [user('hi')], ...body }));
   const prompt = (body: object): ChatPrompt => request(body).prompt as ChatPrompt;
 
-  test('puts the system prompt first and drops the attribution line of Claude Code', () => {
-    const attribution = 'x-anthropic-billing-header: cc_version=2.1; cch=ab12c;';
+  test('puts the system prompt first', () => {
     const texts = (system: unknown) => prompt({ system }).messages.map(({ role, content }) => [role, content]);
     expect(texts('Be brief.')).toEqual([
       ['system', 'Be brief.'],
       ['user', 'hi'],
     ]);
     const block = (text: string) => ({ type: 'text', text, cache_control: { type: 'ephemeral' } });
-    expect(texts([block(attribution), block('You are'), block('a cat.')])).toEqual([
+    expect(texts([block('You are'), block('a cat.')])).toEqual([
       ['system', 'You are\n\na cat.'],
-      ['user', 'hi'],
-    ]);
-    expect(texts([block(attribution)])).toEqual([['user', 'hi']]);
-    expect(texts(`${attribution}\nBe brief.`)).toEqual([
-      ['system', 'Be brief.'],
-      ['user', 'hi'],
-    ]);
-    expect(texts([block('First.'), block(attribution)])).toEqual([
-      ['system', `First.\n\n${attribution}`],
       ['user', 'hi'],
     ]);
   });

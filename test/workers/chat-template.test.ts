@@ -107,6 +107,18 @@ describe('conversations that a template does not take as they are', () => {
     const messages = [system('A'), user('B'), user('C'), assistant('D'), system('E'), user('F')];
     expect(textOf(open(STRICT), messages)).toBe('[user]A\n\nB\n\nC[/][assistant]D[/][user]E\n\nF[/][assistant]');
   });
+
+  test('keep late instructions where they were said, so that what was computed stays right', () => {
+    const turns = [user('A'), system('B'), assistant('C'), system('D'), user('E'), assistant('F'), user('G')];
+    const prompts = [2, 5, 7].map((length) => textOf(open(STRICT), turns.slice(0, length)));
+    expect(prompts[0]).toBe('[user]A\n\nB[/][assistant]');
+    for (const [index, earlier] of prompts.slice(0, -1).entries()) expect(prompts[index + 1]).toContain(earlier);
+    // As it was sent: the instructions wait for what the user says next.
+    expect(textOf(open(STRICT), turns.slice(0, 5), { verbatim: true })).toBe(
+      '[user]A[/][assistant]C[/][user]B\n\nD\n\nE[/][assistant]',
+    );
+  });
+
   test('are refused with the template’s own words where folding does not help', () => {
     try {
       textOf(open(STRICT), [assistant('A'), user('B')]);

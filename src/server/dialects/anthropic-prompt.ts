@@ -20,9 +20,6 @@ export const promptFields = {
 type Block = z.output<typeof block>;
 type PromptBody = z.output<z.ZodObject<typeof promptFields>>;
 
-/** Claude Code puts a line here that differs between requests and would defeat the prefix cache. */
-const ATTRIBUTION_PREFIX = 'x-anthropic-billing-header:';
-
 /** Between turns of one role that are merged, and between blocks of the system prompt. */
 const PARAGRAPH_BREAK = '\n\n';
 
@@ -49,10 +46,8 @@ export const toChat = (body: PromptBody): { messages: readonly ChatMessage[]; co
 
 const systemText = (system: PromptBody['system']): string => {
   if (system === undefined || system === null) return '';
-  if (typeof system === 'string') return system.startsWith(ATTRIBUTION_PREFIX) ? system.replace(/^.*\n*/, '') : system;
-  const texts = system.map((block, index) => textOf(block, `system.${index}`));
-  if (texts[0]?.startsWith(ATTRIBUTION_PREFIX)) texts.shift();
-  return texts.join(PARAGRAPH_BREAK);
+  if (typeof system === 'string') return system;
+  return system.map((block, index) => textOf(block, `system.${index}`)).join(PARAGRAPH_BREAK);
 };
 
 const toTurn = (content: string | readonly Block[], path: string, role: string): Turn => {
