@@ -327,6 +327,22 @@ export interface ModelDescription {
   readonly createdAt: number;
 }
 
+/** A tier below the pool. Counts are of blocks, since the start. */
+export interface KvTierStats {
+  readonly tier: Exclude<CacheTier, 'pool'>;
+  readonly bytes: number;
+  readonly maxBytes: number;
+  readonly blocks: number;
+  readonly hits: number;
+  readonly misses: number;
+  readonly evictedBlocks: number;
+  readonly corruptBlocks: number;
+  /** Not written, since the queue or the tier was full. */
+  readonly droppedBlocks: number;
+  /** Not written, since writing failed. */
+  readonly failedBlocks: number;
+}
+
 /** A snapshot of the engine's load. Counts, bytes and seconds. */
 export interface EngineStats {
   readonly running: number;
@@ -342,6 +358,12 @@ export interface EngineStats {
   readonly steps: number;
   readonly deviceLosses: number;
   readonly gpuBytes: number;
+  /** Blocks read from the pool for the tiers below it, and written back. */
+  readonly kvBlocksSaved: number;
+  readonly kvBlocksRestored: number;
+  /** What that took of the engine's loop, in milliseconds. */
+  readonly kvTrafficMs: number;
+  readonly kvTiers: readonly KvTierStats[];
 }
 
 /** The engine as the server and library users see it, whichever thread it runs in. */

@@ -173,6 +173,10 @@ export class LocalEngine implements Engine {
       kvBlocksCached: pool.numCached,
       preemptions: numPreemptions,
       gpuBytes: this.#runner?.gpuBytes ?? 0,
+      kvBlocksSaved: this.#traffic?.stats.savedBlocks ?? 0,
+      kvBlocksRestored: this.#traffic?.stats.restoredBlocks ?? 0,
+      kvTrafficMs: this.#traffic?.stats.loopMs ?? 0,
+      kvTiers: this.#parts.store?.stats() ?? [],
     };
   }
 

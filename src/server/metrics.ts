@@ -1,6 +1,6 @@
 /** What `/metrics` says, in Prometheus' text format. Load comes from the engine at scrape time; latencies are measured here. */
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
-import type { Engine, EngineStats, GenerationEvent } from '../runtime/api.ts';
+import type { Engine, EngineStats, GenerationEvent, KvTierStats } from '../runtime/api.ts';
 
 const TTFT_BUCKETS_SECONDS = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120];
 const INTER_TOKEN_BUCKETS_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];
@@ -23,7 +23,35 @@ const COUNTERS: readonly StatsField[] = [
   ['firstlight_completion_tokens_total', 'Tokens generated', (stats) => stats.completionTokens],
   ['firstlight_preemptions_total', 'Sequences that lost their blocks to others', (stats) => stats.preemptions],
   ['firstlight_steps_total', 'Steps of the engine', (stats) => stats.steps],
+  ['firstlight_kv_blocks_saved_total', 'Blocks read for the tiers below the pool', (stats) => stats.kvBlocksSaved],
+  ['firstlight_kv_blocks_restored_total', 'Blocks brought back into the pool', (stats) => stats.kvBlocksRestored],
+  [
+    'firstlight_kv_traffic_seconds_total',
+    "What saving and restoring took of the engine's loop",
+    (stats) => stats.kvTrafficMs / 1000,
+  ],
   ['firstlight_device_losses_total', 'Times the device was lost and rebuilt', (stats) => stats.deviceLosses],
+];
+
+type TierField = readonly [name: string, help: string, read: (tier: KvTierStats) => number];
+
+const TIER_GAUGES: readonly TierField[] = [
+  ['firstlight_kv_tier_bytes', 'Bytes of KV kept below the pool', (tier) => tier.bytes],
+  ['firstlight_kv_tier_max_bytes', 'Most bytes that the tier may keep', (tier) => tier.maxBytes],
+  ['firstlight_kv_tier_blocks', 'Blocks kept below the pool', (tier) => tier.blocks],
+];
+
+const TIER_COUNTERS: readonly TierField[] = [
+  ['firstlight_kv_tier_hits_total', 'Blocks asked for and given', (tier) => tier.hits],
+  [
+    'firstlight_kv_tier_misses_total',
+    'Blocks that were gone or damaged when they were asked for',
+    (tier) => tier.misses,
+  ],
+  ['firstlight_kv_tier_evicted_total', 'Blocks that made room for others', (tier) => tier.evictedBlocks],
+  ['firstlight_kv_tier_corrupt_total', 'Blocks that were not what was written', (tier) => tier.corruptBlocks],
+  ['firstlight_kv_tier_dropped_total', 'Blocks not written for want of room', (tier) => tier.droppedBlocks],
+  ['firstlight_kv_tier_failed_total', 'Blocks not written since writing failed', (tier) => tier.failedBlocks],
 ];
 
 /** Follows one request's events. */
@@ -45,6 +73,15 @@ export class Metrics {
     }
     for (const [name, help, read] of COUNTERS) {
       new Counter({ name, help, registers, collect: counterReader(() => read(engine.stats())) });
+    }
+    const labelNames = ['tier'] as const;
+    for (const [name, help, read] of TIER_GAUGES) {
+      const collect = tierReader(engine, read);
+      new Gauge({ name, help, labelNames, registers, collect });
+    }
+    for (const [name, help, read] of TIER_COUNTERS) {
+      const collect = tierReader(engine, read);
+      new Counter({ name, help, labelNames, registers, collect });
     }
     new Gauge({
       name: 'process_resident_memory_bytes',
@@ -125,4 +162,10 @@ const counterReader = (read: () => number) =>
   function collect(this: Counter): void {
     this.reset();
     this.inc(read());
+  };
+
+const tierReader = (engine: Engine, read: (tier: KvTierStats) => number) =>
+  function collect(this: Gauge<'tier'> | Counter<'tier'>): void {
+    this.reset();
+    for (const tier of engine.stats().kvTiers) this.inc({ tier: tier.tier }, read(tier));
   };

@@ -43,5 +43,9 @@ export class MemoryStore implements ClosableStore {
 
   async flush(): Promise<void> {}
 
+  stats(): [] {
+    return [];
+  }
+
   async close(): Promise<void> {}
 }

@@ -1,5 +1,5 @@
 /** Moves KV blocks between the pool and the tiers below it, while steps go on. */
-import type { CacheTier } from '../api.ts';
+import type { CacheTier, KvTierStats } from '../api.ts';
 import type { ModelRunner } from '../model-runner.ts';
 import type { Scheduler } from '../scheduler.ts';
 import type { BlockKey } from './block-key.ts';
@@ -31,6 +31,7 @@ export interface KvStore extends LowerTiers {
   pin(keys: readonly BlockKey[], change: 1 | -1): void;
   /** Resolves when all that was put before is saved, or has failed to be. */
   flush(): Promise<void>;
+  stats(): readonly KvTierStats[];
 }
 
 /** Written into the pool at once: a few milliseconds of the loop's time. */
