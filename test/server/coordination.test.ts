@@ -327,6 +327,9 @@ describe.each(TRANSPORTS)('over %s', (transport) => {
     expect([status, body.error.code]).toEqual([404, 'session_not_found']);
     expect((await fetch(session)).status).toBe(404);
     await until(() => engine.stats().running === 0);
+    const id = session.split('/').at(-1) ?? '';
+    const kept = await engine.sessions.list('', { limit: 1000 });
+    expect(kept.filter((each) => each.id.startsWith(id))).toEqual([]);
   });
 
   test('who reads along gets each message as it is said, until the session is deleted', async () => {
@@ -404,6 +407,13 @@ test('a session that is not used expires, and a permanent agent keeps the name o
   await call('/round');
   expect(requests[0]?.cache?.session).toBe('agent:game:Alice');
   expect(requests[1]?.cache?.session).toMatch(/^coord_\w+:bob$/);
+  const names = async () => (await engine.sessions.list('', { limit: 100 })).map(({ id }) => id);
+  expect(await names()).toEqual(expect.arrayContaining(['agent:game:Alice', requests[1]?.cache?.session]));
+  const forget = (prefix: string) => fetch(new URL(`/v1/coordination/caches/${prefix}`, session), { method: 'DELETE' });
+  await forget('gam');
+  expect(await names()).toContain('agent:game:Alice');
+  expect((await forget('game')).status).toBe(204);
+  expect(await names()).not.toContain('agent:game:Alice');
   const now = performance.now();
   const clock = vi.spyOn(performance, 'now').mockReturnValue(now + 60_000);
   onTestFinished(() => clock.mockRestore());

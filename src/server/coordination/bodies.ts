@@ -57,7 +57,7 @@ export const createBody = z.object({
     z
       .string()
       .max(64)
-      .regex(/^[\w.:-]*$/, { error: 'must be letters, digits and . : - _' }),
+      .regex(/^[\w.-]*$/, { error: 'must be letters, digits, dots, dashes and underscores' }),
   ),
   prior_agent_messages: optional(z.record(z.string(), z.array(z.unknown()))),
   model: optional(z.string().min(1)),

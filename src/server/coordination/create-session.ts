@@ -7,6 +7,7 @@ import { invalidParam, unsupportedParam } from '../dialects/body-schema.ts';
 import { modelNotFound } from '../dialects/openai.ts';
 import type { CreateBody, TurnSampling } from './bodies.ts';
 import { DEBATE_INSTRUCTIONS, type DebateFormat } from './debate-formats.ts';
+import { keptName } from './forget-agents.ts';
 import { type AgentRole, CoordinationSession, MAX_CHARACTERS, type SessionSettings, SYSTEM_SENDER } from './session.ts';
 import type { Topology } from './topology.ts';
 import type { DecisionMode } from './vote.ts';
@@ -101,7 +102,7 @@ const roleOf = (agent: AgentBody, sessionId: string, prefix: string): AgentRole 
     role: agent.role ?? 'participant',
     systemPrompt: agent.system_prompt ?? '',
     lifecycle,
-    cacheSession: isKept ? `agent:${prefix}:${agent.display_name}` : `${sessionId}:${agentId}`,
+    cacheSession: isKept ? keptName(prefix, agent.display_name) : `${sessionId}:${agentId}`,
     isKept,
   };
 };

@@ -24,6 +24,7 @@ import {
 import { AnswerStream } from './answer-stream.ts';
 import * as bodies from './bodies.ts';
 import { createSession } from './create-session.ts';
+import { forgetAgents, forgetKept } from './forget-agents.ts';
 import { followMessages, listMessages } from './messages.ts';
 import type { CoordinationSession } from './session.ts';
 import { SessionList } from './session-list.ts';
@@ -44,6 +45,8 @@ export interface CoordinationContext {
 }
 
 const PATH = '/v1/coordination/sessions';
+const CACHES_PATH = '/v1/coordination/caches';
+const CACHES_ROUTE = new RegExp(`^${CACHES_PATH}/([\\w.-]+)$`);
 const ROUTE = new RegExp(`^${PATH}(?:/([\\w-]+)(?:/(turn|round|whisper|vote|messages)(/stream)?)?)?$`);
 
 export class CoordinationRoutes {
@@ -54,8 +57,20 @@ export class CoordinationRoutes {
     this.#context = context;
   }
 
-  /** Undefined for paths that are not below `/v1/coordination/sessions`. */
+  /** Undefined for other paths. */
   routeOf(path: string): PlainRoute | undefined {
+    const prefix = CACHES_ROUTE.exec(path)?.[1];
+    if (prefix !== undefined) {
+      return {
+        name: `${CACHES_PATH}/{prefix}`,
+        methods: ['DELETE'],
+        isAdmin: false,
+        answer: async (request, reply) => {
+          await forgetKept(prefix, this.#context.ownerOf(request), this.#context.engine);
+          reply.text(204, '');
+        },
+      };
+    }
     const match = ROUTE.exec(path);
     if (match === null) return undefined;
     const [, id, action, stream = ''] = match;
@@ -188,19 +203,6 @@ export class CoordinationRoutes {
     return body.byteLength === 0 ? {} : parseJson(body);
   }
 }
-
-/** What only this session knew goes with it; a permanent agent's KV stays. */
-const forgetAgents = async ({ agents, settings }: CoordinationSession, engine: Engine): Promise<void> => {
-  for (const { cacheSession, isKept } of agents.values()) {
-    if (isKept) continue;
-    try {
-      await engine.sessions.delete(settings.owner, cacheSession);
-    } catch (error) {
-      // An agent that never spoke has no KV; another's may have been dropped by the engine already.
-      if (!(error instanceof EngineError) || error.code !== 'not_found') throw error;
-    }
-  }
-};
 
 const deletedMeanwhile = (id: string): EngineError =>
   new EngineError('not_found', `the coordination session '${id}' was deleted while this request was at work`, {
