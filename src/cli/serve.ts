@@ -42,6 +42,8 @@ export const runServe = async (config: Config): Promise<void> => {
       apiKeys: config.apiKeys,
       insecure: config.insecure,
       corsOrigins: config.corsOrigins,
+      sessionFields: config.sessionFields,
+      verbatimPrompts: config.verbatimPrompts,
       maxConcurrentRequests: config.maxQueue + MAX_NOT_QUEUED,
       logLevel: config.logLevel,
       logger,

@@ -16,6 +16,8 @@ const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'
 const QUANTIZATIONS = ['q8_0', 'q4_0', 'q4_k'] as const;
 const PRECISIONS = ['auto', 'f32', 'f16'] as const;
 const KV_CHOICES = ['auto', ...KV_FORMATS] as const;
+/** Body fields that may name a request's session. */
+export const SESSION_FIELDS = ['prompt_cache_key', 'user', 'metadata.user_id'] as const;
 const BYTE_UNITS: Readonly<Record<string, number>> = { '': 1, K: 1, M: 2, G: 3, T: 4 };
 
 const integer = (min: number, max: number) =>
@@ -40,7 +42,7 @@ const flag = z.union([
 ]);
 
 /** A list as the environment writes it (commas between), as a flag repeats it, or as a YAML list. */
-const list = (element: z.ZodType<string, string>) =>
+const list = <Element extends string>(element: z.ZodType<Element, string>) =>
   z
     .union([
       z.array(z.string()),
@@ -201,6 +203,22 @@ export const OPTIONS = {
     allowed: 'origins such as https://app.example (scheme, host and port, no path), or *',
     schema: list(z.string().refine(isOrigin)),
     fallback: [],
+  }),
+  sessionFields: option({
+    key: 'session-fields',
+    flag: 'session-field',
+    argument: 'FIELD',
+    help: 'a body field that names a session, or none; repeat for more, the first that a request has counts (default: all three)',
+    allowed: `${SESSION_FIELDS.join(', ')}, or none`,
+    schema: list(z.enum([...SESSION_FIELDS, 'none'])).transform((fields) => fields.filter((field) => field !== 'none')),
+    fallback: [...SESSION_FIELDS],
+  }),
+  verbatimPrompts: option({
+    key: 'verbatim-prompts',
+    help: 'leave prompts as they come: no attribution line taken out, no tools put in the order of earlier ones',
+    allowed: 'true or false',
+    schema: flag,
+    fallback: false,
   }),
   keepRunning: option({
     key: 'keep-running',

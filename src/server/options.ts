@@ -1,8 +1,9 @@
 /** What a server can be told. The command line and the configuration file fill the same fields. */
 import type { Logger } from 'pino';
+import { SESSION_FIELDS } from '../runtime/config.ts';
 import type { TransportName } from './http.ts';
 import type { ModelStore } from './model-store.ts';
-import { SESSION_FIELDS, type SessionField } from './session-hints.ts';
+import type { SessionField } from './session-hints.ts';
 
 export interface ServerOptions {
   /** Address to bind. Beyond loopback an API key is required, unless `insecure`. */

@@ -1,12 +1,11 @@
 /** What a request says of its session and its cache: headers first, then the body fields that count here. */
 import type { CacheHints } from '../runtime/api.ts';
+import type { SESSION_FIELDS } from '../runtime/config.ts';
 import { EngineError } from '../runtime/errors.ts';
 import type { BodyHints } from './dialects/dialect.ts';
 import type { HttpRequest } from './http.ts';
 
-/** Body fields that may name a session. Which of them do is the server's choice; the first that is there counts. */
-export const SESSION_FIELDS = ['prompt_cache_key', 'user', 'metadata.user_id'] as const;
-
+/** Which of them name a session is the server's choice; the first that a body has counts. */
 export type SessionField = (typeof SESSION_FIELDS)[number];
 
 /** Headers that name one conversation. */

@@ -143,3 +143,13 @@ test('cannot be changed after it was loaded', () => {
   expect(Object.isFrozen(config.apiKeys)).toBe(true);
   expect(Object.isFrozen(OPTIONS.apiKeys.fallback)).toBe(true);
 });
+
+test('the body fields that name a session can be chosen, or none', () => {
+  const fieldsOf = (sessionFields?: unknown) =>
+    loadConfig({ environment: {}, ...(sessionFields === undefined ? {} : { flags: { sessionFields } }) }).config
+      .sessionFields;
+  expect(fieldsOf()).toEqual(['prompt_cache_key', 'user', 'metadata.user_id']);
+  expect(fieldsOf(['user'])).toEqual(['user']);
+  expect(fieldsOf(['none'])).toEqual([]);
+  expect(() => fieldsOf(['name'])).toThrow(/--session-field.*metadata\.user_id, or none/);
+});
