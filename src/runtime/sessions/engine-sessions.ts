@@ -40,6 +40,13 @@ export interface EngineSessionsParts extends Partial<StoredSessions> {
   readonly now?: () => number;
 }
 
+const noRoom = (): EngineError =>
+  new EngineError(
+    'conflict',
+    'the KV of the session file has no place here: start the server with memory or disk for KV below the pool',
+    { reason: 'no_kv_tier' },
+  );
+
 const MEMORY: readonly CacheTier[] = ['pool', 'ram'];
 const EVERYWHERE: readonly CacheTier[] = ['pool', 'ram', 'disk'];
 
@@ -163,7 +170,7 @@ export class EngineSessions implements Sessions {
     // The name is taken first: a conflict shows before anything is written.
     const created = this.#registry.create(owner, { id, ...session }, undefined, [state]);
     try {
-      await this.#chains.importBlocks(tokenIds, blocks);
+      if ((await this.#chains.importBlocks(tokenIds, blocks)) === 0 && blocks.length > 0) throw noRoom();
     } catch (error) {
       await this.#registry.remove(created);
       throw error;

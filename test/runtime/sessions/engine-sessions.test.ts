@@ -5,6 +5,7 @@ import type { CacheHints, ChatMessage, Engine, GenerationEvent, Prompt } from '.
 import { EngineClient } from '../../../src/runtime/engine-client.ts';
 import { serveEngine } from '../../../src/runtime/engine-thread.ts';
 import { collect, gate, generate, startEngine } from '../../support/engine.ts';
+import { MemoryStore } from '../../support/memory-store.ts';
 
 const SCRIPT = {
   contextLength: 2048,
@@ -99,6 +100,42 @@ describe.each([
     await engine.sessions.delete('ann', 's');
     expect(await engine.sessions.list('ann', { limit: 10 })).toEqual([]);
   });
+});
+
+test('an exported session goes on elsewhere without computing its beginning again', async () => {
+  const text = user('How are you? I hope that you have slept well, and long enough.');
+  const [here, there] = [
+    await startEngine(SCRIPT, { store: new MemoryStore() }),
+    await startEngine(SCRIPT, { store: new MemoryStore() }),
+  ];
+  await ask(here, chat(text));
+  const file = await here.sessions.export('ann', 's');
+  const { tokens } = await here.sessions.get('ann', 's');
+  // Of the answer's end there is no KV: nothing was computed after it.
+  expect(await there.sessions.import('bob', file, {})).toMatchObject({ tokens, tokensByTier: { ram: tokens - 1 } });
+  const [start] = await ask(there, chat(text), { owner: 'bob' });
+  const promptTokens = start?.type === 'start' ? start.promptTokens : 0;
+  expect(start).toMatchObject({ cache: { found: { pool: 0, ram: promptTokens - 1 }, computed: 1 } });
+
+  const without = await startEngine(SCRIPT);
+  await expect(without.sessions.import('bob', file, {})).rejects.toMatchObject({ details: { reason: 'no_kv_tier' } });
+  expect(await without.sessions.list('bob', { limit: 1 })).toEqual([]);
+  const other = await startEngine({ ...SCRIPT, contextLength: 1024 }, { store: new MemoryStore() });
+  await expect(other.sessions.import('bob', file, {})).rejects.toMatchObject({
+    code: 'invalid_request',
+    message: expect.stringContaining('another model'),
+  });
+});
+
+test('a session forked by name alone finds all that its parent has', async () => {
+  const engine = await startEngine(SCRIPT);
+  const text = user('How are you? I hope that you have slept well, and long enough.');
+  await ask(engine, chat(text));
+  const blocks = engine.stats().kvBlocksCached;
+  await engine.sessions.fork('ann', 's', { id: 'sub' });
+  expect(engine.stats().kvBlocksCached).toBe(blocks);
+  await ask(engine, chat(text, assistant('Fine'), user('Why?')), { session: 'sub' }, 'sub');
+  expect(await engine.sessions.requestCache('ann', 'sub')).toMatchObject({ report: { reason: 'none' } });
 });
 
 test('a thought that the next prompt leaves out is named as the cause', async () => {
