@@ -9,6 +9,7 @@ import type {
   Generation,
   GenerationRequest,
   ModelDescription,
+  PerTier,
   Prompt,
 } from './api.ts';
 import { buildBatch } from './batch.ts';
@@ -153,9 +154,18 @@ export class LocalEngine implements Engine {
     });
     signal.addEventListener('abort', abort, { once: true });
     this.#bySequence.set(sequence, running);
+    // Before it is queued: what it promises to compute is not there yet.
+    const lookup = this.#lookUp(sequence);
     this.#scheduler.submit(sequence);
     this.#wake();
-    return { promptTokens: sequence.numPromptTokens, events: running.events };
+    return { promptTokens: sequence.numPromptTokens, lookup, events: running.events };
+  }
+
+  /** What the cache has of a sequence now. */
+  #lookUp(sequence: Sequence): PerTier {
+    const { index } = this.#scheduler.kv;
+    const hit = index.findWhole(sequence);
+    return index.report(sequence, hit, index.findTail(sequence, hit)).found;
   }
 
   async countTokens(prompt: Prompt): Promise<number> {

@@ -179,6 +179,45 @@ describe.each(TRANSPORTS)('over %s', (transport) => {
     });
   });
 
+  test('a session is exported as one file, which arrives whole where it is imported', async () => {
+    const { url, key, chat, request } = await start({ transport });
+    await chat({}, { 'x-session-id': 's' });
+    const headers = { authorization: `Bearer ${key}` };
+    const answer = await fetch(`${url}/v1/sessions/s/export`, { method: 'POST', headers });
+    const file = new Uint8Array(await answer.arrayBuffer());
+    expect(answer.headers.get('content-type')).toBe('application/octet-stream');
+    expect(Number(answer.headers.get('content-length'))).toBe(file.length);
+    expect(Buffer.from(file).toString('latin1', 0, 4)).toBe('FLSA');
+    const send = async (path: string, body: Uint8Array) => {
+      const sent = await fetch(url + path, { method: 'POST', headers, body });
+      const answered = (await sent.json()) as { id?: string; error?: { code: string } };
+      return [sent.status, answered.id ?? answered.error?.code];
+    };
+    expect(await send('/v1/sessions/import', file)).toEqual([409, 'session_exists']);
+    // Its KV is still in the pool, so there is nothing to put anywhere.
+    expect(await send('/v1/sessions/import?id=other', file)).toEqual([201, 'other']);
+    expect(await send('/v1/sessions/third/import', file)).toEqual([201, 'third']);
+    expect(await send('/v1/sessions/import', file.subarray(1))).toEqual([400, 'session_file_refused']);
+    const { tokens } = (await request('GET', '/v1/sessions/s')).body;
+    expect((await request('GET', '/v1/sessions/other')).body).toMatchObject({ tokens });
+  });
+
+  test('a stream says in its head what a first look found, and the truth when asked', async () => {
+    const { url, key, chat, request } = await start({ transport });
+    const own = [{ role: 'system', content: `${key} is who I am, and kind to everybody.` }, ...CONVERSATION];
+    await chat({ messages: own });
+    const answer = await fetch(`${url}/v1/chat/completions`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', authorization: `Bearer ${key}` },
+      body: JSON.stringify({ model: 'scripted', stream: true, messages: own }),
+    });
+    await answer.text();
+    const header = answer.headers.get('x-firstlight-cache') ?? '';
+    expect(header).toMatch(/^lookup=[1-9]\d*; tier=pool$/);
+    const truth = await request('GET', `/v1/requests/${answer.headers.get('x-request-id')}/cache`);
+    expect(truth.body).toMatchObject({ hit: Number(/\d+/.exec(header)?.[0]), reason: 'none' });
+  });
+
   test('pages of listed origins may read that header', async () => {
     const { url, key } = await start({ transport, corsOrigins: ['https://app.example'] });
     const { headers } = await call(`${url}/v1/sessions`, {
