@@ -5,6 +5,7 @@ import type { ChatMessage, ChatPrompt, ToolDefinition } from '../runtime/api.ts'
 import { EngineError } from '../runtime/errors.ts';
 import { foldMessages, type TemplateAbilities, type TemplateMessage } from './fold-messages.ts';
 import { JinjaTemplate, TemplateRefusal } from './jinja-template.ts';
+import { dropsThoughts, keepThoughts } from './keep-thoughts.ts';
 import { type GuardedTokens, PlainText } from './plain-text.ts';
 import { findAbilities, findToolAbilities, type TryRender } from './template-abilities.ts';
 import type { Segment } from './tokenizer/special-tokens.ts';
@@ -30,15 +31,18 @@ const GREETING: readonly TemplateMessage[] = [{ role: 'user', content: 'Hello' }
 const OPEN_REASONING = /<think>\s*$/;
 
 export class ChatTemplate {
+  readonly #source: string;
   readonly #template: JinjaTemplate;
   readonly #tokens: ChatTemplateTokens;
   readonly #plainText: PlainText;
   readonly #defaults: Variables;
   readonly #abilities: TemplateAbilities;
   #toolAbilities: ToolAbilities | undefined;
+  #losesThoughts: boolean | undefined;
 
   /** @throws EngineError model_unsupported when the template cannot be read or does not end */
   constructor(source: string, tokens: ChatTemplateTokens) {
+    this.#source = source;
     this.#tokens = tokens;
     this.#plainText = new PlainText(tokens.guarded);
     this.#template = new JinjaTemplate(source);
@@ -88,7 +92,10 @@ export class ChatTemplate {
     const folded = foldMessages(messages, this.#abilities, verbatim);
     const hasResults = messages.some(({ role }) => role === 'tool');
     if (!hasResults && messages.every(({ tool_calls: calls }) => calls === undefined)) return folded;
-    if (!hasResults || this.#tools().results) return fitToolTurns(folded, this.#tools());
+    if (!hasResults || this.#tools().results) {
+      const kept = verbatim || !this.#dropsThoughts() ? folded : keepThoughts(folded);
+      return fitToolTurns(kept, this.#tools());
+    }
     const refusal = "the model's chat template has no place for messages of role tool; use a model made for tools";
     throw new EngineError('invalid_request', refusal, { param: 'messages' });
   }
@@ -104,6 +111,11 @@ export class ChatTemplate {
   #tools(): ToolAbilities {
     this.#toolAbilities ??= findToolAbilities(this.#try);
     return this.#toolAbilities;
+  }
+
+  #dropsThoughts(): boolean {
+    this.#losesThoughts ??= dropsThoughts(this.#source, (messages) => this.#try(fitToolTurns(messages, this.#tools())));
+    return this.#losesThoughts;
   }
 
   /** Everything up to the end of the last message's text: its turn stays open. */

@@ -119,6 +119,38 @@ describe('conversations that a template does not take as they are', () => {
     );
   });
 
+  test('keep the thinking of the turn under way, which the template would drop', () => {
+    const shown =
+      "{{ m.role }}:{{ m.content.split('</think>')[-1] if m.role == 'assistant' and not m.tool_calls else m.content }}";
+    const calls =
+      '{% for c in m.tool_calls or [] %}<call>{{ c.function.name }}{{ c.function.arguments | tojson }}{% endfor %}';
+    const template = open(`{% for m in messages %}[${shown}${calls}]{% endfor %}`);
+    const call = (id: string, reasoning: string): ChatMessage => ({
+      ...assistant(''),
+      reasoning,
+      toolCalls: [{ id, name: 'find', arguments: {} }],
+    });
+    const result = (id: string): ChatMessage => ({ role: 'tool', content: 'Found', toolCallId: id, name: 'find' });
+    const loop = [user('A'), call('1', '\nWhy <think>\n'), result('1')];
+    const [segments] = [render(template, loop).segments];
+    expect(textOf(template, loop)).toBe(
+      '[user:A][assistant:<think>\nWhy <think>\n</think>\n\n<call>find{}][tool:Found]',
+    );
+    // The tags are the template's, what the model thought is text.
+    expect(
+      segments
+        .filter(({ isLiteral }) => !isLiteral)
+        .map(({ text }) => text)
+        .join(''),
+    ).toContain('<think>\n');
+    expect(textOf(template, [...loop, call('2', 'Then'), result('2')])).toContain(textOf(template, loop));
+    // Of turns that are over, the template says what is shown; and of all, where prompts stay as they are sent.
+    expect(textOf(template, [...loop, assistant('B'), user('C')])).not.toContain('Why');
+    expect(textOf(template, loop, { verbatim: true })).not.toContain('Why');
+    // A model that thinks in other ways, or not at all, is shown nothing new.
+    expect(textOf(open(`{% for m in messages %}{{ m.content }}${calls}{% endfor %}`), loop)).not.toContain('Why');
+  });
+
   test('are refused with the template’s own words where folding does not help', () => {
     try {
       textOf(open(STRICT), [assistant('A'), user('B')]);
