@@ -1,0 +1,312 @@
+/**
+ * Blocks in files, which outlive the process. Writing is behind: `put` only queues. Blocks that are put within a short time
+ * and follow each other share a file (a segment, see segment-format.ts); a file is written under another name and renamed
+ * when it is whole, so a killed process leaves whole files and scraps that the next start removes. There is no index
+ * file: a start reads the headers of the files, whose number is limited. Eviction removes whole files, see segment-index.ts.
+ */
+import type { BlockKey } from '../block-key.ts';
+import { Payload } from './payload.ts';
+import { SegmentIndex } from './segment-index.ts';
+import type { Fault, SegmentStoreOptions, Segments } from './segment-store.ts';
+import { SegmentThread } from './segment-thread.ts';
+import type { BlockTier, TierBlock, TierFault, TierStats, TierWarning } from './tier.ts';
+import { WriteQueue } from './write-queue.ts';
+
+export interface DiskTierOptions extends SegmentStoreOptions {
+  /** Of files that this server may remove; those of other running servers in the directory come on top. */
+  readonly maxBytes: number;
+  /** Of payloads that wait to be written. */
+  readonly maxQueuedBytes?: number;
+  /** Each fault at most once a minute. */
+  readonly onWarning?: (warning: TierWarning) => void;
+}
+
+const MAX_QUEUED_BYTES = 256 * 1024 ** 2;
+/** Wait for more blocks to share a file with. */
+const LINGER_MS = 200;
+const WARNING_MS = 60_000;
+const NAME = 'disk';
+
+export class DiskTier implements BlockTier {
+  readonly name = NAME;
+  readonly isDurable = true;
+  readonly #options: DiskTierOptions;
+  readonly #segments: Segments;
+  readonly #index = new SegmentIndex();
+  readonly #queue: WriteQueue;
+  readonly #warned = new Map<TierFault, number>();
+  readonly #counts = {
+    hits: 0,
+    misses: 0,
+    evictedBlocks: 0,
+    corruptBlocks: 0,
+    droppedBlocks: 0,
+    failedBlocks: 0,
+    readErrors: 0,
+    sealedBytes: 0,
+  };
+  #draining: Promise<void> | undefined;
+  /** While they were being written. */
+  readonly #deleted = new Set<BlockKey>();
+  #removing: Promise<void> = Promise.resolve();
+  #linger: NodeJS.Timeout | undefined;
+  #isClosed = false;
+
+  private constructor(options: DiskTierOptions, segments: Segments) {
+    this.#options = options;
+    this.#segments = segments;
+    const { maxQueuedBytes = MAX_QUEUED_BYTES } = options;
+    this.#queue = new WriteQueue(maxQueuedBytes, (key) => this.#index.order.isPinned(key));
+  }
+
+  /** Reads what is there. Never rejects: a directory that cannot be used makes a tier that has and keeps nothing. */
+  static async open(options: DiskTierOptions, segments: Segments = new SegmentThread(options)): Promise<DiskTier> {
+    const tier = new DiskTier(options, segments);
+    try {
+      const { segments: found, sealedBytes, faults } = await segments.open();
+      for (const fault of faults) tier.#blame(fault);
+      tier.#counts.sealedBytes = sealedBytes;
+      for (const segment of found) tier.#index.add(segment);
+      await tier.#makeRoom(0, true);
+    } catch (error) {
+      tier.#warn('read_failed', messageOf(error));
+    }
+    return tier;
+  }
+
+  has(key: BlockKey): boolean {
+    return this.isSaved(key) || this.#queue.find(key) !== undefined;
+  }
+
+  isSaved(key: BlockKey): boolean {
+    return this.#index.find(key) !== undefined;
+  }
+
+  bytesOf(key: BlockKey): number {
+    return this.#index.find(key)?.payloadBytes ?? this.#queue.find(key)?.payload.byteLength ?? 0;
+  }
+
+  childrenOf(parent: BlockKey): Iterable<readonly [BlockKey, Uint32Array]> {
+    return this.#index.childrenOf(parent);
+  }
+
+  put(blocks: readonly TierBlock[]): void {
+    if (this.#isClosed) return;
+    for (const block of blocks) {
+      if (this.#index.find(block.key)) this.#index.use(block.key);
+      else if (this.#queue.find(block.key)) this.#deleted.delete(block.key);
+      else this.#drop(this.#queue.add(block));
+    }
+    this.#schedule();
+  }
+
+  async get(keys: readonly BlockKey[]): Promise<(TierBlock | undefined)[]> {
+    const found = new Map<BlockKey, TierBlock>();
+    const reads = new Map<string, BlockKey[]>();
+    const queued: TierBlock[] = [];
+    for (const key of new Set(keys)) {
+      const block = this.#queue.find(key);
+      const location = this.#index.find(key);
+      if (block) queued.push(block);
+      else if (location) {
+        const { name } = location.segment;
+        const siblings = reads.get(name);
+        if (siblings) siblings.push(key);
+        else reads.set(name, [key]);
+        this.#index.use(key);
+      }
+    }
+    await Promise.all([this.#read(reads, found), ...queued.map((block) => this.#readQueued(block, found))]);
+    return keys.map((key) => found.get(key));
+  }
+
+  delete(keys: readonly BlockKey[]): void {
+    for (const key of keys) if (!this.#queue.remove(key) && this.#queue.find(key)) this.#deleted.add(key);
+    this.#deleteNow(keys);
+  }
+
+  pin(keys: readonly BlockKey[], change: 1 | -1): void {
+    for (const key of keys) this.#index.order.pin(key, change);
+  }
+
+  belong(keys: readonly BlockKey[], change: 1 | -1): void {
+    for (const key of keys) this.#index.order.belong(key, change);
+  }
+
+  stats(): TierStats {
+    const { bytes, numBlocks: blocks } = this.#index;
+    const { maxBytes } = this.#options;
+    return { tier: NAME, bytes, maxBytes, blocks, queuedBytes: this.#queue.bytes, ...this.#counts };
+  }
+
+  async flush(): Promise<void> {
+    await this.#draining;
+    await this.#drain();
+    await this.#removing;
+    try {
+      await this.#segments.sync();
+    } catch (error) {
+      this.#warn('write_failed', messageOf(error));
+    }
+  }
+
+  async close(): Promise<void> {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    await this.flush();
+    try {
+      await this.#segments.close();
+    } catch (error) {
+      this.#warn('write_failed', messageOf(error));
+    }
+  }
+
+  #schedule(): void {
+    if (this.#queue.isEmpty || this.#draining) return;
+    if (this.#queue.isFull) void this.#drain();
+    else this.#linger ??= setTimeout(() => void this.#drain(), LINGER_MS);
+  }
+
+  #drain(): Promise<void> {
+    clearTimeout(this.#linger);
+    this.#linger = undefined;
+    this.#draining ??= this.#writeAll().finally(() => {
+      this.#draining = undefined;
+      this.#schedule();
+    });
+    return this.#draining;
+  }
+
+  async #writeAll(): Promise<void> {
+    while (!this.#queue.isEmpty) {
+      const batch = this.#queue.take();
+      try {
+        await this.#write(batch);
+      } catch (error) {
+        this.#counts.failedBlocks += batch.length;
+        this.#warn('write_failed', messageOf(error));
+      }
+      this.#queue.settle(batch);
+      const deleted = batch.map(({ key }) => key).filter((key) => this.#deleted.delete(key));
+      this.#deleteNow(deleted);
+    }
+  }
+
+  #deleteNow(keys: readonly BlockKey[]): void {
+    const names = this.#index.takeUnwanted(keys);
+    this.#removing = this.#removing.then(() => this.#remove(names));
+  }
+
+  async #write(batch: readonly TierBlock[]): Promise<void> {
+    const numBytes = batch.reduce((sum, { payload, tokenIds }) => sum + payload.byteLength + overhead(tokenIds), 0);
+    const isPinned = batch.some(({ key }) => this.#index.order.isPinned(key));
+    // Not by giving up what these blocks continue.
+    const { parent } = batch[0]!;
+    if (parent !== undefined) this.#index.order.hold(parent);
+    const hasRoom = await this.#makeRoom(numBytes, isPinned);
+    if (parent !== undefined) this.#index.order.release(parent);
+    if (!hasRoom) {
+      this.#drop(batch.length);
+      return;
+    }
+    const loans = await Promise.all(batch.map(({ payload }) => payload.lend()));
+    const lent = batch.flatMap((block, i) => {
+      const loan = loans[i];
+      return loan ? [{ ...block, ...loan }] : [];
+    });
+    this.#counts.failedBlocks += batch.length - lent.length;
+    let isBack = false;
+    const giveBack = (payloads: readonly (Uint8Array<ArrayBuffer> | undefined)[]): void => {
+      if (isBack) return;
+      isBack = true;
+      for (const [i, block] of lent.entries()) block.giveBack(payloads[i]);
+    };
+    try {
+      const blocks = lent.map(({ key, parent, tokenIds, bytes }) => ({ key, parent, tokenIds, bytes }));
+      const written = await this.#segments.write(blocks, giveBack);
+      const scanned = lent.map(({ key, parent, tokenIds, payload }) => {
+        return { key, parent, tokenIds, payloadBytes: payload.byteLength };
+      });
+      this.#index.add({ ...written, blocks: scanned });
+    } finally {
+      giveBack([]);
+    }
+  }
+
+  async #makeRoom(numBytes: number, mayEvictPinned: boolean): Promise<boolean> {
+    const { maxBytes } = this.#options;
+    const unpinned = this.#index.makeRoom(numBytes, maxBytes, false);
+    const rest = unpinned.fits || !mayEvictPinned ? undefined : this.#index.makeRoom(numBytes, maxBytes, true);
+    if (!unpinned.fits) {
+      this.#warn('pins_exceed_limit', `pinned KV blocks fill the disk's ${maxBytes} bytes: raise the limit, or unpin`);
+    }
+    this.#counts.evictedBlocks += unpinned.numBlocks + (rest?.numBlocks ?? 0);
+    await this.#remove([...unpinned.names, ...(rest?.names ?? [])]);
+    return (rest ?? unpinned).fits;
+  }
+
+  async #remove(names: readonly string[]): Promise<void> {
+    if (names.length === 0) return;
+    try {
+      await this.#segments.remove(names);
+    } catch (error) {
+      this.#warn('write_failed', messageOf(error));
+    }
+  }
+
+  async #readQueued(block: TierBlock, found: Map<BlockKey, TierBlock>): Promise<void> {
+    if (!(await block.payload.read())) return;
+    this.#counts.hits++;
+    found.set(block.key, block);
+  }
+
+  async #read(reads: ReadonlyMap<string, readonly BlockKey[]>, found: Map<BlockKey, TierBlock>): Promise<void> {
+    if (reads.size === 0) return;
+    const wanted = [...reads].map(([name, keys]) => ({ name, keys }));
+    // Eviction may forget a block while it is read.
+    const locations = new Map(wanted.flatMap(({ keys }) => keys.map((key) => [key, this.#index.find(key)!] as const)));
+    try {
+      const results = await this.#segments.read(wanted);
+      for (const [i, { payloads, fault, isLost }] of results.entries()) {
+        const { name, keys } = wanted[i]!;
+        if (fault) this.#blame(fault);
+        for (const [n, key] of keys.entries()) {
+          const payload = payloads[n];
+          const { parent, tokenIds, segment } = locations.get(key)!;
+          if (payload) found.set(key, { key, parent, tokenIds, payload: new Payload(payload) });
+          else if (fault?.fault === 'corrupt' && this.#index.find(key)?.segment === segment) this.#index.remove(key);
+        }
+        if (isLost) this.#index.removeSegment(name);
+        this.#counts.misses += payloads.filter((payload) => payload === undefined).length;
+        this.#counts.hits += payloads.filter((payload) => payload !== undefined).length;
+      }
+    } catch (error) {
+      this.#counts.readErrors++;
+      this.#warn('read_failed', messageOf(error));
+    }
+  }
+
+  #drop(numBlocks: number): void {
+    if (numBlocks === 0) return;
+    this.#counts.droppedBlocks += numBlocks;
+    this.#warn('dropped', `the disk does not keep up, or is full: ${this.#counts.droppedBlocks} KV blocks not written`);
+  }
+
+  #blame({ fault, message, numBlocks }: Fault): void {
+    if (fault === 'corrupt') this.#counts.corruptBlocks += numBlocks;
+    if (fault === 'read_failed') this.#counts.readErrors++;
+    this.#warn(fault, message);
+  }
+
+  #warn(fault: TierFault, message: string): void {
+    const now = performance.now();
+    if (now - (this.#warned.get(fault) ?? Number.NEGATIVE_INFINITY) < WARNING_MS) return;
+    this.#warned.set(fault, now);
+    this.#options.onWarning?.({ tier: NAME, fault, message });
+  }
+}
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
+/** What a block takes beside its payload, at most: its header and a seal. */
+const overhead = (tokenIds: Uint32Array): number => 512 + tokenIds.byteLength;

@@ -1,0 +1,113 @@
+/** Blocks in host memory: nearest below the pool, gone with the process. */
+import type { BlockKey } from '../block-key.ts';
+import { EvictionOrder } from '../eviction.ts';
+import { ChildIndex } from './child-index.ts';
+import type { BlockTier, TierBlock, TierStats } from './tier.ts';
+
+export class RamTier implements BlockTier {
+  readonly name = 'ram';
+  readonly isDurable = false;
+  readonly #maxBytes: number;
+  readonly #blocks = new Map<BlockKey, TierBlock>();
+  readonly #children = new ChildIndex();
+  readonly #order = new EvictionOrder();
+  readonly #counts = { hits: 0, misses: 0, evictedBlocks: 0, droppedBlocks: 0 };
+  #bytes = 0;
+
+  /** @param maxBytes of payloads; 0 keeps none */
+  constructor(maxBytes: number) {
+    this.#maxBytes = maxBytes;
+  }
+
+  has(key: BlockKey): boolean {
+    return this.#blocks.has(key);
+  }
+
+  isSaved(): boolean {
+    return false;
+  }
+
+  bytesOf(key: BlockKey): number {
+    return this.#blocks.get(key)?.payload.byteLength ?? 0;
+  }
+
+  childrenOf(parent: BlockKey): Iterable<readonly [BlockKey, Uint32Array]> {
+    return this.#children.of(parent);
+  }
+
+  /** Makes room by evicting, at worst the new blocks themselves. */
+  put(blocks: readonly TierBlock[]): void {
+    for (const block of blocks) {
+      const { key, parent, tokenIds, payload } = block;
+      if (payload.byteLength > this.#maxBytes) {
+        this.#counts.droppedBlocks++;
+        continue;
+      }
+      this.#order.add(key, parent, tokenIds.length);
+      if (this.#blocks.has(key)) continue;
+      this.#blocks.set(key, block);
+      this.#children.add(key, parent, tokenIds);
+      this.#bytes += payload.byteLength;
+    }
+    while (this.#bytes > this.#maxBytes) this.#evict();
+  }
+
+  async get(keys: readonly BlockKey[]): Promise<(TierBlock | undefined)[]> {
+    return Promise.all(keys.map((key) => this.#get(key)));
+  }
+
+  delete(keys: readonly BlockKey[]): void {
+    for (const key of keys) {
+      this.#order.remove(key);
+      this.#forget(key);
+    }
+  }
+
+  pin(keys: readonly BlockKey[], change: 1 | -1): void {
+    for (const key of keys) this.#order.pin(key, change);
+  }
+
+  belong(keys: readonly BlockKey[], change: 1 | -1): void {
+    for (const key of keys) this.#order.belong(key, change);
+  }
+
+  stats(): TierStats {
+    const never = { corruptBlocks: 0, failedBlocks: 0, readErrors: 0, queuedBytes: 0, sealedBytes: 0 };
+    const { name: tier } = this;
+    return { tier, bytes: this.#bytes, maxBytes: this.#maxBytes, blocks: this.#blocks.size, ...this.#counts, ...never };
+  }
+
+  async flush(): Promise<void> {}
+
+  async close(): Promise<void> {
+    this.#blocks.clear();
+  }
+
+  async #get(key: BlockKey): Promise<TierBlock | undefined> {
+    const block = this.#blocks.get(key);
+    if (!block) return undefined;
+    this.#order.use(key);
+    if (await block.payload.read()) {
+      this.#counts.hits++;
+      return block;
+    }
+    this.#counts.misses++;
+    if (this.#blocks.get(key) === block) this.delete([key]);
+    return undefined;
+  }
+
+  #evict(): void {
+    const key = this.#order.victim()!;
+    this.#order.evict(key);
+    this.#forget(key);
+    this.#counts.evictedBlocks++;
+  }
+
+  #forget(key: BlockKey): void {
+    const block = this.#blocks.get(key);
+    if (!block) return;
+    this.#blocks.delete(key);
+    this.#children.remove(key, block.parent);
+    this.#bytes -= block.payload.byteLength;
+  }
+}

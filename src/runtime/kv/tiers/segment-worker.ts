@@ -1,0 +1,48 @@
+/** The entry of the thread that keeps the disk tier's files. */
+import { parentPort, workerData } from 'node:worker_threads';
+import { toErrorRecord } from '../../errors.ts';
+import type { Bytes } from './payload.ts';
+import { SegmentStore, type SegmentStoreOptions } from './segment-store.ts';
+import type { FromSegments, ToSegments } from './segment-thread.ts';
+
+const store = new SegmentStore(workerData as SegmentStoreOptions);
+const port = parentPort!;
+const post = (message: FromSegments, payloads: readonly (Bytes | undefined)[] = []): void =>
+  port.postMessage(
+    message,
+    payloads.flatMap((bytes) => (bytes ? [bytes.buffer] : [])),
+  );
+
+const answer = async (message: ToSegments): Promise<void> => {
+  const { id } = message;
+  if (message.method === 'write') {
+    const result = await store.write(
+      message.blocks,
+      once((payloads) => post({ id, payloads }, payloads)),
+    );
+    post({ id, result });
+  } else if (message.method === 'read') {
+    const result = await store.read(message.reads);
+    post(
+      { id, result },
+      result.flatMap(({ payloads }) => payloads),
+    );
+  } else if (message.method === 'remove') {
+    post({ id, result: await store.remove(message.names) });
+  } else {
+    post({ id, result: await store[message.method]() });
+  }
+};
+
+/** What was given back cannot be given back again. */
+const once = (giveBack: (payloads: Bytes[]) => void): ((payloads: Bytes[]) => void) => {
+  let isBack = false;
+  return (payloads) => {
+    if (!isBack) giveBack(payloads);
+    isBack = true;
+  };
+};
+
+port.on('message', (message: ToSegments) => {
+  answer(message).catch((error) => post({ id: message.id, error: toErrorRecord(error) }));
+});
