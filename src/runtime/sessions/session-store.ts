@@ -2,6 +2,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { chmod, type FileHandle, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setImmediate as nextTick } from 'node:timers/promises';
 import type { Session } from './session.ts';
 import { decodeSession, encodeSession, type Seal } from './session-file.ts';
 
@@ -22,10 +23,13 @@ const STALE_MS = 600_000;
 /** Files read at once at the start. */
 const NUM_READERS = 16;
 
+/** What one file is to become; changes that follow each other quickly become one. */
 interface Pending {
-  /** The latest state is yet to be written. */
+  /** Undefined: the file goes. */
+  wanted: Session | undefined;
+  /** What is wanted is yet to be done. */
   isDirty: boolean;
-  writing: Promise<boolean>;
+  working: Promise<boolean>;
 }
 
 export class SessionStore {
@@ -62,45 +66,60 @@ export class SessionStore {
 
   /** Resolves when the session as it is now is on disk; false when it could not be written. */
   flush(session: Session): Promise<boolean> {
-    const name = fileName(session);
-    const pending = this.#pending.get(name);
-    if (pending !== undefined) {
-      pending.isDirty = true;
-      return pending.writing;
-    }
-    const started: Pending = { isDirty: true, writing: Promise.resolve(false) };
-    this.#pending.set(name, started);
-    started.writing = this.#writeAll(name, session, started);
-    return started.writing;
+    return this.#change(fileName(session), session);
   }
 
   async remove(session: Session): Promise<void> {
-    const name = fileName(session);
-    await this.#pending.get(name)?.writing;
-    await this.#attempt('remove a session', () => rm(join(this.#options.directory, name), { force: true }));
+    await this.#change(fileName(session), undefined);
   }
 
   /** Resolves when nothing is being written any more. */
   async close(): Promise<void> {
-    await Promise.all([...this.#pending.values()].map(({ writing }) => writing));
+    await Promise.all([...this.#pending.values()].map(({ working }) => working));
   }
 
-  async #writeAll(name: string, session: Session, pending: Pending): Promise<boolean> {
-    let isWritten = false;
+  #change(name: string, wanted: Session | undefined): Promise<boolean> {
+    const pending = this.#pending.get(name);
+    if (pending !== undefined) {
+      Object.assign(pending, { wanted, isDirty: true });
+      return pending.working;
+    }
+    const started: Pending = { wanted, isDirty: true, working: Promise.resolve(false) };
+    this.#pending.set(name, started);
+    started.working = this.#work(name, started);
+    return started.working;
+  }
+
+  async #work(name: string, pending: Pending): Promise<boolean> {
+    let isDone = false;
     while (pending.isDirty) {
-      // Out of the step that caused it; what comes meanwhile is written with it.
-      await new Promise((resolve) => setImmediate(resolve));
+      // Out of the step that caused it; what comes meanwhile is done with it.
+      await nextTick();
       pending.isDirty = false;
-      const states = session.timelines.map(({ state }) => state);
-      const bytes = encodeSession(session, this.#options.seal);
-      isWritten = (await this.#attempt('write a session', () => this.#writeFile(name, bytes))) !== undefined;
-      if (!isWritten) continue;
-      for (const timeline of session.timelines) {
-        if (states.includes(timeline.state)) timeline.stored = timeline.state;
-      }
+      const { wanted } = pending;
+      isDone = await (wanted === undefined ? this.#removeFile(name) : this.#writeSession(name, wanted));
     }
     this.#pending.delete(name);
-    return isWritten;
+    return isDone;
+  }
+
+  async #removeFile(name: string): Promise<boolean> {
+    const removed = await this.#attempt('remove a session', async () => {
+      await rm(join(this.#options.directory, name), { force: true });
+      return true;
+    });
+    return removed ?? false;
+  }
+
+  async #writeSession(name: string, session: Session): Promise<boolean> {
+    const states = session.timelines.map(({ state }) => state);
+    const bytes = encodeSession(session, this.#options.seal);
+    const written = await this.#attempt('write a session', () => this.#writeFile(name, bytes));
+    if (written === undefined) return false;
+    for (const timeline of session.timelines) {
+      if (states.includes(timeline.state)) timeline.stored = timeline.state;
+    }
+    return true;
   }
 
   async #writeFile(name: string, bytes: Uint8Array): Promise<true> {

@@ -84,6 +84,19 @@ describe('a session on disk', () => {
     expect(await readdir(directory)).toEqual([]);
   });
 
+  test('that is deleted and made anew at once is the new one', async () => {
+    const directory = temporaryFolder();
+    const before = await start(directory);
+    before.exchange({ session: 's' }, run(0, 20), run(100, 4));
+    for (const length of [30, 40, 50]) {
+      const deleted = before.sessions.delete('ann', 's');
+      before.exchange({ session: 's' }, run(0, length), run(100, 4));
+      if (length !== 40) await deleted;
+    }
+    await before.sessions.close();
+    expect((await (await start(directory)).sessions.get('ann', 's')).tokens).toBe(54);
+  });
+
   test('of another model is kept, and named as the cause of the miss', async () => {
     const directory = temporaryFolder();
     const before = await start(directory);
