@@ -8,20 +8,18 @@
  * one after the other, with the same work: prefill the prompt and make one token, then make `decode-tokens` more,
  * greedy. No prompt is seen twice, so no prefix cache helps.
  */
-import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { fileURLToPath, pathToFileURL } from 'node:url';
+import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { percentile } from '../src/cli/measure-model.ts';
 import { createEngine, DEFAULT_SAMPLING } from '../src/index.ts';
+import { decode, installPeer, openPeer, PEER_VERSION, runApart } from './llama-cpp.ts';
 import type { WeightType } from './random-blocks.ts';
 import { writeRandomGguf } from './random-gguf.ts';
 import { SHAPES, type ShapeName } from './random-shapes.ts';
 import { recordResults } from './report.ts';
 
-const PEER_VERSION = '3.22.1';
 const root = fileURLToPath(new URL('..', import.meta.url));
-const PEER_FOLDER = `${root}.peers/node-llama-cpp`;
 
 interface Work {
   readonly modelPath: string;
@@ -99,62 +97,18 @@ const runOurs = async (work: Work): Promise<Side> => {
   }
 };
 
-/** What is used of node-llama-cpp's interface. */
-interface Peer {
-  getLlama(options: object): Promise<{
-    gpu: string | false;
-    getGpuDeviceNames(): Promise<string[]>;
-    loadModel(options: object): Promise<{ createContext(options: object): Promise<{ getSequence(): PeerSequence }> }>;
-  }>;
-}
-
-interface PeerSequence {
-  evaluate(tokens: number[], options: object): AsyncIterable<number>;
-  clearHistory(): Promise<void>;
-}
-
 const runPeer = async (work: Work): Promise<Side> => {
-  const entry = `${PEER_FOLDER}/node_modules/node-llama-cpp/dist/index.js`;
-  const { getLlama }: Peer = await import(pathToFileURL(entry).href);
-  const llama = await getLlama({ gpu: 'vulkan', build: 'never', skipDownload: true, progressLogs: false });
-  const model = await llama.loadModel({ modelPath: work.modelPath, gpuLayers: 'max' });
-  const contextSize = work.promptTokens + work.decodeTokens + 8;
-  const context = await model.createContext({ contextSize, batchSize: 512, sequences: 1 });
-  const sequence = context.getSequence();
-  const adapter = `${(await llama.getGpuDeviceNames())[0]} (${llama.gpu})`;
+  const { adapter, sequence } = await openPeer(work.modelPath, work.promptTokens + work.decodeTokens + 8);
   return measure(adapter, work, async (prompt) => {
     await sequence.clearHistory();
-    let firstAt = 0;
-    let tokens = 0;
-    for await (const _ of sequence.evaluate(prompt, { temperature: 0, yieldEogToken: true })) {
-      if (tokens++ === 0) firstAt = performance.now();
-      if (tokens === work.decodeTokens + 1) break;
-    }
-    return { firstAt, lastAt: performance.now(), tokens };
+    const { tokens, firstAt } = await decode(sequence, prompt, work.decodeTokens + 1);
+    return { firstAt, lastAt: performance.now(), tokens: tokens.length };
   });
 };
 
-const installPeer = (): void => {
-  if (existsSync(`${PEER_FOLDER}/node_modules/node-llama-cpp/package.json`)) return;
-  console.error(`installing node-llama-cpp ${PEER_VERSION} under .peers/`);
-  const platform = `@node-llama-cpp/linux-x64`;
-  const packages = ['node-llama-cpp', platform, `${platform}-vulkan`].map((name) => `${name}@${PEER_VERSION}`);
-  const flags = ['--no-save', '--ignore-scripts', '--omit=optional', '--no-audit', '--no-fund'];
-  execFileSync('npm', ['install', ...flags, '--prefix', PEER_FOLDER, ...packages], { stdio: ['ignore', 2, 2] });
-};
-
-/** Runs one side in a process of its own. */
 const runSide = (side: 'ours' | 'peer', work: Work): Side => {
   console.error(`${side}: ${work.modelPath.split('/').at(-1)}`);
-  const { status, stdout } = spawnSync(
-    process.execPath,
-    ['--import', 'tsx', fileURLToPath(import.meta.url), '--side', side, '--work', JSON.stringify(work)],
-    // llama.cpp ignores software devices unless one is named.
-    { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'], env: { ...process.env, GGML_VK_VISIBLE_DEVICES: '0' } },
-  );
-  const line = stdout.trimEnd().split('\n').at(-1) ?? '';
-  if (status !== 0 || line === '') throw new Error(`the side '${side}' ended with status ${status}`);
-  return JSON.parse(line);
+  return runApart<Side>(fileURLToPath(import.meta.url), ['--side', side, '--work', JSON.stringify(work)]);
 };
 
 const speed = (value: number): string => value.toFixed(1);

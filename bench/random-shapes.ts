@@ -83,6 +83,17 @@ export const SHAPES = {
     ropeBase: 500_000,
     isTied: true,
   },
+  'llama-3.1-8b': {
+    dim: 4096,
+    numLayers: 32,
+    numHeads: 32,
+    numKvHeads: 8,
+    ffnDim: 14_336,
+    vocabularySize: 128_256,
+    contextLength: 131_072,
+    ropeBase: 500_000,
+    isTied: false,
+  },
   'qwen2.5-0.5b': {
     architecture: 'qwen2',
     dim: 896,
