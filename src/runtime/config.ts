@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { parse as parseYaml } from 'yaml';
 import { z } from 'zod';
 import { KV_FORMATS } from '../kernels/kv-format.ts';
+import { byteSize, flag, integer, isOrigin, list, text } from './config-values.ts';
 import { EngineError } from './errors.ts';
 
 /** The model that ships with the package. */
@@ -18,45 +19,6 @@ const PRECISIONS = ['auto', 'f32', 'f16'] as const;
 const KV_CHOICES = ['auto', ...KV_FORMATS] as const;
 /** Body fields that may name a request's session. */
 export const SESSION_FIELDS = ['prompt_cache_key', 'user', 'metadata.user_id'] as const;
-const BYTE_UNITS: Readonly<Record<string, number>> = { '': 1, K: 1, M: 2, G: 3, T: 4 };
-
-const integer = (min: number, max: number) =>
-  z.union([z.number(), z.string().trim().regex(/^\d+$/).transform(Number)]).pipe(z.int().min(min).max(max));
-
-const toBytes = (text: string): number => {
-  const [, amount = '', unit = '', suffix = ''] = /^([\d.]+)\s*([KMGT]?)(iB|B|)$/i.exec(text.trim()) ?? [];
-  if (unit === '') return amount === '' ? Number.NaN : Math.floor(Number(amount));
-  const base = suffix.toLowerCase() === 'b' ? 1000 : 1024;
-  return Math.floor(Number(amount) * base ** BYTE_UNITS[unit.toUpperCase()]!);
-};
-
-const byteSize = (min: number) =>
-  z.union([z.number(), z.string().transform(toBytes)]).pipe(z.int().min(min).max(Number.MAX_SAFE_INTEGER));
-
-const text = z.union([z.string(), z.number().transform(String)]).pipe(z.string().trim().min(1));
-
-const flag = z.union([
-  z.boolean(),
-  z.enum(['true', '1', 'yes', 'on']).transform(() => true),
-  z.enum(['false', '0', 'no', 'off']).transform(() => false),
-]);
-
-/** A list as the environment writes it (commas between), as a flag repeats it, or as a YAML list. */
-const list = <Element extends string>(element: z.ZodType<Element, string>) =>
-  z
-    .union([
-      z.array(z.string()),
-      z.string().transform((joined) =>
-        joined
-          .split(',')
-          .map((part) => part.trim())
-          .filter((part) => part !== ''),
-      ),
-    ])
-    .pipe(z.array(element));
-
-const isOrigin = (origin: string): boolean =>
-  origin === '*' || (URL.canParse(origin) && new URL(origin).origin === origin);
 
 interface Option<Value> {
   /** The key in the file, and the flag unless `flag` says otherwise. The variable is FIRSTLIGHT_ and the key. */
