@@ -27,6 +27,8 @@ import { measureStepCosts, type StepCosts } from './step-costs.ts';
 const root = fileURLToPath(new URL('..', import.meta.url));
 /** Of the embedded model; the longest prompt leaves room for an answer. */
 const EMBEDDED = 'embedded';
+/** Differences below this say nothing of a speed. */
+const LEAST_RESTORE_MS = 1;
 /** At most this many tokens for what tiers cost a step. */
 const COST_TOKENS = 1024;
 const EMBEDDED_TOKENS = [256, 1024, 3968];
@@ -38,7 +40,7 @@ const TOKENS: Readonly<Record<string, readonly number[]>> = {
 };
 const REAL_GPU_SHAPES = ['llama-3.2-1b', 'llama-3.1-8b'];
 const REAL_GPU_TOKENS = [4096, 8192, 16_384, 32_768];
-const QUICK_TOKENS: Readonly<Record<string, readonly number[]>> = { [EMBEDDED]: [256], 'llama-15m': [512] };
+const QUICK_TOKENS: Readonly<Record<string, readonly number[]>> = { 'llama-15m': [512] };
 
 interface Model {
   readonly name: string;
@@ -65,7 +67,11 @@ const trafficFigures = (what: string, { blocks, loopMs }: Resume['saving']): str
 
 const figuresOf = (resume: Resume): string => {
   const { cold, warm, dropped, hot, pool } = resume;
-  const restoreSpeed = resume.bytesPerPrompt / 1024 ** 2 / ((warm.ms - pool.ms) / 1000);
+  const restoreMs = warm.ms - pool.ms;
+  const restoreSpeed =
+    restoreMs < LEAST_RESTORE_MS
+      ? 'as fast as from the pool, within the noise'
+      : `read at ${(resume.bytesPerPrompt / 1024 ** 2 / (restoreMs / 1000)).toFixed(0)} MiB/s (warm beyond in-pool)`;
   return [
     `TTFT cold ${ms(cold.ms)} (median of ${cold.count})`,
     `warm ${ms(warm.ms)} (disk, new process, ${warm.cachedTokens} tokens cached; ${warm.count})`,
@@ -73,7 +79,7 @@ const figuresOf = (resume: Resume): string => {
     `hot ${ms(hot.ms)} (host memory, ${hot.cachedTokens}; ${hot.count})`,
     `in pool ${ms(pool.ms)} (${pool.cachedTokens}; ${pool.count})`,
     `cold / warm ${times(cold.ms / warm.ms)} (the paper, other hardware: ×22 to ×136), cold / hot ${times(cold.ms / hot.ms)}`,
-    `${mib(resume.bytesPerPrompt)} of files a prompt, read at ${restoreSpeed.toFixed(0)} MiB/s (warm beyond in-pool)`,
+    `${mib(resume.bytesPerPrompt)} of files a prompt, ${restoreSpeed}`,
     `a plain read of as many ${resume.cachedReadMibPerSecond.toFixed(0)} MiB/s` +
       (resume.droppedReadMibPerSecond === undefined
         ? ''

@@ -25,7 +25,8 @@ const HELP = 'Type a message. /reset forgets the conversation, /exit leaves, Ctr
  * what a turn failed with; in a terminal that is shown and the conversation goes on.
  */
 export const runChat = async (config: Config, command: ChatCommand): Promise<void> => {
-  const engine = await loadEngine(config);
+  // What is said in a terminal is not kept on disk.
+  const engine = await loadEngine({ ...config, kvDisk: 0 });
   try {
     if (!engine.model.hasChatTemplate) {
       throw new EngineError(

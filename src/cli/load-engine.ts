@@ -1,21 +1,20 @@
 /** Starts the engine that a configuration describes, in its own thread, with a progress display. */
-import { basename } from 'node:path';
+import { basename, resolve } from 'node:path';
 import type { Engine } from '../runtime/api.ts';
-import type { Config } from '../runtime/config.ts';
-import type { EngineError } from '../runtime/errors.ts';
-import { startEngineThread } from '../runtime/start-engine-thread.ts';
+import { type Config, defaultKvDirectory } from '../runtime/config.ts';
+import { type EngineThreadHooks, startEngineThread } from '../runtime/start-engine-thread.ts';
 import { loadOptions } from './options.ts';
 import { loadLabel, withProgress } from './progress.ts';
 import { type LocalModel, localModel } from './pull.ts';
 
 /**
- * `onExit` hears of the thread's unexpected end: everything asked of the engine has failed then, and will.
+ * `hooks.onExit` hears of the thread's unexpected end: everything asked of the engine has failed then, and will.
  * A model of the hub is fetched first when it is not here, unless the caller did: `found`.
  * @throws EngineError as `startEngineThread` and `localModel`
  */
 export const loadEngine = async (
   config: Config,
-  onExit?: (error: EngineError) => void,
+  hooks: Pick<EngineThreadHooks, 'onExit' | 'onWarning'> = {},
   found?: LocalModel,
 ): Promise<Engine> => {
   const { path, ...local } = found ?? (await localModel(config.model));
@@ -27,11 +26,18 @@ export const loadEngine = async (
         ...local,
         model: path,
         maxQueue: config.maxQueue,
+        kvTiers: {
+          ramBytes: config.kvRam,
+          diskBytes: config.kvDisk,
+          directory: resolve(config.kvDirectory ?? defaultKvDirectory()),
+          fsync: config.kvFsync,
+          ...(config.kvKeyFile === undefined ? {} : { keyPath: resolve(config.kvKeyFile) }),
+        },
         ...(config.modelId === undefined ? {} : { modelId: config.modelId }),
       },
       {
+        ...hooks,
         onProgress: (progress) => setLabel(loadLabel(name, progress)),
-        ...(onExit === undefined ? {} : { onExit }),
       },
     ),
   );

@@ -33,7 +33,11 @@ export const runServe = async (config: Config): Promise<void> => {
   });
   await checkAddress(config);
   const found = await localModel(config.model);
-  const engine = await loadEngine(config, (error) => onExit(error), found);
+  const hooks = {
+    onExit: (error: EngineError) => onExit(error),
+    onWarning: (reason: string) => logger.warn({ reason }, 'the KV cache has trouble; what it lacks is computed again'),
+  };
+  const engine = await loadEngine(config, hooks, found);
   const modelStore = openStore(found.path, logger);
   try {
     const server = await createServer(engine, {

@@ -1,5 +1,7 @@
 /** The configuration: one table of options, read from a YAML file, the environment and the command line. */
 import { readFileSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parse as parseYaml } from 'yaml';
 import { z } from 'zod';
@@ -17,6 +19,7 @@ const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'
 const QUANTIZATIONS = ['q8_0', 'q4_0', 'q4_k'] as const;
 const PRECISIONS = ['auto', 'f32', 'f16'] as const;
 const KV_CHOICES = ['auto', ...KV_FORMATS] as const;
+const KV_FSYNC = ['always', 'interval', 'never'] as const;
 /** Body fields that may name a request's session. */
 export const SESSION_FIELDS = ['prompt_cache_key', 'user', 'metadata.user_id'] as const;
 
@@ -117,6 +120,44 @@ export const OPTIONS = {
     allowed: KV_CHOICES.join(', '),
     schema: z.enum(KV_CHOICES),
     fallback: 'auto',
+  }),
+  kvRam: option({
+    key: 'kv-ram',
+    argument: 'BYTES',
+    help: 'memory for KV that the pool has no room for; 0: none (default: 512MiB)',
+    allowed: 'a number of bytes: 0, 536870912, 512MiB, 2G',
+    schema: byteSize(0),
+    fallback: 512 * 1024 * 1024,
+  }),
+  kvDisk: option({
+    key: 'kv-disk',
+    argument: 'BYTES',
+    help: 'disk for KV, so that a restart or an idle week loses none; 0: nothing is written (default: 8GiB)',
+    allowed: 'a number of bytes: 0, 8GiB, 50G',
+    schema: byteSize(0),
+    fallback: 8 * 1024 ** 3,
+  }),
+  kvDirectory: optional({
+    key: 'kv-directory',
+    argument: 'FOLDER',
+    help: "where KV is kept on disk, readable by you alone (default: firstlight/kv in the user's cache folder)",
+    allowed: 'the path of a folder, which need not exist yet',
+    schema: text,
+  }),
+  kvFsync: option({
+    key: 'kv-fsync',
+    argument: 'WHEN',
+    help: 'always: what counts as saved survives a power loss; interval: so it does a second later; never: it survives the end of the process (default: never)',
+    allowed: KV_FSYNC.join(', '),
+    schema: z.enum(KV_FSYNC),
+    fallback: 'never',
+  }),
+  kvKeyFile: optional({
+    key: 'kv-key-file',
+    argument: 'FILE',
+    help: 'encrypts KV on disk (AES-256-GCM) with the key in this file: 32 bytes, or 64 hex digits (default: plain)',
+    allowed: 'the path of a file with 32 bytes or 64 hex digits',
+    schema: text,
   }),
   quantize: optional({
     key: 'quantize',
@@ -233,6 +274,16 @@ export interface LoadedConfig {
 
 /** The process's own environment, for whatever reads variables that are not ours. */
 export const processEnvironment = (): Readonly<Record<string, string | undefined>> => process.env;
+
+/** The folder for KV that the user's system has for such things. */
+export const defaultKvDirectory = (environment = processEnvironment()): string => {
+  const cacheFolder =
+    environment.XDG_CACHE_HOME ??
+    (process.platform === 'win32'
+      ? (environment.LOCALAPPDATA ?? join(homedir(), 'AppData', 'Local'))
+      : join(homedir(), process.platform === 'darwin' ? 'Library/Caches' : '.cache'));
+  return join(cacheFolder, 'firstlight', 'kv');
+};
 
 /** One value as its author wrote it. */
 interface Setting {

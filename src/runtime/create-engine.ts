@@ -5,9 +5,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { createWorkerPool } from '../workers/pool.ts';
 import type { TokenizerDefinition } from '../workers/tokenizer/definition.ts';
 import type { Engine, ModelDescription } from './api.ts';
-import { type ClosableStore, type EngineOptions, LocalEngine } from './engine.ts';
+import { type ClosableStore, type EngineOptions, type EngineParts, LocalEngine } from './engine.ts';
 import { EngineError } from './errors.ts';
 import type { GpuRunner } from './gpu-runner.ts';
+import { kvLayout } from './kv/block-key.ts';
+import { type KvTierOptions, openKvStorage } from './kv-storage.ts';
 import type { LoadOptions } from './load-model.ts';
 import type { KvGeometry, ModelRunner } from './model-runner.ts';
 import type { ReasoningFormat } from './output/parser.ts';
@@ -20,6 +22,8 @@ export interface CreateEngineOptions extends EngineOptions, Omit<LoadOptions, 'm
   readonly model: string;
   /** Threads that tokenize and sample; absent: up to four, and one core is left to the rest. */
   readonly numWorkerThreads?: number;
+  /** Where KV goes that the pool has no room for, and sessions with it; absent: both end with the engine. */
+  readonly kvTiers?: KvTierOptions;
 }
 
 /** What cannot cross to another thread. */
@@ -31,6 +35,8 @@ export interface EngineHooks {
   readonly onRunner?: (runner: GpuRunner) => void;
   /** Keeps KV below the pool, in place of what the options say. The engine closes it. */
   readonly store?: ClosableStore;
+  /** Hears of troubles that fail no request. */
+  readonly onWarning?: (message: string) => void;
 }
 
 /** A model ready to compute, wherever its logits come from. */
@@ -57,11 +63,23 @@ export const createEngine = async (options: CreateEngineOptions, hooks: EngineHo
   const numThreads = options.numWorkerThreads ?? Math.max(1, Math.min(4, availableParallelism() - 1));
   try {
     const workers = await createWorkerPool({ definition, numThreads, vocabularySize: parts.model.vocabularySize });
-    return new LocalEngine({ ...parts, workers, options, ...(hooks.store ? { store: hooks.store } : {}) });
+    const storage = await openStorage(options, hooks, parts);
+    return new LocalEngine({ ...parts, ...storage, workers, options });
   } catch (error) {
     await parts.runner.close();
     throw error;
   }
+};
+
+const openStorage = async (
+  { kvTiers }: CreateEngineOptions,
+  { store, onWarning = () => {} }: EngineHooks,
+  { model, kvFormat, runner }: Omit<Loaded, 'definition'>,
+): Promise<Pick<EngineParts, 'store' | 'sessions'>> => {
+  if (store) return { store };
+  if (!kvTiers) return {};
+  const owner = { modelFingerprint: model.fingerprint, kvFormat: kvLayout(kvFormat, runner.kv) };
+  return openKvStorage(kvTiers, owner, onWarning);
 };
 
 const loadFromFile = async (options: CreateEngineOptions, { onProgress, onRunner }: EngineHooks): Promise<Loaded> => {

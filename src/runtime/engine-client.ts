@@ -11,6 +11,12 @@ interface Question {
   readonly refuse: (error: EngineError) => void;
 }
 
+export interface EngineListeners {
+  readonly onProgress?: (progress: LoadProgress) => void;
+  /** Hears of troubles that fail no request, as long as the engine lives. */
+  readonly onWarning?: (message: string) => void;
+}
+
 type Ready = Extract<FromEngine, { type: 'ready' }>;
 
 /** Every call there is: a new one that is left out here does not compile. */
@@ -34,6 +40,7 @@ export class EngineClient implements Engine {
   readonly adapter: string;
   readonly sessions: Sessions;
   readonly #port: MessagePort;
+  readonly #onWarning: (message: string) => void;
   /** Questions not yet answered, and the streams of accepted generations, by message id. */
   readonly #questions = new Map<number, Question>();
   readonly #streams = new Map<number, EventStream>();
@@ -44,8 +51,9 @@ export class EngineClient implements Engine {
   #closed: () => void = () => {};
 
   /** @param ready what the engine said of itself; `connect` waits for it */
-  private constructor(port: MessagePort, ready: Ready) {
+  private constructor(port: MessagePort, ready: Ready, onWarning: (message: string) => void) {
     this.#port = port;
+    this.#onWarning = onWarning;
     this.model = ready.model;
     this.adapter = ready.adapter;
     this.#stats = ready.stats;
@@ -62,17 +70,19 @@ export class EngineClient implements Engine {
    * Waits until the engine at the other end has loaded its model.
    * @throws EngineError what the loading failed with; internal when the port closes before
    */
-  static connect(port: MessagePort, onProgress: (progress: LoadProgress) => void = () => {}): Promise<EngineClient> {
+  static connect(
+    port: MessagePort,
+    { onProgress = () => {}, onWarning = () => {} }: EngineListeners = {},
+  ): Promise<EngineClient> {
     return new Promise((resolve, reject) => {
       const onClose = (): void => reject(engineGone());
       const onMessage = (message: FromEngine): void => {
-        if (message.type === 'progress') {
-          onProgress(message.progress);
-          return;
-        }
+        if (message.type === 'warning') onWarning(message.message);
+        if (message.type === 'progress') onProgress(message.progress);
+        if (message.type === 'warning' || message.type === 'progress') return;
         port.off('message', onMessage);
         port.off('close', onClose);
-        if (message.type === 'ready') resolve(new EngineClient(port, message));
+        if (message.type === 'ready') resolve(new EngineClient(port, message, onWarning));
         else reject(message.type === 'unavailable' ? fromErrorRecord(message.error) : engineGone());
       };
       port.on('close', onClose);
@@ -169,6 +179,9 @@ export class EngineClient implements Engine {
       case 'happened':
         this.#stats = message.stats;
         for (const happening of message.happenings) this.#deliver(happening);
+        break;
+      case 'warning':
+        this.#onWarning(message.message);
         break;
       case 'closed':
         this.fail(new EngineError('shutting_down', 'the engine is closed'));

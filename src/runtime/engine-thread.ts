@@ -27,6 +27,7 @@ export type ToEngine =
 
 export type FromEngine =
   | { readonly type: 'progress'; readonly progress: LoadProgress }
+  | { readonly type: 'warning'; readonly message: string }
   | { readonly type: 'unavailable'; readonly error: ErrorRecord }
   | { readonly type: 'ready'; readonly model: ModelDescription; readonly adapter: string; readonly stats: EngineStats }
   | { readonly type: 'refused'; readonly id: number; readonly error: ErrorRecord }

@@ -14,7 +14,10 @@ const post = (message: FromEngine): void => port.postMessage(message);
 // The GPU binding would keep the thread alive.
 port.on('close', () => process.exit());
 try {
-  const engine = await createEngine(options, { onProgress: (progress) => post({ type: 'progress', progress }) });
+  const engine = await createEngine(options, {
+    onProgress: (progress) => post({ type: 'progress', progress }),
+    onWarning: (message) => post({ type: 'warning', message }),
+  });
   serveEngine(engine, port);
 } catch (error) {
   post({ type: 'unavailable', error: toErrorRecord(error) });

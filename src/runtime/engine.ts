@@ -14,7 +14,7 @@ import type {
 } from './api.ts';
 import { buildBatch } from './batch.ts';
 import { EngineError } from './errors.ts';
-import { rootKey } from './kv/block-key.ts';
+import { kvLayout, rootKey } from './kv/block-key.ts';
 import { BlockTraffic, type KvStore } from './kv/block-traffic.ts';
 import { maxSequenceTokens } from './kv/layer-groups.ts';
 import { PagedChains } from './kv/paged-chains.ts';
@@ -97,7 +97,7 @@ export class LocalEngine implements Engine {
     this.#kv = kv;
     this.adapter = parts.adapter;
     this.model = { ...model, contextLength: maxSequenceTokens(kv, limits.maxTokens, model.contextLength) };
-    const kvFormat = `${parts.kvFormat}, ${JSON.stringify([kv.blockSize, kv.blockBytes, kv.groups])}`;
+    const kvFormat = kvLayout(parts.kvFormat, kv);
     this.#rootKey = rootKey(model.fingerprint, kvFormat);
     const maxBatchTokens = Math.min(options.maxBatchTokens ?? limits.maxTokens, limits.maxTokens);
     const maxRunning = options.maxRunning ?? DEFAULT_MAX_RUNNING;

@@ -1,7 +1,7 @@
 /** Opens what keeps KV and sessions below the pool: memory, and the user's disk. */
 import { join } from 'node:path';
-import { DiskTier } from './kv/tiers/disk.ts';
 import { readEncryptionKey, seal, unseal } from './kv/tiers/cipher.ts';
+import { DiskTier } from './kv/tiers/disk.ts';
 import { RamTier } from './kv/tiers/ram.ts';
 import type { FsyncPolicy } from './kv/tiers/segment-store.ts';
 import { TieredStore } from './kv/tiers/tiered-store.ts';

@@ -7,7 +7,7 @@ import { EngineClient } from './engine-client.ts';
 import type { EngineWorkerData } from './engine-worker.ts';
 import { EngineError } from './errors.ts';
 
-export interface EngineThreadHooks extends Pick<EngineHooks, 'onProgress'> {
+export interface EngineThreadHooks extends Pick<EngineHooks, 'onProgress' | 'onWarning'> {
   /** The thread ended without being asked to; all requests have failed, and all later ones will. */
   readonly onExit?: (error: EngineError) => void;
 }
@@ -18,7 +18,7 @@ export interface EngineThreadHooks extends Pick<EngineHooks, 'onProgress'> {
  */
 export const startEngineThread = async (
   options: CreateEngineOptions,
-  { onProgress, onExit }: EngineThreadHooks = {},
+  { onExit, ...listeners }: EngineThreadHooks = {},
 ): Promise<Engine> => {
   const { port1, port2 } = new MessageChannel();
   const { url, execArgv } = threadEntry(import.meta.url, './engine-worker');
@@ -31,7 +31,7 @@ export const startEngineThread = async (
     });
     worker.on('exit', () => resolve(new EngineError('internal', `the engine thread failed: ${reason}`)));
   });
-  const client = await EngineClient.connect(port1, onProgress).catch(async (error: EngineError) => {
+  const client = await EngineClient.connect(port1, listeners).catch(async (error: EngineError) => {
     const ending = await ended;
     throw error.code === 'internal' ? ending : error;
   });

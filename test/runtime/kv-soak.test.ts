@@ -43,7 +43,8 @@ test('hundreds of conversations stay within the limits of memory and disk', { ti
     const prompt = `${session}: ${'word '.repeat(10 * turn)}`;
     const events = await ask(engine, prompt, { cache: { owner: '', session: `session ${session}` } });
     expect(textOf(events)).toBe('1, 2');
-    numCached += events[0]!.type === 'start' ? events[0].cachedTokens : 0;
+    const start = events[0]!;
+    numCached += start.type === 'start' ? start.cachedTokens : 0;
     for (const { bytes, maxBytes } of engine.stats().kvTiers) expect(bytes).toBeLessThanOrEqual(maxBytes);
   }
   expect(numCached).toBeGreaterThan(NUM_REQUESTS * 10);

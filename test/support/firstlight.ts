@@ -22,10 +22,10 @@ export interface CommandOptions {
   readonly cwd?: string;
 }
 
-/** Only what a process needs: nothing of the developer's own FIRSTLIGHT_ variables. */
+/** Only what a process needs: nothing of the developer's own FIRSTLIGHT_ variables, and no KV on the developer's disk. */
 const environmentOf = (added: Readonly<Record<string, string>> = {}): NodeJS.ProcessEnv => {
   const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith('FIRSTLIGHT_'));
-  return { ...Object.fromEntries(inherited), ...added };
+  return { ...Object.fromEntries(inherited), FIRSTLIGHT_KV_DISK: '0', ...added };
 };
 
 /** What was said for good: without set-up, when sources have changed since the last build, and without progress lines. */

@@ -1,6 +1,6 @@
 /** A store below the pool whose delays and losses the test decides. */
 import type { ClosableStore } from '../../src/runtime/engine.ts';
-import type { StoredBlock } from '../../src/runtime/kv/block-traffic.ts';
+import type { StoredBlock } from '../../src/runtime/kv/tiers/tier.ts';
 
 export class MemoryStore implements ClosableStore {
   readonly blocks = new Map<string, StoredBlock>();
@@ -27,8 +27,8 @@ export class MemoryStore implements ClosableStore {
 
   readonly isDurable = false;
 
-  has(key: string, tier: 'ram' | 'disk'): boolean {
-    return tier === 'ram' && this.blocks.has(key);
+  bytesIn(tier: 'ram' | 'disk', key: string): number {
+    return tier === 'ram' ? (this.blocks.get(key)?.payload.byteLength ?? 0) : 0;
   }
 
   isSaved(): boolean {
@@ -40,6 +40,8 @@ export class MemoryStore implements ClosableStore {
   }
 
   pin(): void {}
+
+  unpin(): void {}
 
   async flush(): Promise<void> {}
 

@@ -1,5 +1,6 @@
 /** Names a full KV block by its content, so that equal prefixes of different sequences find each other. */
 import { createHash } from 'node:crypto';
+import type { KvGeometry } from '../model-runner.ts';
 
 /** A hex digest of 128 bits. */
 export type BlockKey = string;
@@ -17,3 +18,7 @@ export const childKey = (parent: BlockKey, tokenIds: Uint32Array): BlockKey =>
 
 /** The key of one layer group's part of a block. */
 export const groupKey = (key: BlockKey, group: number): BlockKey => (group === 0 ? key : `${key}.${group}`);
+
+/** The KV format with the layout of its blocks: what is kept for one layout is of no use to another. */
+export const kvLayout = (kvFormat: string, { blockSize, blockBytes, groups }: KvGeometry): string =>
+  `${kvFormat}, ${JSON.stringify([blockSize, blockBytes, groups])}`;

@@ -4,31 +4,25 @@ import type { ModelRunner } from '../model-runner.ts';
 import type { Scheduler } from '../scheduler.ts';
 import type { BlockKey } from './block-key.ts';
 import type { Restore, RestoredBlock } from './kv-cache.ts';
-import type { LowerTiers } from './prefix-index.ts';
-
-/** One block's K and V, and what it takes to find it again. */
-export interface StoredBlock {
-  readonly key: BlockKey;
-  /** Of the block before it in its sequence; of the first one: what stands for model and KV format. */
-  readonly parent: BlockKey;
-  readonly tokenIds: Uint32Array;
-  readonly payload: Uint8Array<ArrayBuffer>;
-}
+import type { LowerTier, LowerTiers } from './prefix-index.ts';
+import type { StoredBlock } from './tiers/tier.ts';
 
 /** Keeps payloads below the pool: in memory, on disk. Its troubles are its own: they never fail a request. */
 export interface KvStore extends LowerTiers {
+  /** True when something outlives the process. */
+  readonly isDurable: boolean;
+  /** Payload bytes in one tier; 0 for a block that is not there. */
+  bytesIn(tier: LowerTier, key: BlockKey): number;
+  /** True once the end of the process cannot lose the block. */
+  isSaved(key: BlockKey): boolean;
   /** Takes over the payloads and returns at once; what its limits have no room for is dropped. */
   put(blocks: readonly StoredBlock[]): void;
   /** In the order of `keys`; undefined: it is not there any more, or was damaged. */
   get(keys: readonly BlockKey[]): Promise<(Uint8Array | undefined)[]>;
-  /** True when something outlives the process. */
-  readonly isDurable: boolean;
-  has(key: BlockKey, tier: Exclude<CacheTier, 'pool'>): boolean;
-  /** True once the end of the process cannot lose the block. */
-  isSaved(key: BlockKey): boolean;
-  delete(keys: readonly BlockKey[], tiers: readonly CacheTier[]): void;
+  delete(keys: readonly BlockKey[], tiers?: readonly CacheTier[]): void;
   /** Pinned blocks are evicted last. Pins count, also those of blocks that are not there. */
-  pin(keys: readonly BlockKey[], change: 1 | -1): void;
+  pin(keys: readonly BlockKey[]): void;
+  unpin(keys: readonly BlockKey[]): void;
   /** Resolves when all that was put before is saved, or has failed to be. */
   flush(): Promise<void>;
   stats(): readonly KvTierStats[];

@@ -41,8 +41,8 @@ export class PagedChains implements KvChains {
     const { store } = this.#parts;
     const places = {
       pool: this.#place(tokenIds, (key) => this.#blockOf(key) !== undefined),
-      ram: this.#place(tokenIds, (key) => store?.has(key, 'ram') ?? false),
-      disk: this.#place(tokenIds, (key) => store?.has(key, 'disk') ?? false),
+      ram: this.#place(tokenIds, (key) => (store?.bytesIn('ram', key) ?? 0) > 0),
+      disk: this.#place(tokenIds, (key) => (store?.bytesIn('disk', key) ?? 0) > 0),
     };
     const { pool, ram, disk } = places;
     return {
@@ -55,14 +55,14 @@ export class PagedChains implements KvChains {
   pin(tokenIds: Uint32Array): void {
     const keys = this.#links(tokenIds).map(({ key }) => key);
     for (const key of keys) this.#parts.scheduler.kv.pool.pin(key);
-    this.#parts.store?.pin(keys, 1);
+    this.#parts.store?.pin(keys);
     this.#pinned.set(tokenIds, [...(this.#pinned.get(tokenIds) ?? []), keys]);
   }
 
   unpin(tokenIds: Uint32Array): void {
     const keys = this.#pinned.get(tokenIds)?.pop() ?? [];
     for (const key of keys) this.#parts.scheduler.kv.pool.unpin(key);
-    this.#parts.store?.pin(keys, -1);
+    this.#parts.store?.unpin(keys);
   }
 
   async save(tokenIds: Uint32Array): Promise<number> {

@@ -6,9 +6,11 @@ import { type BlockKey, groupKey } from './block-key.ts';
 import type { BlockPool } from './block-pool.ts';
 import { blocksBeforeHit } from './layer-groups.ts';
 
+export type LowerTier = Exclude<CacheTier, 'pool'>;
+
 /** What lies below the pool: says which blocks it could bring back. */
 export interface LowerTiers {
-  tierOf(key: BlockKey): Exclude<CacheTier, 'pool'> | undefined;
+  tierOf(key: BlockKey): LowerTier | undefined;
   /** Blocks that come next after `parent`, with what they hold. */
   childrenOf(parent: BlockKey): Iterable<readonly [key: BlockKey, tokenIds: Uint32Array]>;
 }
@@ -203,7 +205,7 @@ export class PrefixIndex {
     return { found, computed, reason };
   }
 
-  #lowerTierOf(key: BlockKey): Exclude<CacheTier, 'pool'> | undefined {
+  #lowerTierOf(key: BlockKey): LowerTier | undefined {
     return this.#unusable.has(key) ? undefined : this.#lower?.tierOf(key);
   }
 
