@@ -13,12 +13,12 @@ const start = async (script = SCRIPT) => {
   const directory = temporaryFolder();
   const engine = { kvTiers: { ramBytes: 2 ** 20, diskBytes: 2 ** 26, directory, fsync: 'never' as const } };
   const { url } = await serve(script, { engine });
-  const request = async (method: string, path: string, body?: BodyInit) => {
+  const request = async (method: string, path: string, body?: string | Uint8Array<ArrayBuffer>) => {
     const answer = await fetch(url + path, { method, ...(body === undefined ? {} : { body }) });
     const bytes = new Uint8Array(await answer.arrayBuffer());
     return { status: answer.status, headers: answer.headers, bytes };
   };
-  const json = async (method: string, path: string, body?: BodyInit) => {
+  const json = async (method: string, path: string, body?: string | Uint8Array<ArrayBuffer>) => {
     const { bytes, ...answer } = await request(method, path, body);
     return { ...answer, body: JSON.parse(Buffer.from(bytes).toString()) as Record<string, unknown> };
   };
