@@ -66,15 +66,18 @@ const measure = async (modelPath: string, kvFormat: KvFormat): Promise<BlockCost
   const blocks = Array.from({ length: Math.min(TOKENS / blockSize, runner.kv.numBlocks) }, (_, block) => block);
   const read = async (wanted: readonly number[]): Promise<Uint8Array[]> => {
     const payloads: Uint8Array[] = [];
-    for (let start = 0; start < wanted.length; start += runner.maxBlocksRead) {
-      payloads.push(...(await runner.readBlocks(wanted.slice(start, start + runner.maxBlocksRead))));
+    for (let start = 0; start < wanted.length; start += runner.maxBlocksMoved) {
+      payloads.push(...(await runner.readBlocks(wanted.slice(start, start + runner.maxBlocksMoved))));
     }
     return payloads;
   };
   const payloads = await read(blocks);
   // A read of one block ends when all writes before it have reached the device.
   const write = async (count: number): Promise<void> => {
-    runner.writeBlocks(blocks.slice(0, count), payloads.slice(0, count));
+    for (let start = 0; start < count; start += runner.maxBlocksMoved) {
+      const end = Math.min(count, start + runner.maxBlocksMoved);
+      await runner.writeBlocks(blocks.slice(start, end), payloads.slice(start, end));
+    }
     await runner.readBlocks(blocks.slice(0, 1));
   };
   const costs = {

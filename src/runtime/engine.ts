@@ -185,7 +185,7 @@ export class LocalEngine implements Engine {
       gpuBytes: this.#runner?.gpuBytes ?? 0,
       kvBlocksSaved: this.#traffic?.stats.savedBlocks ?? 0,
       kvBlocksRestored: this.#traffic?.stats.restoredBlocks ?? 0,
-      kvTrafficMs: this.#traffic?.stats.loopMs ?? 0,
+      kvTrafficMs: (this.#traffic?.stats.loopMs ?? 0) + (this.#runner?.kvTransferMs ?? 0),
       kvTiers: this.#parts.store?.stats() ?? [],
     };
   }

@@ -145,7 +145,11 @@ export class GpuRunner implements ModelRunner {
     });
   }
 
-  get maxBlocksRead(): number {
+  get kvTransferMs(): number {
+    return this.#transfer.hostMs;
+  }
+
+  get maxBlocksMoved(): number {
     return this.#transfer.maxBlocks;
   }
 
@@ -153,8 +157,8 @@ export class GpuRunner implements ModelRunner {
     return this.#orDeviceLoss(() => this.#transfer.read(blocks));
   }
 
-  writeBlocks(blocks: readonly number[], payloads: readonly Uint8Array[]): void {
-    this.#transfer.write(blocks, payloads);
+  writeBlocks(blocks: readonly number[], payloads: readonly Uint8Array[], isWanted?: () => boolean): Promise<boolean> {
+    return this.#orDeviceLoss(() => this.#transfer.write(blocks, payloads, isWanted));
   }
 
   release(): void {

@@ -4,15 +4,17 @@ import type { Tensor } from '../kernels/tensor.ts';
 import { EngineError } from './errors.ts';
 import type { BlockCopy, KvGeometry } from './model-runner.ts';
 
-/** Read at once: enough to hide a mapping's latency, little beside the weights. */
-const STAGING_BYTES = 8 * 1024 ** 2;
+/** Moved at once: enough to hide a mapping's latency, little beside the weights. */
+const STAGING_BYTES = 4 * 1024 ** 2;
+/** One is written while the device reads from the other. */
+const NUM_UPLOADS = 2;
 
 /**
  * A block's payload is its part of every tensor of the pool, one after another. Neighbouring blocks move as one run, so
  * a restored prefix, whose blocks are mostly neighbours, takes few commands.
  */
 export class KvTransfer {
-  /** Most blocks of one `read`. */
+  /** Most blocks of one `read` or `write`. */
   readonly maxBlocks: number;
   readonly #device: GpuDevice;
   readonly #tensors: readonly Tensor[];
@@ -22,13 +24,19 @@ export class KvTransfer {
   readonly #staging: GPUBuffer;
   /** Between the source and the target of a copy: WebGPU copies between different buffers only. */
   readonly #spare: GPUBuffer;
+  /** The one to be used next first. */
+  readonly #uploads: Upload[];
+  #hostMs = 0;
 
   private constructor(device: GpuDevice, tensors: readonly Tensor[], blockBytes: number, buffers: GPUBuffer[]) {
     this.#device = device;
     this.#tensors = tensors;
     this.#blockBytes = blockBytes;
     this.#pieceBytes = blockBytes / tensors.length;
-    [this.#staging, this.#spare] = buffers as [GPUBuffer, GPUBuffer];
+    const [staging, spare, ...uploads] = buffers as [GPUBuffer, GPUBuffer, ...GPUBuffer[]];
+    [this.#staging, this.#spare] = [staging, spare];
+    this.#uploads = uploads.map((buffer) => ({ buffer, mapped: buffer.mapAsync(GPUMapMode.WRITE) }));
+    for (const { mapped } of this.#uploads) mapped.catch(() => {});
     this.maxBlocks = Math.floor(this.#staging.size / blockBytes);
   }
 
@@ -42,10 +50,19 @@ export class KvTransfer {
     { blockBytes, numBlocks }: KvGeometry,
   ): Promise<KvTransfer> {
     const numStaged = Math.min(numBlocks, Math.max(1, Math.floor(STAGING_BYTES / blockBytes)));
-    const { MAP_READ, COPY_SRC, COPY_DST } = GPUBufferUsage;
+    const { MAP_READ, MAP_WRITE, COPY_SRC, COPY_DST } = GPUBufferUsage;
     const staging = await device.createBuffer(numStaged * blockBytes, MAP_READ | COPY_DST, 'KV staging');
     const spare = await device.createBuffer(blockBytes, COPY_SRC | COPY_DST, 'KV copy');
-    return new KvTransfer(device, tensors, blockBytes, [staging, spare]);
+    const uploads: GPUBuffer[] = [];
+    for (let count = 0; count < NUM_UPLOADS; count++) {
+      uploads.push(await device.createBuffer(numStaged * blockBytes, MAP_WRITE | COPY_SRC, 'KV upload'));
+    }
+    return new KvTransfer(device, tensors, blockBytes, [staging, spare, ...uploads]);
+  }
+
+  /** Milliseconds that reading and writing have taken of this thread, without the waits. */
+  get hostMs(): number {
+    return this.#hostMs;
   }
 
   /** Records copies of whole blocks, in order. */
@@ -64,10 +81,9 @@ export class KvTransfer {
    * @throws EngineError internal for too many blocks; whatever a lost device makes of a mapping
    */
   async read(blocks: readonly number[]): Promise<Uint8Array<ArrayBuffer>[]> {
-    if (blocks.length > this.maxBlocks) {
-      throw new EngineError('internal', `${blocks.length} KV blocks to be read at once, at most ${this.maxBlocks}`);
-    }
+    this.#checkCount(blocks);
     if (blocks.length === 0) return [];
+    const startMs = performance.now();
     const size = this.#pieceBytes;
     const encoder = this.#device.device.createCommandEncoder({ label: 'read KV' });
     const runs = runsOf(blocks);
@@ -79,7 +95,9 @@ export class KvTransfer {
     }
     this.#device.device.queue.submit([encoder.finish()]);
     const byteLength = blocks.length * this.#blockBytes;
+    this.#hostMs += performance.now() - startMs;
     await this.#device.settled(this.#staging.mapAsync(GPUMapMode.READ, 0, byteLength));
+    const mappedMs = performance.now();
     const staged = new Uint8Array(this.#staging.getMappedRange(0, byteLength));
     const payloads = blocks.map(() => new Uint8Array(this.#blockBytes));
     for (const { index, length } of runs) {
@@ -91,21 +109,56 @@ export class KvTransfer {
       }
     }
     this.#staging.unmap();
+    this.#hostMs += performance.now() - mappedMs;
     return payloads;
   }
 
-  /** Queues payloads into blocks; what is submitted afterwards sees them. Reads them before it returns. */
-  write(blocks: readonly number[], payloads: readonly Uint8Array[]): void {
+  /**
+   * Queues payloads into blocks, up to `maxBlocks` of them; what is submitted afterwards sees them.
+   * @param isWanted asked at the moment of writing, which may be some time after the call
+   * @returns false when the blocks were not wanted any more
+   */
+  async write(
+    blocks: readonly number[],
+    payloads: readonly Uint8Array[],
+    isWanted: () => boolean = () => true,
+  ): Promise<boolean> {
+    this.#checkCount(blocks);
+    const { device } = this.#device;
+    // One that the device is done with; the other may still be read from.
+    const upload = this.#uploads.shift()!;
+    this.#uploads.push(upload);
+    await this.#device.settled(upload.mapped);
+    if (!isWanted()) return false;
+    const startMs = performance.now();
+    const staged = new Uint8Array(upload.buffer.getMappedRange());
+    for (const [i, payload] of payloads.entries()) staged.set(payload, i * this.#blockBytes);
+    upload.buffer.unmap();
+    const encoder = device.createCommandEncoder({ label: 'write KV' });
     const size = this.#pieceBytes;
-    const { queue } = this.#device.device;
-    for (const { firstBlock, index, length } of runsOf(blocks)) {
-      const run = new Uint8Array(length * size);
+    for (const [n, block] of blocks.entries()) {
       for (const [i, { buffer }] of this.#tensors.entries()) {
-        for (let n = 0; n < length; n++) run.set(payloads[index + n]!.subarray(i * size, (i + 1) * size), n * size);
-        queue.writeBuffer(buffer, firstBlock * size, run);
+        encoder.copyBufferToBuffer(upload.buffer, n * this.#blockBytes + i * size, buffer, block * size, size);
       }
     }
+    device.queue.submit([encoder.finish()]);
+    upload.mapped = upload.buffer.mapAsync(GPUMapMode.WRITE);
+    // Who writes next finds out; nobody may.
+    upload.mapped.catch(() => {});
+    this.#hostMs += performance.now() - startMs;
+    return true;
   }
+
+  #checkCount(blocks: readonly number[]): void {
+    if (blocks.length <= this.maxBlocks) return;
+    throw new EngineError('internal', `${blocks.length} KV blocks to be moved at once, at most ${this.maxBlocks}`);
+  }
+}
+
+/** A staging buffer for writing, and when it can be written into. */
+interface Upload {
+  readonly buffer: GPUBuffer;
+  mapped: Promise<unknown>;
 }
 
 interface Run {

@@ -96,15 +96,22 @@ export interface ModelRunner {
   begin?(sequenceId: number, promptTokenIds: Uint32Array): void;
   /** @throws EngineError device_lost, out_of_memory: the whole step failed */
   forward(batch: Batch): Promise<StepLogits>;
-  /** Most blocks that one `readBlocks` takes. */
-  readonly maxBlocksRead: number;
+  /** Milliseconds that moving blocks has taken of this thread. */
+  readonly kvTransferMs: number;
+  /** Most blocks that one `readBlocks` or `writeBlocks` takes. */
+  readonly maxBlocksMoved: number;
   /**
    * Payloads of KV blocks, `kv.blockBytes` each, as they are now; steps go on meanwhile. Calls never overlap.
    * @throws EngineError device_lost
    */
   readBlocks(blocks: readonly number[]): Promise<Uint8Array<ArrayBuffer>[]>;
-  /** Puts payloads into KV blocks before the next step; reads them before it returns. */
-  writeBlocks(blocks: readonly number[], payloads: readonly Uint8Array[]): void;
+  /**
+   * Puts payloads into KV blocks, if `isWanted` still says so when it can be done. Steps that begin after it has resolved
+   * see them.
+   * @returns whether it was done
+   * @throws EngineError device_lost
+   */
+  writeBlocks(blocks: readonly number[], payloads: readonly Uint8Array[], isWanted?: () => boolean): Promise<boolean>;
   /** Forgets what is kept for a finished sequence. */
   release(sequenceId: number): void;
   /** Bytes the runner holds on the device: weights, KV pool, activations, staging. */

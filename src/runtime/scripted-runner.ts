@@ -52,7 +52,11 @@ export class ScriptedRunner implements ModelRunner {
     this.#uses = script.replies.map(() => 0);
   }
 
-  get maxBlocksRead(): number {
+  get kvTransferMs(): number {
+    return 0;
+  }
+
+  get maxBlocksMoved(): number {
     return this.kv.numBlocks;
   }
 
@@ -61,9 +65,15 @@ export class ScriptedRunner implements ModelRunner {
     return blocks.map((block) => new Uint8Array(this.#cache.slice(block * blockSize, (block + 1) * blockSize).buffer));
   }
 
-  writeBlocks(blocks: readonly number[], payloads: readonly Uint8Array[]): void {
+  async writeBlocks(
+    blocks: readonly number[],
+    payloads: readonly Uint8Array[],
+    isWanted: () => boolean = () => true,
+  ): Promise<boolean> {
+    if (!isWanted()) return false;
     const bytes = new Uint8Array(this.#cache.buffer);
     for (const [index, block] of blocks.entries()) bytes.set(payloads[index]!, block * this.kv.blockBytes);
+    return true;
   }
 
   get gpuBytes(): number {

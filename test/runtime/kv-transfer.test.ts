@@ -66,7 +66,7 @@ test('blocks that were read, overwritten and written back, elsewhere and in anot
   expect(await lastLogits(lastStep(0))).not.toEqual(expected);
   // Into the blocks of the other sequence, the last one first.
   const to = tableBlocks(lastStep(1));
-  runner.writeBlocks([...to].reverse(), [...payloads].reverse());
+  await runner.writeBlocks([...to].reverse(), [...payloads].reverse());
   expect(await lastLogits(lastStep(1))).toEqual(expected);
 });
 
@@ -79,6 +79,6 @@ test('a step finds the copies it asked for', async () => {
 });
 
 test('refuses to read more blocks at once than it has room for', async () => {
-  const blocks = new Array<number>(model.runner.maxBlocksRead + 1).fill(0);
+  const blocks = new Array<number>(model.runner.maxBlocksMoved + 1).fill(0);
   await expect(model.runner.readBlocks(blocks)).rejects.toMatchObject({ code: 'internal' });
 });

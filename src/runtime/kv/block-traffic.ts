@@ -28,13 +28,10 @@ export interface KvStore extends LowerTiers {
   stats(): readonly KvTierStats[];
 }
 
-/** Written into the pool at once: a few milliseconds of the loop's time. */
-const RESTORE_BYTES = 8 * 1024 ** 2;
-
 export interface TrafficStats {
   readonly savedBlocks: number;
   readonly restoredBlocks: number;
-  /** Milliseconds that saving and restoring have taken from the engine's loop. */
+  /** Milliseconds that choosing blocks and handing them over has taken from the engine's loop, beside the runner's part. */
   readonly loopMs: number;
 }
 
@@ -77,11 +74,11 @@ export class BlockTraffic {
   }
 
   /**
-   * Payloads of up to `maxBlocksRead` blocks, which `find` names when it is their turn: the runner reads for one at a time.
+   * Payloads of up to `maxBlocksMoved` blocks, which `find` names when it is their turn: the runner reads for one at a time.
    * @throws EngineError device_lost
    */
   read(runner: ModelRunner, find: () => readonly number[]): Promise<Uint8Array<ArrayBuffer>[]> {
-    const turn = this.#lastRead.then(() => this.#timed(() => runner.readBlocks(find())));
+    const turn = this.#lastRead.then(() => runner.readBlocks(this.#timed(find)));
     this.#lastRead = turn.catch(() => []);
     return turn;
   }
@@ -89,7 +86,7 @@ export class BlockTraffic {
   async #save(runner: ModelRunner): Promise<void> {
     try {
       for (;;) {
-        const blocks = this.#timed(() => this.#scheduler.takeUnsaved(runner.maxBlocksRead));
+        const blocks = this.#timed(() => this.#scheduler.takeUnsaved(runner.maxBlocksMoved));
         if (blocks.length === 0) return;
         const payloads = await this.read(runner, () => blocks.map(({ block }) => block));
         this.#timed(() =>
@@ -104,27 +101,35 @@ export class BlockTraffic {
     }
   }
 
+  /** Reads one part while another is being written. */
   async #restore(runner: ModelRunner, restore: Restore): Promise<void> {
-    const perRead = Math.max(1, Math.floor(RESTORE_BYTES / runner.kv.blockBytes));
-    for (let start = 0; start < restore.items.length; start += perRead) {
-      const items = restore.items.slice(start, start + perRead);
-      const payloads = await this.#store.get(items.map(({ key }) => key));
-      if (!this.#scheduler.isWanted(restore)) return;
-      const missing = items.filter((_, i) => payloads[i]?.byteLength !== runner.kv.blockBytes);
-      if (missing.length > 0) {
-        this.#giveUp(restore, missing);
-        return;
+    const { items } = restore;
+    const perPart = runner.maxBlocksMoved;
+    const isWanted = (): boolean => this.#scheduler.isWanted(restore);
+    const read = (start: number) => this.#store.get(items.slice(start, start + perPart).map(({ key }) => key));
+    try {
+      let reading = read(0);
+      for (let start = 0; start < items.length; start += perPart) {
+        const part = items.slice(start, start + perPart);
+        const payloads = await reading;
+        if (start + perPart < items.length) reading = read(start + perPart);
+        if (!isWanted()) return;
+        const missing = part.filter((_, i) => payloads[i]?.byteLength !== runner.kv.blockBytes);
+        if (missing.length > 0) {
+          this.#giveUp(restore, missing);
+          return;
+        }
+        const blocks = part.map(({ block }) => block);
+        if (!(await runner.writeBlocks(blocks, payloads as Uint8Array[], isWanted))) return;
+        this.#counts.restoredBlocks += part.length;
       }
-      this.#timed(() =>
-        runner.writeBlocks(
-          items.map(({ block }) => block),
-          payloads as Uint8Array[],
-        ),
-      );
-      this.#counts.restoredBlocks += items.length;
+      if (!isWanted()) return;
+      this.#scheduler.restored(restore);
+      this.#onRestored();
+    } catch {
+      // A lost device takes the sequence with it by its next step.
+      this.#onRestored();
     }
-    this.#scheduler.restored(restore);
-    this.#onRestored();
   }
 
   #giveUp(restore: Restore, missing: readonly RestoredBlock[]): void {

@@ -87,7 +87,7 @@ export class PagedChains implements KvChains {
   async exportBlocks(tokenIds: Uint32Array): Promise<readonly ChainBlock[]> {
     const exported: ChainBlock[] = [];
     const runner = this.#parts.runner();
-    const perRead = runner?.maxBlocksRead ?? 64;
+    const perRead = runner?.maxBlocksMoved ?? 64;
     const links = this.#links(tokenIds);
     for (let start = 0; start < links.length; start += perRead) {
       const part = links.slice(start, start + perRead);
