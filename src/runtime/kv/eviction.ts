@@ -171,12 +171,13 @@ export class EvictionOrder {
 
   /** Puts an entry where its score and state say. */
   #place(entry: Entry): void {
-    const isSessionAlive = (this.#standings.get(entry.key)?.sessions ?? 0) > 0;
-    entry.score = keepScore({ ...entry, numChildren: entry.mostChildren, isSessionAlive });
-    if (entry.isHeld || this.#numChildren.has(entry.key)) {
+    const { key, lastUse, numUses, depthTokens, mostChildren } = entry;
+    if (entry.isHeld || this.#numChildren.has(key)) {
       this.#take(entry);
       return;
     }
+    const isSessionAlive = (this.#standings.get(key)?.sessions ?? 0) > 0;
+    entry.score = keepScore({ lastUse, numUses, depthTokens, numChildren: mostChildren, isSessionAlive });
     if (entry.position < 0) {
       entry.position = this.#heap.length;
       this.#heap.push(entry);

@@ -1,23 +1,26 @@
-/** Which blocks of a tier come next after which. */
+/** Which blocks of a tier come next after which. Most have one child, which needs no collection of its own. */
 import type { BlockKey } from '../block-key.ts';
 
 export class ChildIndex {
-  readonly #children = new Map<BlockKey, Map<BlockKey, Uint32Array>>();
+  readonly #children = new Map<BlockKey, BlockKey | Set<BlockKey>>();
 
-  add(key: BlockKey, parent: BlockKey | undefined, tokenIds: Uint32Array): void {
+  add(key: BlockKey, parent: BlockKey | undefined): void {
     if (parent === undefined) return;
-    const siblings = this.#children.get(parent);
-    if (siblings) siblings.set(key, tokenIds);
-    else this.#children.set(parent, new Map([[key, tokenIds]]));
+    const children = this.#children.get(parent);
+    if (children === undefined) this.#children.set(parent, key);
+    else if (typeof children !== 'string') children.add(key);
+    else if (children !== key) this.#children.set(parent, new Set([children, key]));
   }
 
   remove(key: BlockKey, parent: BlockKey | undefined): void {
     if (parent === undefined) return;
-    const siblings = this.#children.get(parent);
-    if (siblings?.delete(key) && siblings.size === 0) this.#children.delete(parent);
+    const children = this.#children.get(parent);
+    if (children === key) this.#children.delete(parent);
+    else if (typeof children === 'object' && children.delete(key) && children.size === 0) this.#children.delete(parent);
   }
 
-  of(parent: BlockKey): Iterable<readonly [BlockKey, Uint32Array]> {
-    return this.#children.get(parent) ?? [];
+  of(parent: BlockKey): readonly BlockKey[] {
+    const children = this.#children.get(parent) ?? [];
+    return typeof children === 'string' ? [children] : [...children];
   }
 }

@@ -6,6 +6,7 @@
  */
 import type { BlockKey } from '../block-key.ts';
 import { Payload } from './payload.ts';
+import { decodeBody } from './segment-format.ts';
 import { SegmentIndex } from './segment-index.ts';
 import type { Fault, SegmentStoreOptions, Segments } from './segment-store.ts';
 import { SegmentThread } from './segment-thread.ts';
@@ -66,7 +67,9 @@ export class DiskTier implements BlockTier {
       const { segments: found, sealedBytes, faults } = await segments.open();
       for (const fault of faults) tier.#blame(fault);
       tier.#counts.sealedBytes = sealedBytes;
-      for (const segment of found) tier.#index.add(segment);
+      for (const { body, numWhole, ...segment } of found) {
+        tier.#index.add({ ...segment, blocks: decodeBody(body).blocks.slice(0, numWhole) });
+      }
       await tier.#makeRoom(0, true);
     } catch (error) {
       tier.#warn('read_failed', messageOf(error));

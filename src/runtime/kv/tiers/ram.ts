@@ -32,7 +32,7 @@ export class RamTier implements BlockTier {
   }
 
   childrenOf(parent: BlockKey): Iterable<readonly [BlockKey, Uint32Array]> {
-    return this.#children.of(parent);
+    return this.#children.of(parent).map((key) => [key, this.#blocks.get(key)!.tokenIds]);
   }
 
   /** Makes room by evicting, at worst the new blocks themselves. */
@@ -46,7 +46,7 @@ export class RamTier implements BlockTier {
       this.#order.add(key, parent, tokenIds.length);
       if (this.#blocks.has(key)) continue;
       this.#blocks.set(key, block);
-      this.#children.add(key, parent, tokenIds);
+      this.#children.add(key, parent);
       this.#bytes += payload.byteLength;
     }
     while (this.#bytes > this.#maxBytes) this.#evict();

@@ -47,7 +47,7 @@ export class SegmentIndex {
   }
 
   childrenOf(parent: BlockKey): Iterable<readonly [BlockKey, Uint32Array]> {
-    return this.#children.of(parent);
+    return this.#children.of(parent).map((key) => [key, this.#locations.get(key)!.tokenIds]);
   }
 
   /** Of two copies of a block, the one in the segment that was added last counts. */
@@ -61,7 +61,7 @@ export class SegmentIndex {
     for (const block of blocks) {
       this.remove(block.key);
       this.#locations.set(block.key, { ...block, segment });
-      this.#children.add(block.key, block.parent, block.tokenIds);
+      this.#children.add(block.key, block.parent);
       segment.keys.add(block.key);
       if (!isOwned) continue;
       segment.wanted.add(block.key);

@@ -16,10 +16,12 @@ import {
 } from './file-system.ts';
 import type { Bytes } from './payload.ts';
 import {
+  decodeBody,
   decodeHeader,
   decodePreamble,
   encodeHeader,
   PREAMBLE_BYTES,
+  type RawHeader,
   type SegmentBlock,
   type SegmentHeader,
   type SegmentOwner,
@@ -55,9 +57,16 @@ export interface ScannedSegment {
   readonly blocks: readonly ScannedBlock[];
 }
 
+/** A segment with its blocks as the file has them: to decode them where they are used is faster than to post them. */
+export interface ScannedFile extends Omit<ScannedSegment, 'blocks'> {
+  readonly body: Bytes;
+  /** Blocks, from the first, that the file has in full. */
+  readonly numWhole: number;
+}
+
 export interface Scan {
   /** The oldest first. */
-  readonly segments: readonly ScannedSegment[];
+  readonly segments: readonly ScannedFile[];
   readonly sealedBytes: number;
   readonly faults: readonly Fault[];
 }
@@ -100,7 +109,10 @@ const SYNC_MS = 1000;
 /** Files read at a scan before others get a turn. */
 const SCAN_FILES = 64;
 
-type ScannedFile = ScannedSegment & { readonly counter: number };
+/** Holds most headers, so that one read is enough. */
+const FIRST_READ_BYTES = 64 * 1024;
+
+type CountedFile = ScannedFile & { readonly counter: number };
 
 export class SegmentStore implements Segments {
   readonly #options: SegmentStoreOptions;
@@ -108,6 +120,7 @@ export class SegmentStore implements Segments {
   readonly #folders: WriterFolders;
   /** Written, and not yet known to survive a loss of power. */
   readonly #unsynced = new Set<string>();
+  readonly #firstRead = Buffer.alloc(FIRST_READ_BYTES);
   #counter = 0;
   #timers: NodeJS.Timeout[] = [];
 
@@ -120,7 +133,7 @@ export class SegmentStore implements Segments {
   /** Reads headers alone, also those of other models, which count towards the limit. A directory that cannot be used is a fault, not an error. */
   async open(): Promise<Scan> {
     const faults: Fault[] = [];
-    const found: ScannedFile[] = [];
+    const found: CountedFile[] = [];
     let sealedBytes = 0;
     try {
       this.#fs.mkdirSync(this.#options.directory, { recursive: true, mode: 0o700 });
@@ -140,7 +153,8 @@ export class SegmentStore implements Segments {
     this.#counter = Math.max(0, ...found.slice(-1).map(({ counter }) => counter));
     this.#timers = [setInterval(() => this.#folders.touch(), TOUCH_MS).unref()];
     if (this.#options.fsync === 'interval') {
-      this.#timers.push(setInterval(() => void this.sync().catch(() => {}), SYNC_MS).unref());
+      // What fails is tried again, and told to whoever waits for a flush.
+      this.#timers.push(setInterval(() => void this.sync().catch(() => undefined), SYNC_MS).unref());
     }
     return { segments: found, sealedBytes, faults };
   }
@@ -185,7 +199,6 @@ export class SegmentStore implements Segments {
   async sync(): Promise<void> {
     if (this.#options.fsync === 'never') return;
     const paths = [...this.#unsynced];
-    this.#unsynced.clear();
     for (const path of paths) {
       try {
         await syncPath(this.#fs, path);
@@ -193,6 +206,7 @@ export class SegmentStore implements Segments {
         // Evicted meanwhile.
         if (systemCode(error) !== 'ENOENT') throw error;
       }
+      this.#unsynced.delete(path);
     }
     for (const folder of new Set(paths.map((path) => join(path, '..')))) await this.#syncFolder(folder);
   }
@@ -255,7 +269,7 @@ export class SegmentStore implements Segments {
   }
 
   /** @returns bytes of files that are left alone */
-  async #scanFolder(folder: string, isOwned: boolean, found: ScannedFile[], faults: Fault[]): Promise<number> {
+  async #scanFolder(folder: string, isOwned: boolean, found: CountedFile[], faults: Fault[]): Promise<number> {
     let sealedBytes = 0;
     let numFiles = 0;
     for (const file of this.#fs.readdirSync(join(this.#options.directory, folder))) {
@@ -274,7 +288,7 @@ export class SegmentStore implements Segments {
     return sealedBytes;
   }
 
-  #scanFile(name: string, isOwned: boolean, faults: Fault[]): ScannedFile | number | undefined {
+  #scanFile(name: string, isOwned: boolean, faults: Fault[]): CountedFile | number | undefined {
     return this.#withFile(name, (fd) => {
       const fileBytes = this.#fs.fstatSync(fd).size;
       const header = this.#readHeader(fd);
@@ -284,21 +298,20 @@ export class SegmentStore implements Segments {
         if (isOwned) this.#unlink(join(this.#options.directory, name));
         return undefined;
       }
-      let end = header.headerBytes;
-      const blocks = header.blocks.filter(({ payloadBytes }) => {
-        end += storedBytes(payloadBytes, header.isSealed);
-        return end <= fileBytes;
-      });
-      const numLost = header.blocks.length - blocks.length;
-      if (numLost > 0) faults.push(this.#fault('corrupt', `${name} is cut short by ${numLost} blocks`, numLost));
-      const scanned = blocks.map(({ checksum: _, ...block }) => block);
-      return { name, fileBytes, isOwned, counter: header.counter, blocks: scanned };
+      const { counter, body } = header;
+      const scanned = { name, fileBytes, isOwned, counter, body };
+      if (fileBytes >= header.fileBytes) return { ...scanned, numWhole: Number.POSITIVE_INFINITY };
+      const { blocks } = decodeBody(body);
+      const numWhole = numWholeBlocks(blocks, header, fileBytes);
+      const numLost = blocks.length - numWhole;
+      faults.push(this.#fault('corrupt', `${name} is cut short by ${numLost} blocks`, numLost));
+      return { ...scanned, numWhole };
     });
   }
 
-  #isOurs(header: SegmentHeader): boolean {
+  #isOurs(owner: SegmentOwner): boolean {
     const { modelFingerprint, kvFormat } = this.#options;
-    return header.modelFingerprint === modelFingerprint && header.kvFormat === kvFormat;
+    return owner.modelFingerprint === modelFingerprint && owner.kvFormat === kvFormat;
   }
 
   #withFile<Result>(name: string, use: (fd: number) => Result): Result {
@@ -310,20 +323,25 @@ export class SegmentStore implements Segments {
     }
   }
 
-  #readHeader(fd: number): SegmentHeader | 'other' | undefined {
-    const start = Buffer.alloc(PREAMBLE_BYTES);
-    if (!readAll(this.#fs, fd, [start], 0)) return undefined;
-    const preamble = decodePreamble(start);
+  #readHeader(fd: number): RawHeader | 'other' | undefined {
+    const numRead = this.#fs.readvSync(fd, [this.#firstRead], 0);
+    const first = this.#firstRead.subarray(0, numRead);
+    const preamble = decodePreamble(first);
     if (preamble === undefined || preamble === 'other') return preamble;
-    const body = Buffer.alloc(preamble.bodyBytes);
-    if (!readAll(this.#fs, fd, [body], PREAMBLE_BYTES)) return undefined;
+    const start = first.subarray(0, PREAMBLE_BYTES);
+    let body = first.subarray(PREAMBLE_BYTES, PREAMBLE_BYTES + preamble.bodyBytes);
+    if (body.length < preamble.bodyBytes) {
+      body = Buffer.alloc(preamble.bodyBytes);
+      if (!readAll(this.#fs, fd, [body], PREAMBLE_BYTES)) return undefined;
+    }
     return decodeHeader(start, preamble, body, this.#options.encryptionKey);
   }
 
   #readSegment(name: string, keys: readonly string[]): ReadResult {
     return this.#withFile(name, (fd) => {
-      const header = this.#readHeader(fd);
-      if (!header || header === 'other' || !this.#isOurs(header)) {
+      const raw = this.#readHeader(fd);
+      const header = raw && raw !== 'other' ? { ...raw, ...decodeBody(raw.body) } : undefined;
+      if (!header || !this.#isOurs(header)) {
         const fault = this.#fault('corrupt', `${name} has a damaged or a stranger's header`, keys.length);
         return { payloads: keys.map(() => undefined), fault, isLost: true };
       }
@@ -363,4 +381,15 @@ const runsOf = (header: SegmentHeader, wanted: ReadonlySet<string>): { position:
     position += storedBytes(block.payloadBytes, header.isSealed);
   }
   return runs;
+};
+
+/** How many blocks, from the first, a file has that was cut short. */
+const numWholeBlocks = (blocks: readonly SegmentBlock[], header: RawHeader, fileBytes: number): number => {
+  let end = header.headerBytes;
+  const isWhole = ({ payloadBytes }: SegmentBlock): boolean => {
+    end += storedBytes(payloadBytes, header.isSealed);
+    return end <= fileBytes;
+  };
+  const firstLost = blocks.findIndex((block) => !isWhole(block));
+  return firstLost < 0 ? blocks.length : firstLost;
 };

@@ -27,6 +27,12 @@ const answer = async (message: ToSegments): Promise<void> => {
       { id, result },
       result.flatMap(({ payloads }) => payloads),
     );
+  } else if (message.method === 'open') {
+    const result = await store.open();
+    post(
+      { id, result },
+      result.segments.map(({ body }) => body),
+    );
   } else if (message.method === 'remove') {
     post({ id, result: await store.remove(message.names) });
   } else {
