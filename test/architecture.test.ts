@@ -12,7 +12,7 @@ interface Import {
 
 /** Allowed edges: first pattern that matches the importing file; `types` are for `import type` alone. */
 const EDGES: readonly { from: RegExp; values: RegExp; types?: RegExp }[] = [
-  { from: /^src\/runtime\/(api|errors)\.ts$/, values: /^$/ },
+  { from: /^src\/runtime\/(api|api-cache|errors)\.ts$/, values: /^$/, types: /^src\/runtime\/api-cache\.ts$/ },
   { from: /^src\/runtime\/(scheduler|sequence|kv\/block-pool)\.ts$/, values: /^src\/runtime\// },
   { from: /^src\/server\//, values: /^src\/(server\/|runtime\/(api|config|errors|sampling)\.ts)/ },
   { from: /^src\/runtime\//, values: /^src\/(runtime|kernels|workers)\// },

@@ -1,4 +1,7 @@
-/** The vocabulary of the engine's boundary: what a request is, what comes out. Types only; imports nothing. */
+/** The vocabulary of the engine's boundary: what a request is, what comes out. Types only. */
+import type { CacheHints, CacheReport, CacheTier, PerTier, Sessions } from './api-cache.ts';
+
+export type * from './api-cache.ts';
 
 /** One part of a message. Text only until encoders for other media exist. */
 export interface TextPart {
@@ -14,7 +17,29 @@ export interface ToolDefinition {
   readonly description?: string;
   /** JSON Schema of the arguments, which are an object. */
   readonly parameters?: Readonly<Record<string, unknown>>;
+  /** True: the arguments are made to satisfy `parameters`. */
+  readonly strict?: boolean;
 }
+
+/** Whether the model may, must or must not call a tool: enforced while tokens are chosen, not asked for in the prompt. */
+export interface ToolChoice {
+  readonly mode: 'auto' | 'none' | 'required';
+  /** The only tools that may be called; absent: every tool of the prompt. */
+  readonly names?: readonly string[];
+  /** False: at most one call an answer. */
+  readonly parallel: boolean;
+}
+
+/** What the answer's text must be; reasoning before it stays free. */
+export type OutputConstraint =
+  /** Any JSON object. */
+  | { readonly kind: 'json_object' }
+  /** JSON that satisfies this JSON Schema. */
+  | { readonly kind: 'json_schema'; readonly schema: Readonly<Record<string, unknown>> | boolean }
+  /** A sentence of this grammar's `root` rule, in xgrammar's EBNF. */
+  | { readonly kind: 'grammar'; readonly ebnf: string }
+  /** A text that this regular expression matches from end to end. */
+  | { readonly kind: 'regex'; readonly pattern: string };
 
 /** An earlier call of a tool by the assistant. */
 export interface ToolCall {
@@ -97,152 +122,6 @@ export interface SamplingParameters {
   readonly topLogprobs?: number;
 }
 
-/** What a request says of the conversation that it belongs to. */
-export interface CacheHints {
-  /** Whose sessions these are: a digest of the API key, empty without one. Owners never see each other's. */
-  readonly owner: string;
-  /**
-   * The session's name; absent: the request belongs to none, and shares prefixes by content alone. A name that begins
-   * with `user:` or `key:` stands for whoever sends it rather than for one conversation: several live under it.
-   */
-  readonly session?: string;
-  /** Seconds for which the prompt's KV is kept before all that is not pinned; absent: it is not pinned. */
-  readonly pinSeconds?: number;
-}
-
-/** Where KV is kept, nearest first: on the device, in this machine's memory, on its disk. */
-export type CacheTier = 'pool' | 'ram' | 'disk';
-
-/**
- * Why not all of a prompt's KV was found: nothing was missing; nothing like it was seen before; it was seen but has been
- * evicted; or it differs from the session's last prompt from some token on.
- */
-export type CacheMissReason = 'none' | 'new' | 'evicted' | 'changed';
-
-/** Where one prompt's KV came from. Token counts add up to the prompt's length. */
-export interface CacheReport {
-  /** Prompt tokens found, by the tier that had them. */
-  readonly found: Readonly<Record<CacheTier, number>>;
-  readonly computed: number;
-  readonly reason: CacheMissReason;
-}
-
-/**
- * What made a prompt differ from the session's last one, or why its KV was gone: the first request of a session; KV that
- * has been evicted; another model or KV format since; tools in another order, or other tools; another system prompt;
- * earlier reasoning that was left out; an earlier message that was changed; a conversation that is new to a `user:`
- * session; or a difference that none of these explains.
- */
-export type CacheMissCause =
-  | 'new_session'
-  | 'new_conversation'
-  | 'evicted'
-  | 'other_model'
-  | 'other_kv_format'
-  | 'tools_reordered'
-  | 'tools_changed'
-  | 'system_changed'
-  | 'reasoning_dropped'
-  | 'history_changed'
-  | 'prompt_changed';
-
-/** One prompt of a session whose KV was not all found. For the session's owner alone: it quotes the conversation. */
-export interface CacheMiss {
-  readonly requestId: string;
-  /** Unix milliseconds. */
-  readonly at: number;
-  /** Where the prompt left the session's last one, in tokens. */
-  readonly tokenIndex: number;
-  /** Prompt tokens that had to be computed, beyond those that are new in any case. */
-  readonly lostTokens: number;
-  readonly cause: CacheMissCause;
-  /** A few words from `tokenIndex` on, as they were and as they are; empty where there is nothing to compare. */
-  readonly oldText: string;
-  readonly newText: string;
-}
-
-/** Tokens or bytes in each tier. The same block may be in several. */
-export type PerTier = Readonly<Record<CacheTier, number>>;
-
-/** A session as its owner sees it. Times are Unix milliseconds. */
-export interface SessionDescription {
-  readonly id: string;
-  /** The session that this one was forked from. */
-  readonly parent?: string;
-  readonly createdAt: number;
-  readonly lastUsedAt: number;
-  /** Unused for so long, it is deleted. */
-  readonly ttlSeconds: number;
-  readonly isPinned: boolean;
-  /** Until when what it was asked to keep is pinned; absent: no such mark is in force. */
-  readonly pinnedUntil?: number;
-  /** Conversations: more than one only under a name that stands for a user. */
-  readonly timelines: number;
-  /** Of its conversations, as they stood after their last answers. */
-  readonly tokens: number;
-  /** Tokens whose KV is on disk for good: found again after a restart. */
-  readonly savedTokens: number;
-  readonly tokensByTier: PerTier;
-  readonly bytesByTier: PerTier;
-  readonly requests: number;
-  readonly promptTokens: number;
-  readonly cachedTokens: number;
-}
-
-/** A session with the misses of its last prompts, newest first. */
-export interface SessionDetails extends SessionDescription {
-  readonly misses: readonly CacheMiss[];
-}
-
-export interface NewSession {
-  /** Absent: one is made up. */
-  readonly id?: string;
-  readonly ttlSeconds?: number;
-  readonly isPinned?: boolean;
-}
-
-/** What happened to one request's prompt in the cache. */
-export interface RequestCache {
-  readonly requestId: string;
-  readonly session?: string;
-  readonly promptTokens: number;
-  readonly report: CacheReport;
-  /** Absent: nothing was missed. */
-  readonly cause?: CacheMissCause;
-}
-
-/**
- * Named conversations whose KV is kept on purpose. Every call sees the owner's own sessions alone.
- * @throws EngineError not_found (reason `session_not_found`) for a name that the owner has no session by
- */
-export interface Sessions {
-  /** The most recently used first. `after`: go on behind this one. */
-  list(
-    owner: string,
-    page: { readonly limit: number; readonly after?: string },
-  ): Promise<readonly SessionDescription[]>;
-  get(owner: string, id: string): Promise<SessionDetails>;
-  /** @throws EngineError conflict when there is such a session, or all that may be kept are pinned; invalid_request */
-  create(owner: string, session: NewSession): Promise<SessionDescription>;
-  /** Copies the session under another name, at no cost: blocks are shared until one of the two goes on. @throws as `create` */
-  fork(owner: string, id: string, session: NewSession): Promise<SessionDescription>;
-  /** Resolves when the session and its KV are on disk. @throws EngineError conflict without a cache directory; disk_full */
-  save(owner: string, id: string): Promise<SessionDescription>;
-  /** Keeps the session and its KV before all that is not pinned. */
-  pin(owner: string, id: string): Promise<SessionDescription>;
-  unpin(owner: string, id: string): Promise<SessionDescription>;
-  /** Takes the session's KV out of pool and memory; what is on disk stays, and so does the session. */
-  evict(owner: string, id: string): Promise<SessionDescription>;
-  /** Forgets the session and its KV in every tier, save blocks that others share. */
-  delete(owner: string, id: string): Promise<void>;
-  /** The last used conversation with its KV as one file. @throws EngineError conflict when its KV is not all there */
-  export(owner: string, id: string): Promise<Uint8Array>;
-  /** @throws EngineError invalid_request for a file of another model or KV format, or a damaged one; else as `create` */
-  import(owner: string, file: Uint8Array, session: NewSession): Promise<SessionDescription>;
-  /** Undefined when the owner made no such request, or too long ago. */
-  requestCache(owner: string, requestId: string): Promise<RequestCache | undefined>;
-}
-
 /** One answer to make. A dialect that wants n answers submits n requests. */
 export interface GenerationRequest {
   /** For logs and traces; unique per request. */
@@ -253,6 +132,12 @@ export interface GenerationRequest {
   /** Generation ends before the first of these strings; none of them is sent. */
   readonly stop: readonly string[];
   readonly sampling: SamplingParameters;
+  /** Absent: `auto` with parallel calls. Without tools in the prompt it has no meaning. */
+  readonly toolChoice?: ToolChoice;
+  /** Absent: the answer is free. */
+  readonly constraint?: OutputConstraint;
+  /** Most tokens of reasoning: at the limit the model is made to close it. Absent: no limit of its own. */
+  readonly reasoningBudgetTokens?: number;
   /** Absent: no session, no owner, nothing pinned. */
   readonly cache?: CacheHints;
 }
@@ -279,12 +164,20 @@ export interface Usage {
   readonly reasoningTokens: number;
 }
 
-/** stop: the model ended its turn. stop_sequence: a stop string was met. length: a limit was met. */
-export type FinishReason = 'stop' | 'stop_sequence' | 'length';
+/**
+ * stop: the model ended its turn. tool_calls: it did so after at least one whole call of a tool. stop_sequence: a stop
+ * string was met. length: a limit was met.
+ */
+export type FinishReason = 'stop' | 'tool_calls' | 'stop_sequence' | 'length';
+
+/** What went wrong in an answer without ending it. `malformed_tool_call`: what looked like a call became text. */
+export type WarningCode = 'malformed_tool_call';
 
 /**
- * What a generation says, in order: one `start`, then text and reasoning as the tokens are made, then one `finish`.
- * Text is always whole UTF-8. A failure throws an `EngineError` out of the iteration instead of `finish`.
+ * What a generation says, in order: one `start`, then text, reasoning and tool calls as the tokens are made, then one
+ * `finish`. One tool call is open at a time; text never comes inside one. Text is always whole UTF-8. The pieces of a
+ * call's arguments joined are one JSON object, unless the answer ends inside the call (no `tool_call_end` then).
+ * A failure throws an `EngineError` out of the iteration instead of `finish`.
  */
 export type GenerationEvent =
   | {
@@ -296,6 +189,17 @@ export type GenerationEvent =
     }
   | { readonly type: 'text'; readonly text: string; readonly logprobs?: readonly ChosenLogprob[] }
   | { readonly type: 'reasoning'; readonly text: string; readonly logprobs?: readonly ChosenLogprob[] }
+  | {
+      readonly type: 'tool_call_start';
+      /** 0, 1, 2 … within the answer. */
+      readonly index: number;
+      /** Unique in the conversation, in the form that the model's template wants. */
+      readonly id: string;
+      readonly name: string;
+    }
+  | { readonly type: 'tool_call_arguments'; readonly index: number; readonly text: string }
+  | { readonly type: 'tool_call_end'; readonly index: number }
+  | { readonly type: 'warning'; readonly code: WarningCode; readonly message: string }
   | {
       readonly type: 'finish';
       readonly reason: FinishReason;

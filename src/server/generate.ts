@@ -3,8 +3,8 @@ import type { Engine, Generation, Usage } from '../runtime/api.ts';
 import { EngineError } from '../runtime/errors.ts';
 import { lookupHeader, reportHeader } from './cache-header.ts';
 import { AnswerCollector, totalUsage } from './dialects/answer.ts';
-import type { Encoder, GenerateExchange } from './dialects/dialect.ts';
-import { SSE_HEADERS } from './dialects/sse.ts';
+import type { Encoder, Frame, GenerateExchange } from './dialects/dialect.ts';
+import { SSE_HEADERS, sseText } from './dialects/sse.ts';
 import { type ChoiceEvent, EventQueue } from './event-queue.ts';
 import type { HttpRequest, HttpResponse } from './http.ts';
 import type { Metrics } from './metrics.ts';
@@ -83,7 +83,7 @@ const stream = async (context: GenerateContext, encoder: Encoder, queue: EventQu
   }
 };
 
-const encode = (encoder: Encoder, { choice, event }: ChoiceEvent): string => encoder.event(choice, event);
+const encode = (encoder: Encoder, { choice, event }: ChoiceEvent): readonly Frame[] => encoder.event(choice, event);
 
 /** Writes frames in order; while the client is behind, waits and lets the queue join what comes. */
 class StreamWriter {
@@ -98,11 +98,11 @@ class StreamWriter {
     this.#queue = queue;
   }
 
-  async write(frames: string): Promise<void> {
-    if (frames === '') return;
+  async write(frames: readonly Frame[]): Promise<void> {
+    if (frames.length === 0) return;
     this.#isSilent = false;
     this.#response ??= this.#reply.stream(SSE_HEADERS);
-    if (this.#response.write(frames)) return;
+    if (this.#response.write(sseText(frames))) return;
     this.#queue.isPaused = true;
     await this.#response.drained();
     this.#queue.isPaused = false;

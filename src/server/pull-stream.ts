@@ -1,5 +1,5 @@
 /** The events of a download for one client: as many as it reads, and no more than a progress display wants. */
-import { commentFrame, eventFrame, SSE_HEADERS } from './dialects/sse.ts';
+import { SSE_HEADERS, sseComment, sseEvent } from './dialects/sse.ts';
 import type { HttpResponse } from './http.ts';
 import type { StoreProgress } from './model-store.ts';
 import type { Reply } from './reply.ts';
@@ -18,7 +18,7 @@ export class PullStream {
   constructor(reply: Reply, pingIntervalMs: number) {
     this.#reply = reply;
     this.#pings = setInterval(() => {
-      if (!this.#isBehind) this.#write(commentFrame('ping'));
+      if (!this.#isBehind) this.#write(sseComment('ping'));
     }, pingIntervalMs);
   }
 
@@ -40,7 +40,7 @@ export class PullStream {
   }
 
   send(event: { readonly type: string; readonly [field: string]: unknown }): void {
-    this.#write(eventFrame(event));
+    this.#write(sseEvent(event));
   }
 
   end(): void {

@@ -1,5 +1,5 @@
 /** An answer of server-sent events: the head leaves with the first, and a client that is behind gets joined text. */
-import { commentFrame, eventFrame, SSE_HEADERS } from '../dialects/sse.ts';
+import { SSE_HEADERS, sseComment, sseEvent } from '../dialects/sse.ts';
 import type { HttpResponse } from '../http.ts';
 import type { Reply } from '../reply.ts';
 
@@ -27,18 +27,18 @@ export class AnswerStream {
   constructor(reply: Reply, pingIntervalMs: number) {
     this.#reply = reply;
     this.#pings = setInterval(() => {
-      if (!this.#isBehind && this.#response !== undefined) this.#write(commentFrame('ping'));
+      if (!this.#isBehind && this.#response !== undefined) this.#write(sseComment('ping'));
     }, pingIntervalMs);
   }
 
   /** Sends the head now, when the first event may be long in coming. */
   begin(): void {
-    this.#write(commentFrame('begin'));
+    this.#write(sseComment('begin'));
   }
 
   send(event: StreamEvent): void {
     if (!this.#isBehind) {
-      this.#write(eventFrame(event));
+      this.#write(sseEvent(event));
       return;
     }
     const last = this.#waiting.at(-1);
@@ -66,6 +66,6 @@ export class AnswerStream {
   }
 
   #takeWaiting(): string {
-    return this.#waiting.splice(0).map(eventFrame).join('');
+    return this.#waiting.splice(0).map(sseEvent).join('');
   }
 }

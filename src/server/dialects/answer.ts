@@ -1,37 +1,58 @@
 /** Collects a generation's events into one answer, for clients that do not stream. */
 import type { ChosenLogprob, GenerationEvent, Usage } from '../../runtime/api.ts';
 import { EngineError } from '../../runtime/errors.ts';
-import type { Answer, FinishEvent } from './dialect.ts';
+import type { Answer, AnswerPart, AnswerWarning, FinishEvent } from './dialect.ts';
 
 export class AnswerCollector {
-  readonly #parts: { type: 'text' | 'reasoning'; text: string }[] = [];
+  readonly #parts: AnswerPart[] = [];
+  readonly #warnings: AnswerWarning[] = [];
   readonly #logprobs: ChosenLogprob[] = [];
   #finish: FinishEvent | undefined;
 
   add(event: GenerationEvent): void {
-    if (event.type === 'start') return;
-    if (event.type === 'finish') {
-      this.#finish = event;
-      return;
+    switch (event.type) {
+      case 'start':
+      case 'tool_call_end':
+        return;
+      case 'finish':
+        this.#finish = event;
+        return;
+      case 'warning':
+        this.#warnings.push({ code: event.code, message: event.message });
+        return;
+      case 'tool_call_start':
+        this.#parts.push({ type: 'tool_call', id: event.id, name: event.name, arguments: '' });
+        return;
+      case 'tool_call_arguments':
+        this.#continueCall(event.text);
+        return;
+      default:
+        if (event.type === 'text') this.#logprobs.push(...(event.logprobs ?? []));
+        this.#continueText(event.type, event.text);
     }
-    if (event.type === 'text') this.#logprobs.push(...(event.logprobs ?? []));
+  }
+
+  #continueText(type: 'text' | 'reasoning', text: string): void {
     const last = this.#parts.at(-1);
-    if (last?.type === event.type) last.text += event.text;
-    else if (event.text !== '') this.#parts.push({ type: event.type, text: event.text });
+    if (last?.type === type) this.#parts[this.#parts.length - 1] = { type, text: last.text + text };
+    else if (text !== '') this.#parts.push({ type, text });
+  }
+
+  #continueCall(text: string): void {
+    const last = this.#parts.at(-1);
+    if (last?.type !== 'tool_call') throw new EngineError('internal', 'arguments came outside a tool call');
+    this.#parts[this.#parts.length - 1] = { ...last, arguments: last.arguments + text };
   }
 
   /** @throws EngineError internal when the generation ended without saying why */
   answer(): Answer {
     if (this.#finish === undefined) throw new EngineError('internal', 'the generation ended without a finish event');
-    return { parts: this.#parts, logprobs: this.#logprobs, finish: this.#finish };
+    return { parts: this.#parts, warnings: this.#warnings, logprobs: this.#logprobs, finish: this.#finish };
   }
 }
 
 export const textOf = (answer: Answer, type: 'text' | 'reasoning'): string =>
-  answer.parts
-    .filter((part) => part.type === type)
-    .map((part) => part.text)
-    .join('');
+  answer.parts.map((part) => (part.type === type ? part.text : '')).join('');
 
 /** The usage of a request with several answers: they share one prompt, which counts once, as the first one found it. */
 export const totalUsage = (usages: readonly Usage[]): Usage => {

@@ -4,8 +4,7 @@ import type { GenerationEvent, Usage } from '../../runtime/api.ts';
 import type { EngineError } from '../../runtime/errors.ts';
 import type { CacheTtl } from './anthropic-cache.ts';
 import { anthropicError } from './anthropic-error.ts';
-import type { Answer, Encoder, FinishEvent } from './dialect.ts';
-import { eventFrame } from './sse.ts';
+import type { Answer, AnswerPart, Encoder, EventPayload, FinishEvent, Frame } from './dialect.ts';
 
 /** What the answer's head repeats of the request. */
 export interface MessageHead {
@@ -21,14 +20,16 @@ export interface MessageHead {
 
 export const messageBody = (head: MessageHead, { parts, finish }: Answer): object => ({
   ...messageHead(head),
-  content: parts.map(({ type, text }) =>
-    type === 'text'
-      ? { type: 'text', text, citations: null }
-      : { type: 'thinking', thinking: text, signature: signatureOf(newSignature(head).update(text)) },
-  ),
+  content: parts.flatMap((part) => blockBody(part, head)),
   ...stopOf(finish, head),
   usage: wholeUsage(finish.usage, head),
 });
+
+const blockBody = (part: AnswerPart, head: MessageHead): object[] => {
+  if (part.type === 'text') return [{ type: 'text', text: part.text, citations: null }];
+  if (part.type !== 'reasoning') return [];
+  return [{ type: 'thinking', thinking: part.text, signature: signatureOf(newSignature(head).update(part.text)) }];
+};
 
 const messageHead = ({ id, model }: MessageHead) => ({ id, type: 'message', role: 'assistant', model, content: [] });
 
@@ -45,6 +46,7 @@ const stopOf = (finish: FinishEvent, head: MessageHead) => ({
 
 const stopReason = ({ reason, usage }: FinishEvent, { maxTokens, contextLength }: MessageHead): string => {
   if (reason === 'stop') return 'end_turn';
+  if (reason === 'tool_calls') return 'tool_use';
   if (reason === 'stop_sequence') return 'stop_sequence';
   const isContextFull = usage.promptTokens + usage.completionTokens >= contextLength;
   return isContextFull && usage.completionTokens < maxTokens ? 'model_context_window_exceeded' : 'max_tokens';
@@ -79,6 +81,8 @@ const wholeUsage = (usage: Usage, head: MessageHead) => ({
 
 type BlockType = 'text' | 'reasoning';
 
+const frame = (payload: EventPayload): Frame => ({ kind: 'event', payload });
+
 export class MessageEncoder implements Encoder {
   readonly #head: MessageHead;
   #open: BlockType | undefined;
@@ -91,68 +95,68 @@ export class MessageEncoder implements Encoder {
   }
 
   /** Nothing: the first event tells how much of the prompt was cached, which only the engine's start knows. */
-  begin(): string {
-    return '';
+  begin(): readonly Frame[] {
+    return [];
   }
 
-  event(_choice: number, event: GenerationEvent): string {
+  event(_choice: number, event: GenerationEvent): readonly Frame[] {
     if (event.type === 'start') return this.#start(event.promptTokens, event.cachedTokens);
-    if (event.type === 'finish') return this.#closeBlock() + this.#finish(event);
-    if (event.text === '') return '';
-    const opening = this.#open === event.type ? '' : this.#closeBlock() + this.#openBlock(event.type);
+    if (event.type === 'finish') return [...this.#closeBlock(), this.#finish(event)];
+    if ((event.type !== 'text' && event.type !== 'reasoning') || event.text === '') return [];
+    const opening = this.#open === event.type ? [] : [...this.#closeBlock(), this.#openBlock(event.type)];
     if (event.type === 'reasoning') this.#signature.update(event.text);
     const delta =
       event.type === 'text'
         ? { type: 'text_delta', text: event.text }
         : { type: 'thinking_delta', thinking: event.text };
-    return opening + this.#delta(delta);
+    return [...opening, this.#delta(delta)];
   }
 
-  end(): string {
-    return eventFrame({ type: 'message_stop' });
+  end(): readonly Frame[] {
+    return [frame({ type: 'message_stop' })];
   }
 
-  failure(error: EngineError): string {
-    return eventFrame(anthropicError(error, this.#head.requestId).body);
+  failure(error: EngineError): readonly Frame[] {
+    return [frame(anthropicError(error, this.#head.requestId).body)];
   }
 
-  ping(): string {
-    return eventFrame({ type: 'ping' });
+  ping(): readonly Frame[] {
+    return [frame({ type: 'ping' })];
   }
 
-  #start(promptTokens: number, cachedTokens: number): string {
+  #start(promptTokens: number, cachedTokens: number): readonly Frame[] {
     const usage = wholeUsage({ promptTokens, cachedTokens, completionTokens: 0, reasoningTokens: 0 }, this.#head);
     const unfinished = { stop_reason: null, stop_sequence: null, stop_details: null, container: null };
     const message = { ...messageHead(this.#head), ...unfinished, usage };
-    return eventFrame({ type: 'message_start', message }) + this.ping();
+    return [frame({ type: 'message_start', message }), ...this.ping()];
   }
 
-  #openBlock(type: BlockType): string {
+  #openBlock(type: BlockType): Frame {
     this.#open = type;
     this.#index++;
     this.#signature = newSignature(this.#head);
     const block =
       type === 'text' ? { type: 'text', text: '', citations: null } : { type: 'thinking', thinking: '', signature: '' };
-    return eventFrame({ type: 'content_block_start', index: this.#index, content_block: block });
+    return frame({ type: 'content_block_start', index: this.#index, content_block: block });
   }
 
-  #delta(delta: object): string {
-    return eventFrame({ type: 'content_block_delta', index: this.#index, delta });
+  #delta(delta: object): Frame {
+    return frame({ type: 'content_block_delta', index: this.#index, delta });
   }
 
-  #closeBlock(): string {
-    if (this.#open === undefined) return '';
+  #closeBlock(): readonly Frame[] {
+    if (this.#open === undefined) return [];
     // Clients keep the last signature only: send one, at the end.
     const signature =
       this.#open === 'reasoning'
-        ? this.#delta({ type: 'signature_delta', signature: signatureOf(this.#signature) })
-        : '';
+        ? [this.#delta({ type: 'signature_delta', signature: signatureOf(this.#signature) })]
+        : [];
     this.#open = undefined;
-    return signature + eventFrame({ type: 'content_block_stop', index: this.#index });
+    return [...signature, frame({ type: 'content_block_stop', index: this.#index })];
   }
 
-  #finish(event: FinishEvent): string {
+  #finish(event: FinishEvent): Frame {
     const delta = stopOf(event, this.#head);
-    return eventFrame({ type: 'message_delta', delta, usage: usageCounts(event.usage, this.#head) });
+    return frame({ type: 'message_delta', delta, usage: usageCounts(event.usage, this.#head) });
   }
 }

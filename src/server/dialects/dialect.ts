@@ -13,25 +13,49 @@ export interface ParseContext {
 
 export type FinishEvent = Extract<GenerationEvent, { type: 'finish' }>;
 
-/** One whole answer: its text in the order it was made, neighbours of one kind joined. */
+/** A piece of an answer. A call's arguments are JSON text, perhaps cut off when the answer met a limit. */
+export type AnswerPart =
+  | { readonly type: 'text' | 'reasoning'; readonly text: string }
+  | { readonly type: 'tool_call'; readonly id: string; readonly name: string; readonly arguments: string };
+
+/** What went wrong without ending the answer. */
+export type AnswerWarning = Pick<Extract<GenerationEvent, { type: 'warning' }>, 'code' | 'message'>;
+
+/** One whole answer: its parts in the order they were made, neighbouring texts of one kind joined. */
 export interface Answer {
-  readonly parts: readonly { readonly type: 'text' | 'reasoning'; readonly text: string }[];
+  readonly parts: readonly AnswerPart[];
+  readonly warnings: readonly AnswerWarning[];
   /** Of the text's tokens, not of the reasoning's; empty unless asked for. */
   readonly logprobs: readonly ChosenLogprob[];
   readonly finish: FinishEvent;
 }
 
-/** Turns the events of one request into frames of a stream. Every method returns text to send, perhaps none. */
+/**
+ * One frame of a stream, whatever carries it. `data` and `event` hold the dialect's own event object, the latter with
+ * its type as the name of the server-sent event; comments and `done` (`[DONE]`) mean something over SSE alone.
+ */
+export type Frame =
+  | { readonly kind: 'data'; readonly payload: object }
+  | { readonly kind: 'event'; readonly payload: EventPayload }
+  | { readonly kind: 'comment'; readonly text: string }
+  | { readonly kind: 'done' };
+
+export interface EventPayload {
+  readonly type: string;
+  readonly [field: string]: unknown;
+}
+
+/** Turns the events of one request into frames of a stream. Every method returns what to send, perhaps nothing. */
 export interface Encoder {
   /** As soon as the request is accepted: whatever can be said before the engine says anything, so that the head leaves. */
-  begin(): string;
-  event(choice: number, event: GenerationEvent): string;
+  begin(): readonly Frame[];
+  event(choice: number, event: GenerationEvent): readonly Frame[];
   /** After the last event of every choice. */
-  end(): string;
+  end(): readonly Frame[];
   /** Instead of `end`: what went wrong after the head had left. */
-  failure(error: EngineError): string;
+  failure(error: EngineError): readonly Frame[];
   /** Keeps a silent stream alive. */
-  ping(): string;
+  ping(): readonly Frame[];
 }
 
 /** What a body says of its session and its cache. */

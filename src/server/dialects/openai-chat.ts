@@ -4,7 +4,7 @@ import type { ChatMessage, ChatPrompt, GenerationEvent, ModelDescription, TextPa
 import { EngineError } from '../../runtime/errors.ts';
 import { textOf, totalUsage } from './answer.ts';
 import { integer, invalidParam, optional, parseBody, unsupportedParam } from './body-schema.ts';
-import type { Answer, Dialect, Encoder, GenerateExchange, ParseContext } from './dialect.ts';
+import type { Answer, Dialect, Encoder, Frame, GenerateExchange, ParseContext } from './dialect.ts';
 import { EFFORTS, type Thinking, thinkingOfEffort } from './effort.ts';
 import {
   cacheFields,
@@ -22,7 +22,6 @@ import {
   stopStrings,
   usageBody,
 } from './openai.ts';
-import { commentFrame, dataFrame } from './sse.ts';
 
 const part = z.looseObject({ type: z.string(), text: optional(z.string()), refusal: optional(z.string()) });
 const content = z.union([z.string(), z.array(part)]);
@@ -213,46 +212,51 @@ class ChatEncoder implements Encoder {
     this.#withUsage = withUsage;
   }
 
-  begin(): string {
+  begin(): readonly Frame[] {
     const role = { role: 'assistant', content: '' };
-    return Array.from({ length: this.#numChoices }, (_, choice) => this.#chunk(choice, role)).join('');
+    return Array.from({ length: this.#numChoices }, (_, choice) => this.#chunk(choice, role));
   }
 
-  event(choice: number, event: GenerationEvent): string {
+  event(choice: number, event: GenerationEvent): readonly Frame[] {
     switch (event.type) {
       case 'start':
-        return '';
+        return [];
       case 'reasoning':
-        return event.text === '' ? '' : this.#chunk(choice, reasoningFields(event.text));
+        return event.text === '' ? [] : [this.#chunk(choice, reasoningFields(event.text))];
       case 'text':
         if (event.logprobs !== undefined)
-          return this.#chunk(choice, { content: event.text }, null, logprobsBody(event.logprobs));
-        return event.text === '' ? '' : this.#chunk(choice, { content: event.text });
+          return [this.#chunk(choice, { content: event.text }, null, logprobsBody(event.logprobs))];
+        return event.text === '' ? [] : [this.#chunk(choice, { content: event.text })];
       case 'finish':
         this.#usages[choice] = event.usage;
-        return this.#chunk(choice, {}, FINISH_REASONS[event.reason]);
+        return [this.#chunk(choice, {}, FINISH_REASONS[event.reason])];
+      default:
+        return [];
     }
   }
 
-  end(): string {
+  end(): readonly Frame[] {
     const usage = { ...this.#envelope, choices: [], usage: usageBody(totalUsage(this.#usages)) };
-    return `${this.#withUsage ? dataFrame(usage) : ''}data: [DONE]\n\n`;
+    return [...(this.#withUsage ? [{ kind: 'data', payload: usage } as const] : []), { kind: 'done' }];
   }
 
-  failure(error: EngineError): string {
-    return dataFrame(openaiError(error).body);
+  failure(error: EngineError): readonly Frame[] {
+    return [{ kind: 'data', payload: openaiError(error).body }];
   }
 
-  ping(): string {
-    return commentFrame('ping');
+  ping(): readonly Frame[] {
+    return [{ kind: 'comment', text: 'ping' }];
   }
 
-  #chunk(index: number, delta: object, finishReason: string | null = null, logprobs: object | null = null): string {
-    return dataFrame({
-      ...this.#envelope,
-      choices: [{ index, delta, logprobs, finish_reason: finishReason }],
-      ...(this.#withUsage ? { usage: null } : {}),
-    });
+  #chunk(index: number, delta: object, finishReason: string | null = null, logprobs: object | null = null): Frame {
+    return {
+      kind: 'data',
+      payload: {
+        ...this.#envelope,
+        choices: [{ index, delta, logprobs, finish_reason: finishReason }],
+        ...(this.#withUsage ? { usage: null } : {}),
+      },
+    };
   }
 }
 

@@ -4,7 +4,7 @@ import type { GenerationEvent, Usage } from '../../runtime/api.ts';
 import type { EngineError } from '../../runtime/errors.ts';
 import { textOf, totalUsage } from './answer.ts';
 import { integer, optional, parseBody, unsupportedParam } from './body-schema.ts';
-import type { Dialect, Encoder, GenerateExchange, ParseContext } from './dialect.ts';
+import type { Dialect, Encoder, Frame, GenerateExchange, ParseContext } from './dialect.ts';
 import {
   cacheFields,
   cacheHintsOf,
@@ -20,7 +20,6 @@ import {
   stopStrings,
   usageBody,
 } from './openai.ts';
-import { commentFrame, dataFrame } from './sse.ts';
 
 /** OpenAI's default. */
 const DEFAULT_MAX_TOKENS = 16;
@@ -113,38 +112,38 @@ class CompletionEncoder implements Encoder {
     this.#withUsage = withUsage;
   }
 
-  begin(): string {
-    return Array.from({ length: this.#numChoices }, (_, choice) => this.#chunk(choiceBody(choice, '', null))).join('');
+  begin(): readonly Frame[] {
+    return Array.from({ length: this.#numChoices }, (_, choice) => this.#chunk(choiceBody(choice, '', null)));
   }
 
-  event(choice: number, event: GenerationEvent): string {
+  event(choice: number, event: GenerationEvent): readonly Frame[] {
     switch (event.type) {
-      case 'start':
-      case 'reasoning': // Of chats alone: a plain text's tags are its own.
-        return '';
       case 'text':
-        return event.text === '' ? '' : this.#chunk(choiceBody(choice, event.text, null));
+        return event.text === '' ? [] : [this.#chunk(choiceBody(choice, event.text, null))];
       case 'finish':
         this.#usages[choice] = event.usage;
-        return this.#chunk(choiceBody(choice, '', FINISH_REASONS[event.reason]));
+        return [this.#chunk(choiceBody(choice, '', FINISH_REASONS[event.reason]))];
+      default: // Reasoning and calls are of chats alone: a plain text's tags are its own.
+        return [];
     }
   }
 
-  end(): string {
+  end(): readonly Frame[] {
     const usage = { ...this.#envelope, choices: [], usage: usageBody(totalUsage(this.#usages)) };
-    return `${this.#withUsage ? dataFrame(usage) : ''}data: [DONE]\n\n`;
+    return [...(this.#withUsage ? [{ kind: 'data', payload: usage } as const] : []), { kind: 'done' }];
   }
 
-  failure(error: EngineError): string {
-    return dataFrame(openaiError(error, 'prompt').body);
+  failure(error: EngineError): readonly Frame[] {
+    return [{ kind: 'data', payload: openaiError(error, 'prompt').body }];
   }
 
-  ping(): string {
-    return commentFrame('ping');
+  ping(): readonly Frame[] {
+    return [{ kind: 'comment', text: 'ping' }];
   }
 
-  #chunk(choice: object): string {
-    return dataFrame({ ...this.#envelope, choices: [choice], ...(this.#withUsage ? { usage: null } : {}) });
+  #chunk(choice: object): Frame {
+    const payload = { ...this.#envelope, choices: [choice], ...(this.#withUsage ? { usage: null } : {}) };
+    return { kind: 'data', payload };
   }
 }
 

@@ -91,6 +91,7 @@ export interface StreamOptions {
 
 export const FINISH_REASONS = {
   stop: 'stop',
+  tool_calls: 'tool_calls',
   stop_sequence: 'stop',
   length: 'length',
 } satisfies Record<FinishReason, string>;

@@ -1,4 +1,5 @@
 /** Server-sent events: compact JSON on one `data:` line, LF, blank line. Source: WHATWG HTML §9.2. */
+import type { EventPayload, Frame } from './dialect.ts';
 
 export const SSE_HEADERS: Readonly<Record<string, string>> = {
   'content-type': 'text/event-stream; charset=utf-8',
@@ -6,10 +7,23 @@ export const SSE_HEADERS: Readonly<Record<string, string>> = {
   'x-accel-buffering': 'no',
 };
 
-export const dataFrame = (payload: object): string => `data: ${JSON.stringify(payload)}\n\n`;
+export const sseText = (frames: readonly Frame[]): string => frames.map(textOf).join('');
+
+const textOf = (frame: Frame): string => {
+  switch (frame.kind) {
+    case 'data':
+      return `data: ${JSON.stringify(frame.payload)}\n\n`;
+    case 'event':
+      return sseEvent(frame.payload);
+    case 'comment':
+      return sseComment(frame.text);
+    case 'done':
+      return 'data: [DONE]\n\n';
+  }
+};
 
 /** Anthropic's SDK drops events that lack the `event:` line. */
-export const eventFrame = (payload: { readonly type: string; readonly [field: string]: unknown }): string =>
-  `event: ${payload.type}\n${dataFrame(payload)}`;
+export const sseEvent = (payload: EventPayload): string =>
+  `event: ${payload.type}\ndata: ${JSON.stringify(payload)}\n\n`;
 
-export const commentFrame = (comment: string): string => `: ${comment}\n\n`;
+export const sseComment = (comment: string): string => `: ${comment}\n\n`;
