@@ -183,7 +183,7 @@ class App {
     try {
       const body = parseJson(await readBody(request, this.#options.bodyLimitBytes));
       const createdAt = Math.floor(Date.now() / 1000);
-      const exchange = route.parse(body, { model: this.#engine.model, requestId: reply.requestId, createdAt });
+      const exchange = await route.parse(body, { model: this.#engine.model, requestId: reply.requestId, createdAt });
       reply.addHeaders(dialect.headers(reply.elapsedMs));
       const owner = this.#access.ownerOf(request);
       if (exchange.kind === 'count') {

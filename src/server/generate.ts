@@ -62,7 +62,7 @@ const collect = async (exchange: GenerateExchange, queue: EventQueue, reply: Rep
   for (let next = await queue.next(); next !== undefined; next = await queue.next()) {
     collectors[next.choice]?.add(next.event);
   }
-  reply.json(200, exchange.response(collectors.map((collector) => collector.answer())));
+  reply.json(200, await exchange.response(collectors.map((collector) => collector.answer())));
 };
 
 const stream = async (context: GenerateContext, encoder: Encoder, queue: EventQueue, reply: Reply): Promise<void> => {
@@ -73,10 +73,10 @@ const stream = async (context: GenerateContext, encoder: Encoder, queue: EventQu
     for (let next = await queue.next(); next !== undefined; next = await queue.next()) {
       await writer.write(encode(encoder, next));
     }
-    await writer.write(encoder.end());
+    await writer.write(await encoder.end());
   } catch (error) {
     if (!reply.hasBegun) throw error;
-    await writer.write(encoder.failure(context.toEngineError(error, reply)));
+    await writer.write(await encoder.failure(context.toEngineError(error, reply)));
   } finally {
     clearInterval(pings);
     writer.end();

@@ -51,9 +51,9 @@ export interface Encoder {
   begin(): readonly Frame[];
   event(choice: number, event: GenerationEvent): readonly Frame[];
   /** After the last event of every choice. */
-  end(): readonly Frame[];
-  /** Instead of `end`: what went wrong after the head had left. */
-  failure(error: EngineError): readonly Frame[];
+  end(): readonly Frame[] | Promise<readonly Frame[]>;
+  /** Instead of `end`: what went wrong after the head had left, or that the client has. */
+  failure(error: EngineError): readonly Frame[] | Promise<readonly Frame[]>;
   /** Keeps a silent stream alive. */
   ping(): readonly Frame[];
 }
@@ -75,7 +75,7 @@ export interface GenerateExchange {
   readonly stream: boolean;
   encoder(): Encoder;
   /** The body of the whole answer. `answers` has one entry for each of `requests`. */
-  response(answers: readonly Answer[]): object;
+  response(answers: readonly Answer[]): object | Promise<object>;
 }
 
 /** A parsed request for a number of tokens. */
@@ -97,7 +97,7 @@ export interface DialectRoute {
   /** Answered on POST. */
   readonly path: string;
   /** @throws EngineError invalid_request, not_supported, model_not_found */
-  parse(body: unknown, context: ParseContext): Exchange;
+  parse(body: unknown, context: ParseContext): Exchange | Promise<Exchange>;
 }
 
 export interface Dialect {
