@@ -176,7 +176,9 @@ export type WarningCode = 'malformed_tool_call';
 /**
  * What a generation says, in order: one `start`, then text, reasoning and tool calls as the tokens are made, then one
  * `finish`. One tool call is open at a time; text never comes inside one. Text is always whole UTF-8. The pieces of a
- * call's arguments joined are one JSON object, unless the answer ends inside the call (no `tool_call_end` then).
+ * call's arguments joined are one JSON object. A call without `tool_call_end` is not whole, and its arguments are no
+ * JSON: either a limit ended the answer inside it, or a `warning` with its index gives it up, and text follows that
+ * says the whole call as the model wrote it. What is still unsent of a call that was given up is better not sent.
  * A failure throws an `EngineError` out of the iteration instead of `finish`.
  */
 export type GenerationEvent =
@@ -199,7 +201,13 @@ export type GenerationEvent =
     }
   | { readonly type: 'tool_call_arguments'; readonly index: number; readonly text: string }
   | { readonly type: 'tool_call_end'; readonly index: number }
-  | { readonly type: 'warning'; readonly code: WarningCode; readonly message: string }
+  | {
+      readonly type: 'warning';
+      readonly code: WarningCode;
+      readonly message: string;
+      /** The open call that it ends, by giving it up. Absent: the call was never announced. */
+      readonly index?: number;
+    }
   | {
       readonly type: 'finish';
       readonly reason: FinishReason;
