@@ -8,13 +8,21 @@ export interface ChoiceEvent {
   readonly event: GenerationEvent;
 }
 
-type TextEvent = Extract<GenerationEvent, { type: 'text' | 'reasoning' }>;
-
-const isText = (event: GenerationEvent): event is TextEvent => event.type === 'text' || event.type === 'reasoning';
+/** Two events as one; undefined where they cannot be. */
+const joined = (first: GenerationEvent, second: GenerationEvent): GenerationEvent | undefined => {
+  if (first.type === 'tool_call_arguments' && second.type === 'tool_call_arguments' && first.index === second.index)
+    return { ...first, text: first.text + second.text };
+  const isText = first.type === 'text' || first.type === 'reasoning';
+  if (!isText || second.type !== first.type) return undefined;
+  const text = first.text + second.text;
+  const logprobs: readonly ChosenLogprob[] = [...(first.logprobs ?? []), ...(second.logprobs ?? [])];
+  return logprobs.length > 0 ? { type: first.type, text, logprobs } : { type: first.type, text };
+};
 
 /**
  * Reads every generation to its end without waiting for the reader, so a slow client never slows the engine. While the
- * reader is paused, text that follows text of the same choice is joined to it: what waits is at most the answer's text.
+ * reader is paused, text that follows text of the same choice is joined to it, and so are a call's arguments: what waits
+ * is at most the answer's text.
  */
 export class EventQueue {
   /** True: the reader cannot take events now, join what can be joined. */
@@ -81,11 +89,9 @@ export class EventQueue {
   #join({ choice, event }: ChoiceEvent): boolean {
     const index = this.#waiting.findLastIndex((waiting) => waiting.choice === choice);
     const last = this.#waiting[index]?.event;
-    if (last === undefined || !isText(last) || !isText(event) || last.type !== event.type) return false;
-    const logprobs: readonly ChosenLogprob[] = [...(last.logprobs ?? []), ...(event.logprobs ?? [])];
-    const text = last.text + event.text;
-    const joined = logprobs.length > 0 ? { type: event.type, text, logprobs } : { type: event.type, text };
-    this.#waiting[index] = { choice, event: joined };
+    const both = last && joined(last, event);
+    if (both === undefined) return false;
+    this.#waiting[index] = { choice, event: both };
     return true;
   }
 

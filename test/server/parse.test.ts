@@ -1,33 +1,17 @@
 /** What the dialects make of a request before any engine sees it. */
 import { describe, expect, test } from 'vitest';
-import type { ChatPrompt, GenerationRequest, ModelDescription } from '../../src/runtime/api.ts';
-import type { GenerateExchange } from '../../src/server/dialects/dialect.ts';
-import { routeOf } from '../../src/server/dialects/index.ts';
-
-const MODEL: ModelDescription = {
-  id: 'm',
-  architecture: 'llama',
-  contextLength: 4096,
-  vocabularySize: 1000,
-  hasChatTemplate: true,
-  fingerprint: 'f'.repeat(64),
-  createdAt: 1_700_000_000,
-};
-
-const requestsOf = (path: string, body: object, model = MODEL): readonly GenerationRequest[] => {
-  const route = routeOf(path);
-  if (route === undefined) throw new Error(`no route ${path}`);
-  return (route.parse({ model: 'm', ...body }, { model, requestId: 'req_1', createdAt: 1 }) as GenerateExchange)
-    .requests;
-};
-const first = (requests: readonly GenerationRequest[]): GenerationRequest => requests[0] as GenerationRequest;
-const user = (content: unknown) => ({ role: 'user', content });
+import {
+  chat,
+  first,
+  MODEL,
+  message,
+  messagePrompt,
+  chatPrompt as prompt,
+  requestsOf,
+  user,
+} from '../support/parse.ts';
 
 describe('/v1/chat/completions', () => {
-  const chat = (body: object): GenerationRequest =>
-    first(requestsOf('/v1/chat/completions', { messages: [user('hi')], ...body }));
-  const prompt = (body: object): ChatPrompt => chat(body).prompt as ChatPrompt;
-
   test('keeps roles, names, parts and earlier reasoning', () => {
     const messages = [
       { role: 'system', content: 'a' },
@@ -155,12 +139,8 @@ describe('/v1/completions', () => {
 });
 
 describe('/v1/messages', () => {
-  const request = (body: object): GenerationRequest =>
-    first(requestsOf('/v1/messages', { max_tokens: 2000, messages: [user('hi')], ...body }));
-  const prompt = (body: object): ChatPrompt => request(body).prompt as ChatPrompt;
-
   test('puts the system prompt first', () => {
-    const texts = (system: unknown) => prompt({ system }).messages.map(({ role, content }) => [role, content]);
+    const texts = (system: unknown) => messagePrompt({ system }).messages.map(({ role, content }) => [role, content]);
     expect(texts('Be brief.')).toEqual([
       ['system', 'Be brief.'],
       ['user', 'hi'],
@@ -183,7 +163,7 @@ describe('/v1/messages', () => {
       { role: 'system', content: 'e' },
       user('f'),
     ];
-    expect(prompt({ messages })).toEqual({
+    expect(messagePrompt({ messages })).toEqual({
       kind: 'chat',
       messages: [
         { role: 'user', content: 'a\n\nbc' },
@@ -196,7 +176,7 @@ describe('/v1/messages', () => {
   });
 
   test('continues a trailing assistant turn, unless it is empty', () => {
-    const start = (content: string) => prompt({ messages: [user('a'), { role: 'assistant', content }] });
+    const start = (content: string) => messagePrompt({ messages: [user('a'), { role: 'assistant', content }] });
     expect(start('Sure: ')).toMatchObject({
       continueFinalMessage: true,
       messages: [{ content: 'a' }, { role: 'assistant', content: 'Sure: ' }],
@@ -211,13 +191,13 @@ describe('/v1/messages', () => {
       { type: 'redacted_thinking', data: 'x' },
       { type: 'text', text: 'b' },
     ];
-    const { messages } = prompt({ messages: [user('a'), { role: 'assistant', content }, user('c')] });
+    const { messages } = messagePrompt({ messages: [user('a'), { role: 'assistant', content }, user('c')] });
     expect(messages[1]).toEqual({ role: 'assistant', content: 'b', reasoning: 'hmm' });
   });
 
   test('maps thinking and effort', () => {
     const thinking = (body: object) => {
-      const { enableThinking, reasoningEffort } = prompt(body);
+      const { enableThinking, reasoningEffort } = messagePrompt(body);
       return [enableThinking, reasoningEffort];
     };
     expect(thinking({})).toEqual([undefined, undefined]);
@@ -240,9 +220,9 @@ describe('/v1/messages', () => {
   test('skips tools that run elsewhere, and fields it does not know', () => {
     const tools = [{ type: 'web_search_20250305', name: 'web_search' }];
     expect(
-      request({ tools, metadata: { user_id: 'u' }, mcp_servers: [], context_management: {}, service_tier: 'auto' })
+      message({ tools, metadata: { user_id: 'u' }, mcp_servers: [], context_management: {}, service_tier: 'auto' })
         .maxTokens,
     ).toBe(2000);
-    expect(request({ tools: [{ name: 'f', input_schema: {} }], tool_choice: { type: 'none' } }).maxTokens).toBe(2000);
+    expect(message({ tools: [{ name: 'f', input_schema: {} }], tool_choice: { type: 'none' } }).maxTokens).toBe(2000);
   });
 });

@@ -4,6 +4,7 @@ import type { GenerationEvent, Usage } from '../../runtime/api.ts';
 import type { EngineError } from '../../runtime/errors.ts';
 import type { CacheTtl } from './anthropic-cache.ts';
 import { anthropicError } from './anthropic-error.ts';
+import { answeredArguments } from './call-arguments.ts';
 import type { Answer, AnswerPart, Encoder, EventPayload, FinishEvent, Frame } from './dialect.ts';
 
 /** What the answer's head repeats of the request. */
@@ -27,9 +28,17 @@ export const messageBody = (head: MessageHead, { parts, finish }: Answer): objec
 
 const blockBody = (part: AnswerPart, head: MessageHead): object[] => {
   if (part.type === 'text') return [{ type: 'text', text: part.text, citations: null }];
-  if (part.type !== 'reasoning') return [];
+  if (part.type === 'tool_call') return [{ ...callBlock(part), input: answeredArguments(part.arguments) }];
   return [{ type: 'thinking', thinking: part.text, signature: signatureOf(newSignature(head).update(part.text)) }];
 };
+
+const callBlock = ({ id, name }: { readonly id: string; readonly name: string }) => ({
+  type: 'tool_use',
+  id,
+  name,
+  input: {},
+  caller: { type: 'direct' },
+});
 
 const messageHead = ({ id, model }: MessageHead) => ({ id, type: 'message', role: 'assistant', model, content: [] });
 

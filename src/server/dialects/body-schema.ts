@@ -7,13 +7,17 @@ type Path = readonly PropertyKey[];
 
 const MAX_QUOTED_LENGTH = 60;
 
-/** The body as `schema` says. @throws EngineError invalid_request, with `param` and `reason` */
-export const parseBody = <Schema extends z.ZodType>(schema: Schema, body: unknown): z.output<Schema> => {
+/**
+ * The body, or the part of it at `place`, as `schema` says.
+ * @throws EngineError invalid_request, with `param` and `reason`
+ */
+export const parseBody = <Schema extends z.ZodType>(schema: Schema, body: unknown, place = ''): z.output<Schema> => {
   const parsed = schema.safeParse(body);
   if (parsed.success) return parsed.data;
   const { issue, path } = innermost(parsed.error.issues[0] as Issue);
   const { message, reason } = describe(issue, valueAt(body, path));
-  throw invalidParam(path.map(String).join('.') || 'body', message, reason);
+  const param = [...(place === '' ? [] : [place]), ...path.map(String)].join('.');
+  throw invalidParam(param || 'body', message, reason);
 };
 
 /** @param message what is wrong, without the field's name */

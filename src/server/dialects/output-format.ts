@@ -1,0 +1,51 @@
+/** What a request says its answer's text must be. */
+import { z } from 'zod';
+import type { OutputConstraint } from '../../runtime/api.ts';
+import { invalidParam, optional } from './body-schema.ts';
+import { jsonObject } from './tools.ts';
+
+/** A JSON Schema: an object, or a boolean that allows everything or nothing. */
+export const jsonSchema = z.union([jsonObject, z.boolean()]);
+
+/** What OpenAI's routes say of a schema. `strict` or not, an answer always satisfies it. */
+export const namedSchemaFields = {
+  name: z.string().min(1),
+  description: optional(z.string()),
+  schema: optional(jsonSchema),
+  strict: optional(z.boolean()),
+};
+
+export const responseFormat = z.discriminatedUnion('type', [
+  z.object({ type: z.enum(['text', 'json_object']) }),
+  z.object({ type: z.literal('json_schema'), json_schema: z.object(namedSchemaFields) }),
+]);
+
+/** Our own extras: xgrammar's EBNF, and a regular expression. */
+export const constraintFields = { grammar: optional(z.string().min(1)), regex: optional(z.string().min(1)) };
+
+interface ConstrainedBody {
+  readonly response_format?: z.output<typeof responseFormat> | null | undefined;
+  readonly grammar?: string | null | undefined;
+  readonly regex?: string | null | undefined;
+}
+
+/** @param schema absent: any JSON object */
+export const schemaConstraint = (schema: z.output<typeof jsonSchema> | null | undefined): OutputConstraint =>
+  schema === undefined || schema === null ? { kind: 'json_object' } : { kind: 'json_schema', schema };
+
+/** Undefined: the text is free. @throws EngineError invalid_request when a body has several */
+export const constraintOf = ({
+  response_format: format,
+  grammar,
+  regex,
+}: ConstrainedBody): OutputConstraint | undefined => {
+  const found: (readonly [param: string, constraint: OutputConstraint])[] = [];
+  if (format?.type === 'json_object') found.push(['response_format', { kind: 'json_object' }]);
+  if (format?.type === 'json_schema') found.push(['response_format', schemaConstraint(format.json_schema.schema)]);
+  if (grammar) found.push(['grammar', { kind: 'grammar', ebnf: grammar }]);
+  if (regex) found.push(['regex', { kind: 'regex', pattern: regex }]);
+  const [first, second] = found;
+  if (first !== undefined && second !== undefined)
+    throw invalidParam(second[0], `cannot be combined with ${first[0]}: an answer follows one format`);
+  return first?.[1];
+};
