@@ -79,6 +79,7 @@ const figuresOf = (resume: Resume): string => {
     `hot ${ms(hot.ms)} (host memory, ${hot.cachedTokens}; ${hot.count})`,
     `in pool ${ms(pool.ms)} (${pool.cachedTokens}; ${pool.count})`,
     `cold / warm ${times(cold.ms / warm.ms)} (the paper, other hardware: ×22 to ×136), cold / hot ${times(cold.ms / hot.ms)}`,
+    `restoring alone (beyond in-pool): from disk ${ms(Math.max(0, restoreMs))}, from host memory ${ms(Math.max(0, hot.ms - pool.ms))}`,
     `${mib(resume.bytesPerPrompt)} of files a prompt, ${restoreSpeed}`,
     `a plain read of as many ${resume.cachedReadMibPerSecond.toFixed(0)} MiB/s` +
       (resume.droppedReadMibPerSecond === undefined
@@ -96,7 +97,7 @@ const peerFiguresOf = (peers: readonly PeerResume[], resume: Resume): string => 
   const [coldMs, warmMs] = [of((peer) => peer.coldMs), of((peer) => peer.ttftMs)];
   return [
     `llama.cpp TTFT cold ${ms(coldMs)}, warm ${ms(warmMs)} (new process, saved state in the page cache, no HTTP; ${times(coldMs / warmMs)})`,
-    `load ${ms(of((peer) => peer.loadMs))} of these, save ${ms(of((peer) => peer.saveMs))}, ${mib(of((peer) => peer.fileBytes))}`,
+    `load alone ${ms(of((peer) => peer.loadMs))} of these, ours ${ms(Math.max(0, resume.warm.ms - resume.pool.ms))} (warm beyond in-pool), save ${ms(of((peer) => peer.saveMs))}, ${mib(of((peer) => peer.fileBytes))}`,
     `ours beside it: cold ${ms(resume.cold.ms)}, ${times(coldMs / resume.cold.ms)} as fast; warm ${ms(resume.warm.ms)}, ${times(warmMs / resume.warm.ms)} as fast`,
   ].join('; ');
 };

@@ -35,8 +35,9 @@ export class KvTransfer {
     this.#pieceBytes = blockBytes / tensors.length;
     const [staging, spare, ...uploads] = buffers as [GPUBuffer, GPUBuffer, ...GPUBuffer[]];
     [this.#staging, this.#spare] = [staging, spare];
-    this.#uploads = uploads.map((buffer) => ({ buffer, mapped: buffer.mapAsync(GPUMapMode.WRITE) }));
-    for (const { mapped } of this.#uploads) mapped.catch(() => {});
+    this.#uploads = uploads.map((buffer) => ({ buffer, mapped: mapForWriting(buffer) }));
+    // Pages that are new take longer to write to than to be written to again: the first restore need not wait for them.
+    for (const { mapped } of this.#uploads) mapped.then((range) => range.fill(0)).catch(() => {});
     this.maxBlocks = Math.floor(this.#staging.size / blockBytes);
   }
 
@@ -87,12 +88,9 @@ export class KvTransfer {
     const size = this.#pieceBytes;
     const encoder = this.#device.device.createCommandEncoder({ label: 'read KV' });
     const runs = runsOf(blocks);
-    for (const { firstBlock, index, length } of runs) {
-      for (const [i, { buffer }] of this.#tensors.entries()) {
-        const to = index * this.#blockBytes + i * length * size;
-        encoder.copyBufferToBuffer(buffer, firstBlock * size, this.#staging, to, length * size);
-      }
-    }
+    this.#copyRuns(runs, (to, tensor, from, length) =>
+      encoder.copyBufferToBuffer(tensor, from, this.#staging, to, length),
+    );
     this.#device.device.queue.submit([encoder.finish()]);
     const byteLength = blocks.length * this.#blockBytes;
     this.#hostMs += performance.now() - startMs;
@@ -128,25 +126,53 @@ export class KvTransfer {
     // One that the device is done with; the other may still be read from.
     const upload = this.#uploads.shift()!;
     this.#uploads.push(upload);
-    await this.#device.settled(upload.mapped);
+    const staged = await this.#device.settled(upload.mapped);
     if (!isWanted()) return false;
     const startMs = performance.now();
-    const staged = new Uint8Array(upload.buffer.getMappedRange());
-    for (const [i, payload] of payloads.entries()) staged.set(payload, i * this.#blockBytes);
+    // A pool that gives blocks back from a chain's end hands them out again in falling order.
+    const order = [...blocks.keys()].sort((a, b) => blocks[a]! - blocks[b]!);
+    const runs = runsOf(order.map((n) => blocks[n]!));
+    this.#stage(
+      staged,
+      runs,
+      order.map((n) => payloads[n]!),
+    );
     upload.buffer.unmap();
     const encoder = device.createCommandEncoder({ label: 'write KV' });
-    const size = this.#pieceBytes;
-    for (const [n, block] of blocks.entries()) {
-      for (const [i, { buffer }] of this.#tensors.entries()) {
-        encoder.copyBufferToBuffer(upload.buffer, n * this.#blockBytes + i * size, buffer, block * size, size);
-      }
-    }
+    this.#copyRuns(runs, (from, tensor, to, length) =>
+      encoder.copyBufferToBuffer(upload.buffer, from, tensor, to, length),
+    );
     device.queue.submit([encoder.finish()]);
-    upload.mapped = upload.buffer.mapAsync(GPUMapMode.WRITE);
+    upload.mapped = mapForWriting(upload.buffer);
     // Who writes next finds out; nobody may.
     upload.mapped.catch(() => {});
     this.#hostMs += performance.now() - startMs;
     return true;
+  }
+
+  /** Each tensor's part of a run in one piece: staged, the parts of a run's blocks lie side by side, tensor after tensor. */
+  #copyRuns(
+    runs: readonly Run[],
+    copy: (stagedAt: number, tensor: GPUBuffer, at: number, byteLength: number) => void,
+  ): void {
+    const size = this.#pieceBytes;
+    for (const { firstBlock, index, length } of runs) {
+      for (const [i, { buffer }] of this.#tensors.entries()) {
+        copy(index * this.#blockBytes + i * length * size, buffer, firstBlock * size, length * size);
+      }
+    }
+  }
+
+  #stage(staged: Uint8Array, runs: readonly Run[], payloads: readonly Uint8Array[]): void {
+    const size = this.#pieceBytes;
+    for (const { index, length } of runs) {
+      for (let n = 0; n < length; n++) {
+        const payload = payloads[index + n]!;
+        for (const i of this.#tensors.keys()) {
+          staged.set(payload.subarray(i * size, (i + 1) * size), index * this.#blockBytes + (i * length + n) * size);
+        }
+      }
+    }
   }
 
   #checkCount(blocks: readonly number[]): void {
@@ -158,8 +184,13 @@ export class KvTransfer {
 /** A staging buffer for writing, and when it can be written into. */
 interface Upload {
   readonly buffer: GPUBuffer;
-  mapped: Promise<unknown>;
+  mapped: Promise<Uint8Array>;
 }
+
+const mapForWriting = async (buffer: GPUBuffer): Promise<Uint8Array> => {
+  await buffer.mapAsync(GPUMapMode.WRITE);
+  return new Uint8Array(buffer.getMappedRange());
+};
 
 interface Run {
   readonly firstBlock: number;

@@ -1,9 +1,11 @@
 /** A store below the pool whose delays and losses the test decides. */
 import type { ClosableStore } from '../../src/runtime/engine.ts';
-import type { StoredBlock } from '../../src/runtime/kv/tiers/tier.ts';
+import type { Loan, StoredBlock } from '../../src/runtime/kv/tiers/tier.ts';
 
 export class MemoryStore implements ClosableStore {
   readonly blocks = new Map<string, StoredBlock>();
+  /** Loans that nobody has given back. */
+  numLent = 0;
   /** Awaited before each read is answered. */
   beforeRead: () => Promise<void> = async () => {};
 
@@ -21,8 +23,19 @@ export class MemoryStore implements ClosableStore {
   }
 
   async get(keys: readonly string[]): Promise<(Uint8Array | undefined)[]> {
-    await this.beforeRead();
     return keys.map((key) => this.blocks.get(key)?.payload);
+  }
+
+  /** Payloads that are overwritten when they are given back, as shared memory would be. */
+  async lend(keys: readonly string[]): Promise<Loan> {
+    await this.beforeRead();
+    const payloads = keys.map((key) => this.blocks.get(key)?.payload.slice());
+    this.numLent++;
+    const release = (): void => {
+      this.numLent--;
+      for (const payload of payloads) payload?.fill(0xff);
+    };
+    return { payloads, release };
   }
 
   readonly isDurable = false;

@@ -5,7 +5,7 @@ import type { Scheduler } from '../scheduler.ts';
 import type { BlockKey } from './block-key.ts';
 import type { Restore, RestoredBlock } from './kv-cache.ts';
 import type { LowerTier, LowerTiers } from './prefix-index.ts';
-import type { StoredBlock } from './tiers/tier.ts';
+import type { Loan, StoredBlock } from './tiers/tier.ts';
 
 /** Keeps payloads below the pool: in memory, on disk. Its troubles are its own: they never fail a request. */
 export interface KvStore extends LowerTiers {
@@ -17,7 +17,9 @@ export interface KvStore extends LowerTiers {
   isSaved(key: BlockKey): boolean;
   /** Takes over the payloads and returns at once; what its limits have no room for is dropped. */
   put(blocks: readonly StoredBlock[]): void;
-  /** In the order of `keys`; undefined: it is not there any more, or was damaged. */
+  /** For a while. Never rejects. */
+  lend(keys: readonly BlockKey[]): Promise<Loan>;
+  /** Copies, in the order of `keys`; undefined: it is not there any more, or was damaged. */
   get(keys: readonly BlockKey[]): Promise<(Uint8Array | undefined)[]>;
   delete(keys: readonly BlockKey[], tiers?: readonly CacheTier[]): void;
   /** Pinned blocks are evicted last. Pins count, also those of blocks that are not there. */
@@ -105,31 +107,47 @@ export class BlockTraffic {
   async #restore(runner: ModelRunner, restore: Restore): Promise<void> {
     const { items } = restore;
     const perPart = runner.maxBlocksMoved;
-    const isWanted = (): boolean => this.#scheduler.isWanted(restore);
-    const read = (start: number) => this.#store.get(items.slice(start, start + perPart).map(({ key }) => key));
+    const read = (start: number) => this.#store.lend(items.slice(start, start + perPart).map(({ key }) => key));
+    let reading: Promise<Loan> | undefined = read(0);
     try {
-      let reading = read(0);
       for (let start = 0; start < items.length; start += perPart) {
-        const part = items.slice(start, start + perPart);
-        const payloads = await reading;
-        if (start + perPart < items.length) reading = read(start + perPart);
-        if (!isWanted()) return;
-        const missing = part.filter((_, i) => payloads[i]?.byteLength !== runner.kv.blockBytes);
-        if (missing.length > 0) {
-          this.#giveUp(restore, missing);
-          return;
+        const loan = await reading!;
+        reading = start + perPart < items.length ? read(start + perPart) : undefined;
+        try {
+          if (!(await this.#write(runner, restore, items.slice(start, start + perPart), loan))) return;
+        } finally {
+          loan.release();
         }
-        const blocks = part.map(({ block }) => block);
-        if (!(await runner.writeBlocks(blocks, payloads as Uint8Array[], isWanted))) return;
-        this.#counts.restoredBlocks += part.length;
       }
-      if (!isWanted()) return;
-      this.#scheduler.restored(restore);
+      if (!this.#scheduler.isWanted(restore)) return;
+      this.#timed(() => this.#scheduler.restored(restore));
       this.#onRestored();
     } catch {
       // A lost device takes the sequence with it by its next step.
       this.#onRestored();
+    } finally {
+      void reading?.then(({ release }) => release());
     }
+  }
+
+  /** @returns false when the restore is over: nobody wants it any more, or a payload is missing */
+  async #write(
+    runner: ModelRunner,
+    restore: Restore,
+    part: readonly RestoredBlock[],
+    { payloads }: Loan,
+  ): Promise<boolean> {
+    const isWanted = (): boolean => this.#scheduler.isWanted(restore);
+    if (!isWanted()) return false;
+    const missing = part.filter((_, i) => payloads[i]?.byteLength !== runner.kv.blockBytes);
+    if (missing.length > 0) {
+      this.#giveUp(restore, missing);
+      return false;
+    }
+    const blocks = part.map(({ block }) => block);
+    if (!(await runner.writeBlocks(blocks, payloads as Uint8Array[], isWanted))) return false;
+    this.#counts.restoredBlocks += part.length;
+    return true;
   }
 
   #giveUp(restore: Restore, missing: readonly RestoredBlock[]): void {

@@ -47,18 +47,40 @@ export const seal = (key: Uint8Array, name: string, text: Uint8Array): Uint8Arra
   return [nonce, sealed, cipher.getAuthTag()];
 };
 
-/** The text that was sealed; undefined when key, name or a single bit differ. */
-export const unseal = (key: Uint8Array, name: string, sealed: Uint8Array): Uint8Array<ArrayBuffer> | undefined => {
+/** The text that was sealed, in memory of its own; undefined when key, name or a single bit differ. */
+export const unseal = (key: Uint8Array, name: string, sealed: Uint8Array): Uint8Array<ArrayBuffer> | undefined =>
+  sealed.length < SEAL_BYTES ? undefined : open(key, name, sealed, new Uint8Array(sealed.length - SEAL_BYTES));
+
+/** Likewise, where the sealed text was. */
+export const unsealInPlace = <Memory extends ArrayBufferLike>(
+  key: Uint8Array,
+  name: string,
+  sealed: Uint8Array<Memory>,
+): Uint8Array<Memory> | undefined => {
   if (sealed.length < SEAL_BYTES) return undefined;
+  return open(key, name, sealed, sealed.subarray(NONCE_BYTES, sealed.length - TAG_BYTES));
+};
+
+/** Parts that the processor's caches hold. */
+const PART_BYTES = 64 * 1024;
+
+const open = <Memory extends ArrayBufferLike>(
+  key: Uint8Array,
+  name: string,
+  sealed: Uint8Array,
+  text: Uint8Array<Memory>,
+): Uint8Array<Memory> | undefined => {
   const decipher = createDecipheriv('aes-256-gcm', key, sealed.subarray(0, NONCE_BYTES))
     .setAAD(Buffer.from(name))
     .setAuthTag(sealed.subarray(sealed.length - TAG_BYTES));
-  const text = decipher.update(sealed.subarray(NONCE_BYTES, sealed.length - TAG_BYTES));
+  for (let at = 0; at < text.length; at += PART_BYTES) {
+    const end = Math.min(at + PART_BYTES, text.length);
+    text.set(decipher.update(sealed.subarray(NONCE_BYTES + at, NONCE_BYTES + end)), at);
+  }
   try {
     decipher.final();
   } catch {
     return undefined;
   }
-  // Small texts lie in a buffer that Node shares out.
-  return text.byteLength === text.buffer.byteLength ? new Uint8Array(text.buffer as ArrayBuffer) : new Uint8Array(text);
+  return text;
 };

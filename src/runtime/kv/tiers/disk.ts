@@ -5,12 +5,13 @@
  * file: a start reads the headers of the files, whose number is limited. Eviction removes whole files, see segment-index.ts.
  */
 import type { BlockKey } from '../block-key.ts';
-import { Payload } from './payload.ts';
+import { SEAL_BYTES } from './cipher.ts';
 import { decodeBody } from './segment-format.ts';
 import { SegmentIndex } from './segment-index.ts';
 import type { Fault, SegmentStoreOptions, Segments } from './segment-store.ts';
 import { SegmentThread } from './segment-thread.ts';
-import type { BlockTier, TierBlock, TierFault, TierStats, TierWarning } from './tier.ts';
+import { SharedBuffers, type SharedBytes } from './shared-buffers.ts';
+import type { BlockTier, Loan, TierBlock, TierFault, TierStats, TierWarning } from './tier.ts';
 import { WriteQueue } from './write-queue.ts';
 
 export interface DiskTierOptions extends SegmentStoreOptions {
@@ -35,6 +36,7 @@ export class DiskTier implements BlockTier {
   readonly #segments: Segments;
   readonly #index = new SegmentIndex();
   readonly #queue: WriteQueue;
+  readonly #buffers = new SharedBuffers();
   readonly #warned = new Map<TierFault, number>();
   readonly #counts = {
     hits: 0,
@@ -64,7 +66,7 @@ export class DiskTier implements BlockTier {
   static async open(options: DiskTierOptions, segments: Segments = new SegmentThread(options)): Promise<DiskTier> {
     const tier = new DiskTier(options, segments);
     try {
-      const { segments: found, sealedBytes, faults } = await segments.open();
+      const { segments: found, sealedBytes, faults } = await segments.open(tier.#buffers.free);
       for (const fault of faults) tier.#blame(fault);
       tier.#counts.sealedBytes = sealedBytes;
       for (const { body, numWhole, ...segment } of found) {
@@ -103,10 +105,11 @@ export class DiskTier implements BlockTier {
     this.#schedule();
   }
 
-  async get(keys: readonly BlockKey[]): Promise<(TierBlock | undefined)[]> {
-    const found = new Map<BlockKey, TierBlock>();
+  async lend(keys: readonly BlockKey[]): Promise<Loan> {
+    const found = new Map<BlockKey, Uint8Array>();
     const reads = new Map<string, BlockKey[]>();
     const queued: TierBlock[] = [];
+    let numBytes = 0;
     for (const key of new Set(keys)) {
       const block = this.#queue.find(key);
       const location = this.#index.find(key);
@@ -116,11 +119,17 @@ export class DiskTier implements BlockTier {
         const siblings = reads.get(name);
         if (siblings) siblings.push(key);
         else reads.set(name, [key]);
+        numBytes += location.payloadBytes + SEAL_BYTES;
         this.#index.use(key);
       }
     }
-    await Promise.all([this.#read(reads, found), ...queued.map((block) => this.#readQueued(block, found))]);
-    return keys.map((key) => found.get(key));
+    await Promise.all(queued.map((block) => this.#readQueued(block, found)));
+    const buffer = reads.size > 0 ? await this.#buffers.take(numBytes) : undefined;
+    if (buffer) await this.#read(reads, buffer, found);
+    const release = (): void => {
+      if (buffer) this.#buffers.giveBack(buffer);
+    };
+    return { payloads: keys.map((key) => found.get(key)), release };
   }
 
   delete(keys: readonly BlockKey[]): void {
@@ -257,31 +266,33 @@ export class DiskTier implements BlockTier {
     }
   }
 
-  async #readQueued(block: TierBlock, found: Map<BlockKey, TierBlock>): Promise<void> {
-    if (!(await block.payload.read())) return;
+  async #readQueued({ key, payload }: TierBlock, found: Map<BlockKey, Uint8Array>): Promise<void> {
+    const bytes = await payload.read();
+    if (!bytes) return;
     this.#counts.hits++;
-    found.set(block.key, block);
+    found.set(key, bytes);
   }
 
-  async #read(reads: ReadonlyMap<string, readonly BlockKey[]>, found: Map<BlockKey, TierBlock>): Promise<void> {
-    if (reads.size === 0) return;
+  async #read(
+    reads: ReadonlyMap<string, readonly BlockKey[]>,
+    into: SharedBytes,
+    found: Map<BlockKey, Uint8Array>,
+  ): Promise<void> {
     const wanted = [...reads].map(([name, keys]) => ({ name, keys }));
-    // Eviction may forget a block while it is read.
-    const locations = new Map(wanted.flatMap(({ keys }) => keys.map((key) => [key, this.#index.find(key)!] as const)));
     try {
-      const results = await this.#segments.read(wanted);
-      for (const [i, { payloads, fault, isLost }] of results.entries()) {
+      const results = await this.#segments.read(wanted, into);
+      for (const [i, { places, fault, isLost }] of results.entries()) {
         const { name, keys } = wanted[i]!;
         if (fault) this.#blame(fault);
         for (const [n, key] of keys.entries()) {
-          const payload = payloads[n];
-          const { parent, tokenIds, segment } = locations.get(key)!;
-          if (payload) found.set(key, { key, parent, tokenIds, payload: new Payload(payload) });
-          else if (fault?.fault === 'corrupt' && this.#index.find(key)?.segment === segment) this.#index.remove(key);
+          const place = places[n];
+          if (place) found.set(key, into.subarray(place.offset, place.offset + place.byteLength));
+          // A copy in another file, written meanwhile, may be right.
+          else if (fault?.fault === 'corrupt' && this.#index.find(key)?.segment.name === name) this.#index.remove(key);
         }
         if (isLost) this.#index.removeSegment(name);
-        this.#counts.misses += payloads.filter((payload) => payload === undefined).length;
-        this.#counts.hits += payloads.filter((payload) => payload !== undefined).length;
+        this.#counts.misses += places.filter((place) => place === undefined).length;
+        this.#counts.hits += places.filter((place) => place !== undefined).length;
       }
     } catch (error) {
       this.#counts.readErrors++;

@@ -2,7 +2,7 @@
 import type { BlockKey } from '../block-key.ts';
 import { EvictionOrder } from '../eviction.ts';
 import { ChildIndex } from './child-index.ts';
-import type { BlockTier, TierBlock, TierStats } from './tier.ts';
+import type { BlockTier, Loan, TierBlock, TierStats } from './tier.ts';
 
 export class RamTier implements BlockTier {
   readonly name = 'ram';
@@ -52,8 +52,8 @@ export class RamTier implements BlockTier {
     while (this.#bytes > this.#maxBytes) this.#evict();
   }
 
-  async get(keys: readonly BlockKey[]): Promise<(TierBlock | undefined)[]> {
-    return Promise.all(keys.map((key) => this.#get(key)));
+  async lend(keys: readonly BlockKey[]): Promise<Loan> {
+    return { payloads: await Promise.all(keys.map((key) => this.#read(key))), release: () => {} };
   }
 
   delete(keys: readonly BlockKey[]): void {
@@ -83,13 +83,14 @@ export class RamTier implements BlockTier {
     this.#blocks.clear();
   }
 
-  async #get(key: BlockKey): Promise<TierBlock | undefined> {
+  async #read(key: BlockKey): Promise<Uint8Array | undefined> {
     const block = this.#blocks.get(key);
     if (!block) return undefined;
     this.#order.use(key);
-    if (await block.payload.read()) {
+    const bytes = await block.payload.read();
+    if (bytes) {
       this.#counts.hits++;
-      return block;
+      return bytes;
     }
     this.#counts.misses++;
     if (this.#blocks.get(key) === block) this.delete([key]);

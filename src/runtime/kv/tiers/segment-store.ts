@@ -3,30 +3,19 @@ import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { crc32 } from 'node:zlib';
-import { seal, unseal } from './cipher.ts';
-import {
-  type FileSystem,
-  nodeFileSystem,
-  readAll,
-  reasonOf,
-  syncFile,
-  syncPath,
-  systemCode,
-  writeAll,
-} from './file-system.ts';
+import { seal } from './cipher.ts';
+import { type FileSystem, nodeFileSystem, reasonOf, syncFile, syncPath, systemCode, writeAll } from './file-system.ts';
 import type { Bytes } from './payload.ts';
 import {
   decodeBody,
-  decodeHeader,
-  decodePreamble,
   encodeHeader,
-  PREAMBLE_BYTES,
   type RawHeader,
   type SegmentBlock,
-  type SegmentHeader,
   type SegmentOwner,
   storedBytes,
 } from './segment-format.ts';
+import { type Place, SegmentReader } from './segment-reader.ts';
+import type { SharedBytes } from './shared-buffers.ts';
 import type { TierFault } from './tier.ts';
 import { TOUCH_MS, WriterFolders } from './writer-folders.ts';
 
@@ -84,7 +73,8 @@ export interface SegmentRead {
 }
 
 export interface ReadResult {
-  readonly payloads: readonly (Bytes | undefined)[];
+  /** Where the payloads lie now; undefined: damaged, or gone. */
+  readonly places: readonly (Place | undefined)[];
   readonly fault?: Fault;
   /** The whole file is gone or useless. */
   readonly isLost: boolean;
@@ -92,13 +82,15 @@ export interface ReadResult {
 
 /** What the disk tier asks of its files, wherever they are served. All may reject, with a message that names the file. */
 export interface Segments {
-  open(): Promise<Scan>;
+  /** @param buffers that are going to be read into: their pages are made ready, but nobody waits for that */
+  open(buffers?: readonly SharedBytes[]): Promise<Scan>;
   /** @param onWritten given the payloads back as soon as the file needs them no more, also when it fails */
   write(
     blocks: readonly WritableBlock[],
     onWritten: (payloads: Bytes[]) => void,
   ): Promise<Omit<ScannedSegment, 'blocks'>>;
-  read(reads: readonly SegmentRead[]): Promise<ReadResult[]>;
+  /** @param into has room for all of the blocks, as they are stored, and belongs to the call until it is over */
+  read(reads: readonly SegmentRead[], into: SharedBytes): Promise<ReadResult[]>;
   remove(names: readonly string[]): Promise<void>;
   sync(): Promise<void>;
   close(): Promise<void>;
@@ -109,18 +101,15 @@ const SYNC_MS = 1000;
 /** Files read at a scan before others get a turn. */
 const SCAN_FILES = 64;
 
-/** Holds most headers, so that one read is enough. */
-const FIRST_READ_BYTES = 64 * 1024;
-
 type CountedFile = ScannedFile & { readonly counter: number };
 
 export class SegmentStore implements Segments {
   readonly #options: SegmentStoreOptions;
   readonly #fs: FileSystem;
   readonly #folders: WriterFolders;
+  readonly #reader: SegmentReader;
   /** Written, and not yet known to survive a loss of power. */
   readonly #unsynced = new Set<string>();
-  readonly #firstRead = Buffer.alloc(FIRST_READ_BYTES);
   #counter = 0;
   #timers: NodeJS.Timeout[] = [];
 
@@ -128,6 +117,7 @@ export class SegmentStore implements Segments {
     this.#options = options;
     this.#fs = fs;
     this.#folders = new WriterFolders(options.directory, fs);
+    this.#reader = new SegmentReader(options, fs);
   }
 
   /** Reads headers alone, also those of other models, which count towards the limit. A directory that cannot be used is a fault, not an error. */
@@ -180,15 +170,12 @@ export class SegmentStore implements Segments {
     }
   }
 
-  async read(reads: readonly SegmentRead[]): Promise<ReadResult[]> {
-    return reads.map(({ name, keys }) => {
-      try {
-        return this.#readSegment(name, keys);
-      } catch (error) {
-        const isLost = ['ENOENT', 'ENOTDIR'].includes(systemCode(error));
-        const fault = this.#fault(isLost ? 'vanished' : 'read_failed', `${name}: ${reasonOf(error)}`, keys.length);
-        return { payloads: keys.map(() => undefined), fault, isLost };
-      }
+  async read(reads: readonly SegmentRead[], into: SharedBytes): Promise<ReadResult[]> {
+    let start = 0;
+    return reads.map((read) => {
+      const result = this.#read(read, into, start);
+      start = Math.max(start, ...result.places.map((place) => (place ? place.offset + place.byteLength : 0)));
+      return result;
     });
   }
 
@@ -289,9 +276,9 @@ export class SegmentStore implements Segments {
   }
 
   #scanFile(name: string, isOwned: boolean, faults: Fault[]): CountedFile | number | undefined {
-    return this.#withFile(name, (fd) => {
+    return this.#reader.withFile(name, (fd) => {
       const fileBytes = this.#fs.fstatSync(fd).size;
-      const header = this.#readHeader(fd);
+      const header = this.#reader.readHeader(fd);
       if (header === 'other') return fileBytes;
       if (!header) {
         faults.push(this.#fault('corrupt', `${name} has a damaged header and is removed`, 1));
@@ -309,79 +296,25 @@ export class SegmentStore implements Segments {
     });
   }
 
-  #isOurs(owner: SegmentOwner): boolean {
-    const { modelFingerprint, kvFormat } = this.#options;
-    return owner.modelFingerprint === modelFingerprint && owner.kvFormat === kvFormat;
-  }
-
-  #withFile<Result>(name: string, use: (fd: number) => Result): Result {
-    const fd = this.#fs.openSync(join(this.#options.directory, name), 'r');
+  #read({ name, keys }: SegmentRead, into: SharedBytes, start: number): ReadResult {
+    const nothing = keys.map(() => undefined);
     try {
-      return use(fd);
-    } finally {
-      this.#fs.closeSync(fd);
-    }
-  }
-
-  #readHeader(fd: number): RawHeader | 'other' | undefined {
-    const numRead = this.#fs.readvSync(fd, [this.#firstRead], 0);
-    const first = this.#firstRead.subarray(0, numRead);
-    const preamble = decodePreamble(first);
-    if (preamble === undefined || preamble === 'other') return preamble;
-    const start = first.subarray(0, PREAMBLE_BYTES);
-    let body = first.subarray(PREAMBLE_BYTES, PREAMBLE_BYTES + preamble.bodyBytes);
-    if (body.length < preamble.bodyBytes) {
-      body = Buffer.alloc(preamble.bodyBytes);
-      if (!readAll(this.#fs, fd, [body], PREAMBLE_BYTES)) return undefined;
-    }
-    return decodeHeader(start, preamble, body, this.#options.encryptionKey);
-  }
-
-  #readSegment(name: string, keys: readonly string[]): ReadResult {
-    return this.#withFile(name, (fd) => {
-      const raw = this.#readHeader(fd);
-      const header = raw && raw !== 'other' ? { ...raw, ...decodeBody(raw.body) } : undefined;
-      if (!header || !this.#isOurs(header)) {
+      const places = this.#reader.read(name, keys, into, start);
+      if (!places) {
         const fault = this.#fault('corrupt', `${name} has a damaged or a stranger's header`, keys.length);
-        return { payloads: keys.map(() => undefined), fault, isLost: true };
+        return { places: nothing, fault, isLost: true };
       }
-      const wanted = new Set(keys);
-      const payloads = new Map<string, Bytes | undefined>();
-      for (const run of runsOf(header, wanted)) {
-        const stored = run.blocks.map(({ payloadBytes }) => new Uint8Array(storedBytes(payloadBytes, header.isSealed)));
-        // A file that ends early leaves zeros, which no checksum fits.
-        readAll(this.#fs, fd, stored, run.position);
-        for (const [i, block] of run.blocks.entries()) payloads.set(block.key, this.#open(block, stored[i]!));
-      }
-      const results = keys.map((key) => payloads.get(key));
-      const numCorrupt = results.filter((payload) => payload === undefined).length;
-      if (numCorrupt === 0) return { payloads: results, isLost: false };
+      const numCorrupt = places.filter((place) => place === undefined).length;
+      if (numCorrupt === 0) return { places, isLost: false };
       const fault = this.#fault('corrupt', `${name} has ${numCorrupt} damaged blocks`, numCorrupt);
-      return { payloads: results, fault, isLost: false };
-    });
-  }
-
-  #open({ key, checksum }: SegmentBlock, stored: Bytes): Bytes | undefined {
-    const { encryptionKey } = this.#options;
-    if (encryptionKey) return unseal(encryptionKey, key, stored);
-    return crc32(stored) === checksum ? stored : undefined;
+      return { places, fault, isLost: false };
+    } catch (error) {
+      const isLost = ['ENOENT', 'ENOTDIR'].includes(systemCode(error));
+      const fault = this.#fault(isLost ? 'vanished' : 'read_failed', `${name}: ${reasonOf(error)}`, keys.length);
+      return { places: nothing, fault, isLost };
+    }
   }
 }
-
-/** Wanted blocks that lie side by side, so that each run is one read. */
-const runsOf = (header: SegmentHeader, wanted: ReadonlySet<string>): { position: number; blocks: SegmentBlock[] }[] => {
-  const runs: { position: number; blocks: SegmentBlock[] }[] = [];
-  let position = header.headerBytes;
-  let wasWanted = false;
-  for (const block of header.blocks) {
-    const isWanted = wanted.has(block.key);
-    if (isWanted && wasWanted) runs.at(-1)!.blocks.push(block);
-    else if (isWanted) runs.push({ position, blocks: [block] });
-    wasWanted = isWanted;
-    position += storedBytes(block.payloadBytes, header.isSealed);
-  }
-  return runs;
-};
 
 /** How many blocks, from the first, a file has that was cut short. */
 const numWholeBlocks = (blocks: readonly SegmentBlock[], header: RawHeader, fileBytes: number): number => {

@@ -12,11 +12,13 @@ import type {
   Segments,
   WritableBlock,
 } from './segment-store.ts';
+import type { SharedBytes } from './shared-buffers.ts';
 
 export type ToSegments =
-  | { readonly id: number; readonly method: 'open' | 'sync' | 'close' }
+  | { readonly id: number; readonly method: 'sync' | 'close' }
+  | { readonly id: number; readonly method: 'open'; readonly buffers: readonly SharedBytes[] }
   | { readonly id: number; readonly method: 'write'; readonly blocks: readonly WritableBlock[] }
-  | { readonly id: number; readonly method: 'read'; readonly reads: readonly SegmentRead[] }
+  | { readonly id: number; readonly method: 'read'; readonly reads: readonly SegmentRead[]; readonly into: SharedBytes }
   | { readonly id: number; readonly method: 'remove'; readonly names: readonly string[] };
 
 export type FromSegments =
@@ -59,8 +61,8 @@ export class SegmentThread implements Segments {
     this.#worker.on('exit', () => this.#fail('it ended'));
   }
 
-  open(): Promise<Scan> {
-    return this.#call({ method: 'open' });
+  open(buffers: readonly SharedBytes[] = []): Promise<Scan> {
+    return this.#call({ method: 'open', buffers });
   }
 
   write(
@@ -71,8 +73,8 @@ export class SegmentThread implements Segments {
     return this.#call({ method: 'write', blocks }, buffers, onWritten);
   }
 
-  read(reads: readonly SegmentRead[]): Promise<ReadResult[]> {
-    return this.#call({ method: 'read', reads });
+  read(reads: readonly SegmentRead[], into: SharedBytes): Promise<ReadResult[]> {
+    return this.#call({ method: 'read', reads, into });
   }
 
   remove(names: readonly string[]): Promise<void> {

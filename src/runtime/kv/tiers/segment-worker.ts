@@ -22,17 +22,14 @@ const answer = async (message: ToSegments): Promise<void> => {
     );
     post({ id, result });
   } else if (message.method === 'read') {
-    const result = await store.read(message.reads);
-    post(
-      { id, result },
-      result.flatMap(({ payloads }) => payloads),
-    );
+    post({ id, result: await store.read(message.reads, message.into) });
   } else if (message.method === 'open') {
     const result = await store.open();
     post(
       { id, result },
       result.segments.map(({ body }) => body),
     );
+    for (const buffer of message.buffers) buffer.fill(0);
   } else if (message.method === 'remove') {
     post({ id, result: await store.remove(message.names) });
   } else {

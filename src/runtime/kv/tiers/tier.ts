@@ -19,6 +19,14 @@ export interface TierBlock extends Omit<StoredBlock, 'payload'> {
   readonly payload: Payload;
 }
 
+/** Payloads for a while, which everybody should give back soon: memory to read into is scarce. */
+export interface Loan {
+  /** In the order of the keys; undefined: not here, or damaged. Not to be changed, and not to be read after `release`. */
+  readonly payloads: readonly (Uint8Array | undefined)[];
+  /** To be called once. */
+  release(): void;
+}
+
 export type TierFault =
   /** A file or block that is not what was written: removed, and absent from now on. */
   | 'corrupt'
@@ -78,8 +86,8 @@ export interface BlockTier {
   childrenOf(parent: BlockKey): Iterable<readonly [key: BlockKey, tokenIds: Uint32Array]>;
   /** Takes blocks in, parents before children; returns at once. Blocks that are here already count as used. */
   put(blocks: readonly TierBlock[]): void;
-  /** In the order of `keys`; undefined: not here, or damaged. */
-  get(keys: readonly BlockKey[]): Promise<(TierBlock | undefined)[]>;
+  /** Counts as a use of the blocks. */
+  lend(keys: readonly BlockKey[]): Promise<Loan>;
   delete(keys: readonly BlockKey[]): void;
   /** Counted by key, whether a block is here or not: pinned blocks are evicted last. */
   pin(keys: readonly BlockKey[], change: 1 | -1): void;

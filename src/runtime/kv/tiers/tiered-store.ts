@@ -2,7 +2,10 @@
 import type { BlockKey } from '../block-key.ts';
 import type { LowerTier } from '../prefix-index.ts';
 import { Payload } from './payload.ts';
-import type { BlockTier, StoredBlock, TierBlock, TierStats } from './tier.ts';
+import type { BlockTier, Loan, StoredBlock, TierBlock, TierStats } from './tier.ts';
+
+/** Borrowed at once to be copied. */
+const COPIED_BLOCKS = 16;
 
 export class TieredStore {
   readonly #tiers: readonly BlockTier[];
@@ -44,19 +47,34 @@ export class TieredStore {
   }
 
   /**
-   * Payloads in the order of `keys`; undefined: no tier has it, or it was damaged. Never rejects. What a lower tier gives
-   * is kept in those above. Not to be changed.
+   * Payloads for a while, each from the nearest tier that has it. Never rejects. What comes from disk is not kept in memory
+   * as well: to copy it takes longer than to read it again, which the system's own cache of files makes quick.
    */
-  async get(keys: readonly BlockKey[]): Promise<(Uint8Array<ArrayBuffer> | undefined)[]> {
-    const found = new Map<BlockKey, TierBlock>();
-    for (const [i, tier] of this.#tiers.entries()) {
+  async lend(keys: readonly BlockKey[]): Promise<Loan> {
+    const found = new Map<BlockKey, Uint8Array>();
+    const loans: Loan[] = [];
+    for (const tier of this.#tiers) {
       const wanted = keys.filter((key) => !found.has(key) && tier.has(key));
       if (wanted.length === 0) continue;
-      const blocks = (await tier.get(wanted)).filter((block) => block !== undefined);
-      for (const block of blocks) found.set(block.key, block);
-      for (const above of this.#tiers.slice(0, i)) above.put(blocks);
+      const loan = await tier.lend(wanted);
+      loans.push(loan);
+      for (const [i, key] of wanted.entries()) if (loan.payloads[i]) found.set(key, loan.payloads[i]);
     }
-    return Promise.all(keys.map((key) => found.get(key)?.payload.read()));
+    const release = (): void => {
+      for (const loan of loans) loan.release();
+    };
+    return { payloads: keys.map((key) => found.get(key)), release };
+  }
+
+  /** Copies of payloads in the order of `keys`; undefined: no tier has it, or it was damaged. Never rejects. */
+  async get(keys: readonly BlockKey[]): Promise<(Uint8Array<ArrayBuffer> | undefined)[]> {
+    const copies: (Uint8Array<ArrayBuffer> | undefined)[] = [];
+    for (let start = 0; start < keys.length; start += COPIED_BLOCKS) {
+      const { payloads, release } = await this.lend(keys.slice(start, start + COPIED_BLOCKS));
+      copies.push(...payloads.map((payload) => payload && new Uint8Array(payload)));
+      release();
+    }
+    return copies;
   }
 
   /** @param names of tiers; absent: all */

@@ -33,15 +33,27 @@ describe('tiered store', () => {
     await store.close();
   });
 
-  test('keeps in RAM what it has read from disk', async () => {
+  test('lends from disk without keeping a copy in RAM, and reads as much again once it has the memory back', async () => {
     const first = new TieredStore([await openDisk()]);
-    const blocks = chain(4, 0);
+    const blocks = chain(40, 0, { payloadBytes: 128 * 1024 });
+    const keys = keysOf(blocks);
     first.put(blocks);
     await first.close();
     const store = new TieredStore([new RamTier(MIB), await openDisk()]);
-    expect(store.tierOf(blocks[3]!.key)).toBe('disk');
-    await store.get(keysOf(blocks));
-    expect(store.tierOf(blocks[3]!.key)).toBe('ram');
+    const loans = await Promise.all([store.lend(keys.slice(0, 20)), store.lend(keys.slice(20)), store.lend(keys)]);
+    const fourth = store.lend([keys[39]!]);
+    expect(
+      await Promise.race([fourth.then(() => 'came'), new Promise((resolve) => setTimeout(resolve, 50, 'waits'))]),
+    ).toBe('waits');
+    for (const [key, payload] of [
+      ...keys.map((key, i) => [key, [...loans[0]!.payloads, ...loans[1]!.payloads][i]!] as const),
+      ...keys.map((key, i) => [key, loans[2]!.payloads[i]!] as const),
+    ]) {
+      expect(Buffer.from(payload).equals(payloadOf(key, 128 * 1024))).toBe(true);
+    }
+    for (const { release } of loans) release();
+    expect(Buffer.from((await fourth).payloads[0]!).equals(payloadOf(keys[39]!, 128 * 1024))).toBe(true);
+    expect(store.tierOf(keys[3]!)).toBe('disk');
     await store.close();
   });
 
