@@ -88,6 +88,10 @@ export interface ChatPrompt {
 export interface TextPrompt {
   readonly kind: 'text';
   readonly text: string;
+  /** False: without the model's BOS. */
+  readonly addSpecial?: boolean;
+  /** False: what looks like a special token is plain text. */
+  readonly parseSpecial?: boolean;
 }
 
 /** Token ids, used as they are. */
@@ -278,6 +282,21 @@ export interface EngineStats {
   readonly kvTiers: readonly KvTierStats[];
 }
 
+/** A token's text, or its bytes where they are no whole UTF-8. */
+export type TokenPiece = string | Uint8Array;
+
+/** What stands between text and token ids. */
+export interface Tokenization {
+  /** Token ids of the prompt as `generate` would feed them. @throws EngineError as `generate` */
+  tokenize(prompt: Prompt): Promise<Uint32Array>;
+  /** The tokens' text, special ones included; bytes that are no UTF-8 become U+FFFD. @throws EngineError invalid_request */
+  detokenize(tokenIds: readonly number[]): Promise<string>;
+  /** Each token's own text. @throws EngineError invalid_request */
+  pieces(tokenIds: ArrayLike<number>): Promise<readonly TokenPiece[]>;
+  /** The text of a conversation as `generate` would tokenize it, before a BOS is added. @throws EngineError as `generate` */
+  renderPrompt(prompt: ChatPrompt): Promise<string>;
+}
+
 /** The engine as the server and library users see it, whichever thread it runs in. */
 export interface Engine {
   readonly model: ModelDescription;
@@ -293,6 +312,7 @@ export interface Engine {
   countTokens(prompt: Prompt): Promise<number>;
   stats(): EngineStats;
   readonly sessions: Sessions;
+  readonly tokenizer: Tokenization;
   /** Ends the loop and frees the device. Requests in flight fail with `shutting_down`. */
   close(): Promise<void>;
 }

@@ -1,7 +1,23 @@
 /** An `Engine` whose work is done at the other end of a MessagePort. */
 import type { MessagePort } from 'node:worker_threads';
-import type { Engine, EngineStats, Generation, GenerationRequest, ModelDescription, Prompt, Sessions } from './api.ts';
-import { engineGone, type FromEngine, type Happening, type ToEngine } from './engine-thread.ts';
+import type {
+  Engine,
+  EngineStats,
+  Generation,
+  GenerationRequest,
+  ModelDescription,
+  Prompt,
+  Sessions,
+  Tokenization,
+} from './api.ts';
+import {
+  type EngineCall,
+  type EngineCalls,
+  engineGone,
+  type FromEngine,
+  type Happening,
+  type ToEngine,
+} from './engine-thread.ts';
 import { EngineError, fromErrorRecord } from './errors.ts';
 import { EventStream } from './event-stream.ts';
 import type { LoadProgress } from './weights/load.ts';
@@ -20,25 +36,29 @@ export interface EngineListeners {
 type Ready = Extract<FromEngine, { type: 'ready' }>;
 
 /** Every call there is: a new one that is left out here does not compile. */
-const SESSION_CALLS: Readonly<Record<keyof Sessions, true>> = {
-  list: true,
-  get: true,
-  create: true,
-  fork: true,
-  save: true,
-  pin: true,
-  unpin: true,
-  evict: true,
-  delete: true,
-  export: true,
-  import: true,
-  requestCache: true,
+const CALLS: { readonly [Target in keyof EngineCalls]: Readonly<Record<keyof EngineCalls[Target], true>> } = {
+  sessions: {
+    list: true,
+    get: true,
+    create: true,
+    fork: true,
+    save: true,
+    pin: true,
+    unpin: true,
+    evict: true,
+    delete: true,
+    export: true,
+    import: true,
+    requestCache: true,
+  },
+  tokenizer: { tokenize: true, detokenize: true, pieces: true, renderPrompt: true },
 };
 
 export class EngineClient implements Engine {
   readonly model: ModelDescription;
   readonly adapter: string;
   readonly sessions: Sessions;
+  readonly tokenizer: Tokenization;
   readonly #port: MessagePort;
   readonly #onWarning: (message: string) => void;
   /** Questions not yet answered, and the streams of accepted generations, by message id. */
@@ -57,11 +77,8 @@ export class EngineClient implements Engine {
     this.model = ready.model;
     this.adapter = ready.adapter;
     this.#stats = ready.stats;
-    const calls = Object.keys(SESSION_CALLS).map((name) => [
-      name,
-      (...parameters: unknown[]) => this.#call(name as keyof Sessions, parameters),
-    ]);
-    this.sessions = Object.fromEntries(calls) as Sessions;
+    this.sessions = this.#remote('sessions');
+    this.tokenizer = this.#remote('tokenizer');
     port.on('message', (message: FromEngine) => this.#receive(message));
     port.on('close', () => this.fail(engineGone()));
   }
@@ -143,9 +160,18 @@ export class EngineClient implements Engine {
     this.#closed();
   }
 
-  #call(name: keyof Sessions, parameters: readonly unknown[]): Promise<unknown> {
+  /** A part of the engine whose calls are made at the other end. */
+  #remote<Target extends keyof EngineCalls>(target: Target): EngineCalls[Target] {
+    const calls = Object.keys(CALLS[target]).map((name) => [
+      name,
+      (...parameters: unknown[]) => this.#call({ target, name, parameters }),
+    ]);
+    return Object.fromEntries(calls) as EngineCalls[Target];
+  }
+
+  #call(call: EngineCall): Promise<unknown> {
     const id = this.#nextId++;
-    return this.#ask(id, { type: 'call', id, name, parameters });
+    return this.#ask(id, { type: 'call', id, ...call });
   }
 
   #ask<Value>(id: number, message: ToEngine): Promise<Value> {

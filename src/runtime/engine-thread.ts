@@ -9,19 +9,28 @@ import type {
   ModelDescription,
   Prompt,
   Sessions,
+  Tokenization,
 } from './api.ts';
 import { EngineError, type ErrorRecord, toErrorRecord } from './errors.ts';
 import type { LoadProgress } from './weights/load.ts';
 
+/** The parts of an engine whose methods are all called alike: parameters in, one promise out. */
+export interface EngineCalls {
+  readonly sessions: Sessions;
+  readonly tokenizer: Tokenization;
+}
+
+/** One such call. */
+export interface EngineCall {
+  readonly target: keyof EngineCalls;
+  readonly name: string;
+  readonly parameters: readonly unknown[];
+}
+
 export type ToEngine =
   | { readonly type: 'generate'; readonly id: number; readonly request: GenerationRequest }
   | { readonly type: 'count'; readonly id: number; readonly prompt: Prompt }
-  | {
-      readonly type: 'call';
-      readonly id: number;
-      readonly name: keyof Sessions;
-      readonly parameters: readonly unknown[];
-    }
+  | ({ readonly type: 'call'; readonly id: number } & EngineCall)
   | { readonly type: 'abort'; readonly id: number }
   | { readonly type: 'close' };
 
@@ -105,19 +114,17 @@ export const serveEngine = (engine: Engine, port: MessagePort): void => {
   port.on('message', (message: ToEngine) => {
     if (message.type === 'generate') void generate(message.id, message.request);
     else if (message.type === 'count') void answer(message.id, () => engine.countTokens(message.prompt));
-    else if (message.type === 'call') void answer(message.id, () => call(engine.sessions, message));
+    else if (message.type === 'call') void answer(message.id, () => call(engine, message));
     else if (message.type === 'abort') aborts.get(message.id)?.abort();
     else void close();
   });
   post({ type: 'ready', model: engine.model, adapter: engine.adapter, stats: engine.stats() });
 };
 
-const call = (
-  sessions: Sessions,
-  { name, parameters }: Pick<Extract<ToEngine, { type: 'call' }>, 'name' | 'parameters'>,
-): Promise<unknown> => {
-  const method: (...parameters: never[]) => Promise<unknown> = sessions[name];
-  return Reflect.apply(method, sessions, parameters);
+const call = (engine: EngineCalls, { target, name, parameters }: EngineCall): Promise<unknown> => {
+  const part = engine[target];
+  const method = Reflect.get(part, name) as (...parameters: unknown[]) => Promise<unknown>;
+  return Reflect.apply(method, part, parameters);
 };
 
 /** The port's other end is gone, or the thread is: what was asked there will not be answered. */

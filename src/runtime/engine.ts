@@ -13,6 +13,7 @@ import type {
   Prompt,
 } from './api.ts';
 import { buildBatch } from './batch.ts';
+import { EngineTokenizer } from './engine-tokenizer.ts';
 import { EngineError } from './errors.ts';
 import { kvLayout, rootKey } from './kv/block-key.ts';
 import { BlockTraffic, type KvStore } from './kv/block-traffic.ts';
@@ -45,7 +46,7 @@ export interface EngineParts {
   readonly adapter: string;
   readonly kvFormat: string;
   readonly reasoningFormat: ReasoningFormat;
-  readonly workers: Pick<WorkerPool, 'prepare' | 'nextTokens' | 'flush' | 'decode' | 'close'>;
+  readonly workers: Pick<WorkerPool, 'prepare' | 'render' | 'nextTokens' | 'flush' | 'decode' | 'pieces' | 'close'>;
   readonly options: EngineOptions;
   /** Keeps KV below the pool; absent: what the pool evicts is gone. The engine closes it. */
   readonly store?: ClosableStore;
@@ -70,6 +71,7 @@ export class LocalEngine implements Engine {
   readonly model: ModelDescription;
   readonly adapter: string;
   readonly sessions: EngineSessions;
+  readonly tokenizer: EngineTokenizer;
   readonly #parts: EngineParts;
   readonly #preparation: Preparation;
   readonly #scheduler: Scheduler;
@@ -93,6 +95,7 @@ export class LocalEngine implements Engine {
     const { kv, limits } = runner;
     this.#parts = parts;
     this.#preparation = new Preparation(parts.workers);
+    this.tokenizer = new EngineTokenizer(this.#preparation, parts.workers, model.vocabularySize);
     this.#runner = runner;
     this.#kv = kv;
     this.adapter = parts.adapter;
@@ -169,7 +172,7 @@ export class LocalEngine implements Engine {
   }
 
   async countTokens(prompt: Prompt): Promise<number> {
-    return (await this.#preparation.tokenize(prompt)).tokenIds.length;
+    return (await this.tokenizer.tokenize(prompt)).length;
   }
 
   stats(): EngineStats {

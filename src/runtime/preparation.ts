@@ -47,10 +47,15 @@ export class Preparation {
   }
 
   /** @throws EngineError shutting_down; as `WorkerPool.prepare` */
-  async tokenize(prompt: Prompt): Promise<PreparedPrompt> {
+  tokenize(prompt: Prompt): Promise<PreparedPrompt> {
+    return this.whileOpen(() => this.#workers.prepare(prompt));
+  }
+
+  /** Has the pool do something. @throws EngineError shutting_down; what `work` throws */
+  async whileOpen<Value>(work: () => Promise<Value>): Promise<Value> {
     if (this.#isClosed) throw shuttingDown();
     try {
-      return await this.#workers.prepare(prompt);
+      return await work();
     } catch (error) {
       // Closing ends the worker threads under their tasks.
       throw this.#isClosed ? shuttingDown() : error;

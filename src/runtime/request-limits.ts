@@ -20,12 +20,16 @@ export const fitPrompt = (promptTokens: number, wanted: number | undefined, cont
 
 /** @throws EngineError invalid_request for token ids that the model does not have */
 export const refuseBadIds = ({ prompt, sampling }: GenerationRequest, vocabularySize: number): void => {
-  const check = (id: number, param: string): void => {
-    if (Number.isInteger(id) && id >= 0 && id < vocabularySize) return;
-    throw new EngineError('invalid_request', `token id ${id} is outside the vocabulary 0 … ${vocabularySize - 1}`, {
-      param,
-    });
-  };
-  if (prompt.kind === 'tokens') for (const id of prompt.tokenIds) check(id, 'prompt');
-  for (const [id] of sampling.logitBias) check(id, 'logit_bias');
+  if (prompt.kind === 'tokens') checkTokenIds(prompt.tokenIds, vocabularySize, 'prompt');
+  for (const [id] of sampling.logitBias) checkTokenIds([id], vocabularySize, 'logit_bias');
+};
+
+/** @throws EngineError invalid_request, with `param`, for token ids that the model does not have */
+export const checkTokenIds = (tokenIds: ArrayLike<number>, vocabularySize: number, param: string): void => {
+  for (let index = 0; index < tokenIds.length; index++) {
+    const id = tokenIds[index]!;
+    if (Number.isInteger(id) && id >= 0 && id < vocabularySize) continue;
+    const fault = `token id ${id} is outside the vocabulary 0 … ${vocabularySize - 1}`;
+    throw new EngineError('invalid_request', fault, { param });
+  }
 };

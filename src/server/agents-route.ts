@@ -6,6 +6,7 @@ import { DEFAULT_SAMPLING } from '../runtime/sampling.ts';
 import { AnswerCollector, textOf } from './dialects/answer.ts';
 import { integer, optional, parseBody } from './dialects/body-schema.ts';
 import type { HttpRequest } from './http.ts';
+import type { Operation } from './operation.ts';
 import { decodeSegment, type PlainRoute, readRoute } from './plain-route.ts';
 import type { Reply } from './reply.ts';
 import { readJson } from './session-body.ts';
@@ -27,6 +28,21 @@ const generateBody = z.object({
   top_p: optional(z.number().min(0).max(1)),
   top_k: optional(integer(0)),
 });
+
+export const AGENT_OPERATIONS: readonly Operation[] = [
+  { method: 'GET', path: PREFIX, summary: 'Your sessions as agents' },
+  { method: 'POST', path: PREFIX, summary: 'Make an agent', body: createBody, bodyIsOptional: true },
+  { method: 'GET', path: `${PREFIX}/list`, summary: 'Your sessions as agents' },
+  { method: 'GET', path: `${PREFIX}/stats`, summary: 'How many agents there are, and how much they keep' },
+  { method: 'GET', path: `${PREFIX}/{id}`, summary: 'An agent' },
+  {
+    method: 'DELETE',
+    path: `${PREFIX}/{id}`,
+    summary: 'Forget an agent',
+    query: { evict_only: 'true: only take its KV out of memory' },
+  },
+  { method: 'POST', path: `${PREFIX}/{id}/generate`, summary: "Continue an agent's text", body: generateBody },
+];
 
 /** Undefined for other paths. */
 export const agentRouteOf = (path: string, context: SessionContext): PlainRoute | undefined => {

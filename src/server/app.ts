@@ -16,6 +16,7 @@ import { parseJson } from './json-body.ts';
 import { RequestLimits } from './limits.ts';
 import { Metrics } from './metrics.ts';
 import { modelListRoute, modelRouteOf } from './models-route.ts';
+import { descriptionRoutes } from './openapi/route.ts';
 import { DEFAULT_SERVER_OPTIONS, type ServerOptions } from './options.ts';
 import { type PlainRoute, readRoute } from './plain-route.ts';
 import { PromptCanon } from './prompt-canon.ts';
@@ -23,6 +24,7 @@ import { Reply } from './reply.ts';
 import { cacheHints } from './session-hints.ts';
 import { type SessionContext, sessionRouteOf } from './sessions-route.ts';
 import { storeRouteOf } from './store-route.ts';
+import { tokenRoutes } from './tokens-route.ts';
 import { createTransport, defaultTransport } from './transports/index.ts';
 
 const RETRY_AFTER_DRAIN_SECONDS = 5;
@@ -51,7 +53,8 @@ export const createServer = async (engine: Engine, options: Partial<ServerOption
 const isOperational = (path: string): boolean =>
   path === '/metrics' || path === '/health' || path.startsWith('/health/');
 /** Routes that tell nothing and answer everyone. */
-const isGreeting = (path: string): boolean => path === '/' || path === '/api/hello';
+const isGreeting = (path: string): boolean => GREETINGS.has(path);
+const GREETINGS: ReadonlySet<string> = new Set(['/', '/api/hello', '/openapi.json', '/docs']);
 
 /** What pages of listed origins may send where a route says nothing else. */
 const PAGE_METHODS = ['GET', 'HEAD', 'POST'];
@@ -95,6 +98,8 @@ class App {
       readRoute('/health/live', (_request, reply) => reply.json(200, { status: 'ok' })),
       readRoute('/metrics', (_request, reply) => this.#answerMetrics(reply)),
       modelListRoute(engine.model, options.modelStore),
+      ...descriptionRoutes(),
+      ...tokenRoutes({ ...this.#sessionContext, canon: this.#canon, bodyLimitBytes: options.bodyLimitBytes }),
     ];
     this.#plainRoutes = new Map(routes.map((route) => [route.name, route]));
     this.#coordination = new CoordinationRoutes({
@@ -278,7 +283,7 @@ class App {
 const notFound = ({ method, path }: HttpRequest): EngineError =>
   new EngineError(
     'not_found',
-    `unknown URL (${method} ${path}): this server answers ${DIALECTS.flatMap((dialect) => dialect.routes.map((route) => route.path)).join(', ')}, /v1/models, /health and /metrics`,
+    `unknown URL (${method} ${path}): this server answers ${DIALECTS.flatMap((dialect) => dialect.routes.map((route) => route.path)).join(', ')} and what /docs lists`,
   );
 
 const draining = (): EngineError =>

@@ -4,6 +4,7 @@ import { isClaudeName } from './dialects/anthropic-messages.ts';
 import { modelNotFound } from './dialects/openai.ts';
 import type { HttpRequest } from './http.ts';
 import type { ModelStore, StoredModel } from './model-store.ts';
+import type { Operation } from './operation.ts';
 import { decodeRest, type PlainRoute, readRoute } from './plain-route.ts';
 
 interface ModelBody {
@@ -18,6 +19,11 @@ interface ModelFacts {
 }
 
 const PREFIX = '/v1/models/';
+
+export const MODEL_OPERATIONS: readonly Operation[] = [
+  { method: 'GET', path: '/v1/models', summary: 'The served model, then what is installed' },
+  { method: 'GET', path: `${PREFIX}{id}`, summary: 'One model' },
+];
 
 const modelBody = ({ id, createdAt, contextLength }: ModelFacts) => ({
   id,

@@ -11,7 +11,8 @@ const MAX_BODY_BYTES = 64 * 1024;
 const MAX_TTL_SECONDS = 10 * 365 * 24 * 3600;
 const TIERS = ['pool', 'ram', 'disk'] as const satisfies readonly CacheTier[];
 
-const newSessionBody = z.object({
+/** Of requests that make a session. */
+export const newSessionBody = z.object({
   id: optional(z.string()),
   ttlSeconds: optional(integer(1, MAX_TTL_SECONDS)),
   pinned: optional(z.boolean()),

@@ -4,9 +4,10 @@ import { EngineError } from '../runtime/errors.ts';
 import { readBody } from './body.ts';
 import { invalidParam } from './dialects/body-schema.ts';
 import type { HttpRequest } from './http.ts';
+import type { Operation } from './operation.ts';
 import { decodeSegment, type PlainRoute, readRoute } from './plain-route.ts';
 import type { Reply } from './reply.ts';
-import { missBody, readNewSession, requestCacheBody, sessionBody } from './session-body.ts';
+import { missBody, newSessionBody, readNewSession, requestCacheBody, sessionBody } from './session-body.ts';
 import { checkSessionId } from './session-hints.ts';
 
 export interface SessionContext {
@@ -31,6 +32,41 @@ const DEFAULT_PAGE = 100;
 const MAX_PAGE = 1000;
 /** As much as an export has at most. */
 const MAX_IMPORT_BYTES = 1024 ** 3 + 64;
+
+const file = 'application/octet-stream';
+const evictOnly = { evict_only: 'true: only take its KV out of memory' };
+
+const action = (name: string, summary: string): Operation => ({
+  method: 'POST',
+  path: `${PREFIX}/{id}/${name}`,
+  summary,
+});
+
+export const SESSION_OPERATIONS: readonly Operation[] = [
+  {
+    method: 'GET',
+    path: PREFIX,
+    summary: 'Your sessions, the last used first',
+    query: { limit: `at most ${MAX_PAGE}`, after: 'the last id of the page before' },
+  },
+  { method: 'POST', path: PREFIX, summary: 'Make a session', body: newSessionBody, bodyIsOptional: true },
+  { method: 'GET', path: `${PREFIX}/{id}`, summary: 'A session with its last cache misses' },
+  { method: 'DELETE', path: `${PREFIX}/{id}`, summary: 'Forget a session', query: evictOnly },
+  { ...action('fork', 'Another session that begins where this one is'), body: newSessionBody, bodyIsOptional: true },
+  action('save', "Wait until the session's KV is on disk"),
+  action('pin', "Keep the session's KV before others'"),
+  action('unpin', 'End that'),
+  { ...action('export', 'The session as a file'), answers: file },
+  { ...action('import', 'Make the session from a file'), takes: file },
+  {
+    method: 'POST',
+    path: `${PREFIX}/import`,
+    summary: 'Make a session from a file',
+    takes: file,
+    query: { id: "its name; absent: the file's own" },
+  },
+  { method: 'GET', path: '/v1/requests/{id}/cache', summary: 'What the cache had of a request of yours, and why' },
+];
 
 /** Undefined for other paths. */
 export const sessionRouteOf = (path: string, context: SessionContext): PlainRoute | undefined => {

@@ -7,6 +7,7 @@ import { parseBody } from './dialects/body-schema.ts';
 import { parseJson } from './json-body.ts';
 import type { ModelStore } from './model-store.ts';
 import { storedModelBody } from './models-route.ts';
+import type { Operation } from './operation.ts';
 import { decodeRest, type PlainRoute } from './plain-route.ts';
 import { PullStream } from './pull-stream.ts';
 import type { Reply } from './reply.ts';
@@ -28,6 +29,18 @@ const MAX_BODY_BYTES = 64 * 1024;
 const MAX_NAME_LENGTH = 2048;
 
 const pullSchema = z.object({ model: z.string().min(1).max(MAX_NAME_LENGTH) });
+
+/** For programs on the server's own machine. */
+export const STORE_OPERATIONS: readonly Operation[] = [
+  {
+    method: 'POST',
+    path: PULL_PATH,
+    summary: 'Fetch a model from the hub',
+    body: pullSchema,
+    answers: 'text/event-stream',
+  },
+  { method: 'DELETE', path: `${PREFIX}{id}`, summary: 'Remove an installed model' },
+];
 
 /** Undefined for paths that are not below `/api/models/`. */
 export const storeRouteOf = (path: string, context: StoreContext): PlainRoute | undefined => {

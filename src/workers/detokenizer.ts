@@ -1,4 +1,5 @@
 /** Turns tokens' bytes into text as they come: only whole characters leave. */
+import type { TokenPiece } from '../runtime/api.ts';
 import type { TokenBytes } from './tokenizer/token-bytes.ts';
 
 export interface Detokenized {
@@ -30,6 +31,19 @@ export const flushPending = (pending: Uint8Array): string => decoder.decode(pend
 /** The text of whole tokens; a character that is cut at either end becomes U+FFFD. */
 export const decodeTokens = (tokens: TokenBytes, tokenIds: readonly number[]): string =>
   decoder.decode(Buffer.concat(tokenIds.map((id) => tokens.bytesOf(id))));
+
+const strictDecoder = new TextDecoder('utf-8', { ignoreBOM: true, fatal: true });
+
+/** Each token's text, or its bytes where they are no whole UTF-8. */
+export const tokenPieces = (tokens: TokenBytes, tokenIds: ArrayLike<number>): TokenPiece[] =>
+  Array.from(tokenIds, (id) => {
+    const bytes = tokens.bytesOf(id);
+    try {
+      return strictDecoder.decode(bytes);
+    } catch {
+      return bytes;
+    }
+  });
 
 /** Bytes at the end that begin a character and could still be completed. */
 const incompleteTail = (bytes: Uint8Array): number => {

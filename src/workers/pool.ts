@@ -3,7 +3,7 @@
  * megabytes must not hold up running streams. No task ever gets an AbortSignal, since aborting one kills its thread.
  */
 import { Piscina } from 'piscina';
-import type { Prompt } from '../runtime/api.ts';
+import type { ChatPrompt, Prompt, TokenPiece } from '../runtime/api.ts';
 import { EngineError, fromErrorRecord } from '../runtime/errors.ts';
 import { flushPending } from './detokenizer.ts';
 import type { RowResult, SampleRow } from './next-token.ts';
@@ -97,6 +97,16 @@ export class WorkerPool {
   /** The text of bytes that no others will follow: what `pending` of a sequence's last token was. */
   async flush(pending: Uint8Array): Promise<string> {
     return flushPending(pending);
+  }
+
+  /** The text that `prepare` would tokenize. @throws as `prepare` */
+  async render(prompt: ChatPrompt): Promise<string> {
+    return unwrap(await run<string>(this.#promptThreads, 'render', prompt));
+  }
+
+  /** The text of each token. @throws EngineError internal */
+  async pieces(tokenIds: ArrayLike<number>): Promise<readonly TokenPiece[]> {
+    return tokenIds.length === 0 ? [] : unwrap(await run<TokenPiece[]>(this.#promptThreads, 'pieces', tokenIds));
   }
 
   /** The text of whole tokens. @throws EngineError internal */

@@ -1,8 +1,8 @@
 /** From a prompt as requests have it to the token ids that the model is fed. */
 import type { ChatPrompt, Prompt } from '../runtime/api.ts';
-import { EngineError } from '../runtime/errors.ts';
-import { ChatTemplate, contentText } from './chat-template.ts';
-import type { ByteDefinition, TokenizerDefinition, VocabularyDefinition } from './tokenizer/definition.ts';
+import { contentText } from './chat-template.ts';
+import { createRender, type Render } from './render.ts';
+import type { ByteDefinition, TokenizerDefinition } from './tokenizer/definition.ts';
 import type { PromptPart, Segment } from './tokenizer/special-tokens.ts';
 import { joinTokens } from './tokenizer/token-buffer.ts';
 import { createTokenizer, type Tokenizer } from './tokenizer/tokenizer.ts';
@@ -28,12 +28,20 @@ export const createPrepare = (
   definition: TokenizerDefinition,
   tokenizer: Tokenizer = createTokenizer(definition),
   partLength = Number.POSITIVE_INFINITY,
+  render: Render = createRender(definition, tokenizer),
 ): ((prompt: Prompt) => PreparedPrompt) => {
-  const chat = definition.model === 'bytes' ? byteChat(definition) : templateChat(definition, tokenizer, partLength);
+  const encodeBytes = definition.model === 'bytes' ? byteChat(definition) : undefined;
+  const chat = (prompt: ChatPrompt): PreparedPrompt => {
+    if (encodeBytes) return encodeBytes(prompt);
+    const { segments, reasoningOpened } = render(prompt);
+    return { ...tokenized(segments, definition, tokenizer, partLength), reasoningOpened };
+  };
   return (prompt) => {
     if (prompt.kind === 'chat') return chat(prompt);
     if (prompt.kind === 'tokens') return prepared(Uint32Array.from(prompt.tokenIds));
-    return tokenized([{ text: prompt.text, isLiteral: false }], definition, tokenizer, partLength);
+    const { text, addSpecial = true, parseSpecial = true } = prompt;
+    const added = addSpecial ? definition : { ...definition, addBos: false };
+    return tokenized([{ text, isLiteral: !parseSpecial }], added, tokenizer, partLength);
   };
 };
 
@@ -56,31 +64,6 @@ const withBos = (tokenIds: Uint32Array, { addBos, bosTokenId }: TokenizerDefinit
   addBos && bosTokenId !== undefined && tokenIds[0] !== bosTokenId
     ? joinTokens([Uint32Array.of(bosTokenId), tokenIds])
     : tokenIds;
-
-/** The template is read when a conversation first needs it: a broken one leaves completions usable. */
-const templateChat = (
-  definition: VocabularyDefinition,
-  tokenizer: Tokenizer,
-  partLength: number,
-): ((prompt: ChatPrompt) => PreparedPrompt) => {
-  const { chatTemplate, bosTokenId, endTokenIds, tokens } = definition;
-  let template: ChatTemplate | undefined;
-  return (prompt) => {
-    if (chatTemplate === undefined) {
-      throw new EngineError('invalid_request', 'this model has no chat template; use /v1/completions');
-    }
-    template ??= new ChatTemplate(chatTemplate, {
-      bosText: tokens[bosTokenId ?? -1] ?? '',
-      eosText: tokens[endTokenIds[0] ?? -1] ?? '',
-      guarded: {
-        control: tokens.filter((_, id) => tokenizer.isControl(id)),
-        tags: tokenizer.specialTexts,
-      },
-    });
-    const { segments, reasoningOpened } = template.render(prompt);
-    return { ...tokenized(segments, definition, tokenizer, partLength), reasoningOpened };
-  };
-};
 
 /** The scripted model's conversation: a marker for the role, then the text's bytes; at the end the assistant's marker. */
 const byteChat = ({ roleTokenIds }: ByteDefinition): ((prompt: ChatPrompt) => PreparedPrompt) => {

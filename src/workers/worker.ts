@@ -1,9 +1,10 @@
 /** A pool thread: its named tasks. What a task needs is made when it is first used and kept for the thread's life. */
 import { workerData } from 'piscina';
-import type { Prompt } from '../runtime/api.ts';
-import { decodeTokens } from './detokenizer.ts';
+import type { ChatPrompt, Prompt, TokenPiece } from '../runtime/api.ts';
+import { decodeTokens, tokenPieces } from './detokenizer.ts';
 import { createNextToken, type RowResult, type SampleRow } from './next-token.ts';
 import { createPrepare, type PreparedPrompt } from './prepare.ts';
+import { createRender, segmentsText } from './render.ts';
 import { asResult, type TaskResult, type ThreadSetup } from './task.ts';
 import type { PromptPart } from './tokenizer/special-tokens.ts';
 import { createTokenizer } from './tokenizer/tokenizer.ts';
@@ -22,7 +23,8 @@ const once = <Value>(make: () => Value): (() => Value) => {
 const PART_LENGTH = 40_000;
 
 const tokenizer = once(() => createTokenizer(definition));
-const preparer = once(() => createPrepare(definition, tokenizer(), PART_LENGTH));
+const renderer = once(() => createRender(definition, tokenizer()));
+const preparer = once(() => createPrepare(definition, tokenizer(), PART_LENGTH, renderer()));
 const sampler = once(() => createNextToken(definition, vocabularySize));
 
 /** Null only builds the tokenizer, so that the first prompt need not wait for it. */
@@ -34,6 +36,13 @@ export const prepare = (prompt: Prompt | null): TaskResult<PreparedPrompt | unde
 
 /** The tokens of a part that `prepare` left. */
 export const encodePart = (part: PromptPart): TaskResult<Uint32Array> => asResult(() => tokenizer().encodePart(part));
+
+/** The text of a conversation as `prepare` tokenizes it. */
+export const render = (prompt: ChatPrompt): TaskResult<string> =>
+  asResult(() => segmentsText(renderer()(prompt).segments));
+
+export const pieces = (tokenIds: ArrayLike<number>): TaskResult<TokenPiece[]> =>
+  asResult(() => tokenPieces(tokenizer(), tokenIds));
 
 /** The text of these tokens, those that steer the model included as far as they have one. */
 export const decode = (tokenIds: readonly number[]): TaskResult<string> =>

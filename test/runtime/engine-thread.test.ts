@@ -41,6 +41,9 @@ describe('an engine behind a port', () => {
       expect(await ask(client, text, { maxTokens: 4 })).toEqual(await ask(engine, text, { maxTokens: 4 }));
     }
     expect(await client.countTokens({ kind: 'text', text: 'four' })).toBe(4);
+    expect([...(await client.tokenizer.tokenize({ kind: 'text', text: 'ab' }))]).toEqual([97, 98]);
+    expect(await client.tokenizer.detokenize([97, 0xc3, 0xa9])).toBe('aé');
+    expect(await client.tokenizer.pieces([97, 0xc3])).toEqual(['a', Uint8Array.of(0xc3)]);
     await until(() => client.stats().completionTokens === engine.stats().completionTokens);
     expect(client.stats()).toEqual({ ...engine.stats(), steps: client.stats().steps });
   });
@@ -52,6 +55,7 @@ describe('an engine behind a port', () => {
       details: { promptTokens: 5002, contextLength: 4096 },
     });
     await expect(ask(client, 'fail')).rejects.toMatchObject({ code: 'internal', message: /failAfterTokens/ });
+    await expect(client.tokenizer.detokenize([1e6])).rejects.toMatchObject({ code: 'invalid_request' });
     await expect(client.countTokens({ kind: 'text', text: 'still here' })).resolves.toBe(10);
   });
 

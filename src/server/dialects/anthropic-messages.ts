@@ -149,8 +149,18 @@ const parseCount = (raw: unknown, { model }: ParseContext): CountExchange => ({
 export const anthropicMessages: Dialect = {
   name: 'anthropic-messages',
   routes: [
-    { path: '/v1/messages', parse: parseMessages },
-    { path: '/v1/messages/count_tokens', parse: parseCount },
+    {
+      path: '/v1/messages',
+      summary: 'An answer in a conversation (Anthropic)',
+      body: messagesBody,
+      parse: parseMessages,
+    },
+    {
+      path: '/v1/messages/count_tokens',
+      summary: 'Tokens of a prompt (Anthropic)',
+      body: countBody,
+      parse: parseCount,
+    },
   ],
   headers: () => ({}),
   error: anthropicError,

@@ -1,4 +1,5 @@
 /** What a dialect is: it reads a body into generation requests, and writes events, answers and errors its own way. */
+import type { z } from 'zod';
 import type { ChosenLogprob, GenerationEvent, GenerationRequest, ModelDescription, Prompt } from '../../runtime/api.ts';
 import type { EngineError } from '../../runtime/errors.ts';
 
@@ -96,6 +97,10 @@ export interface ErrorAnswer {
 export interface DialectRoute {
   /** Answered on POST. */
   readonly path: string;
+  /** One line for the API's description. */
+  readonly summary: string;
+  /** What `parse` checks the body against; the API's description shows it. */
+  readonly body: z.ZodType;
   /** @throws EngineError invalid_request, not_supported, model_not_found */
   parse(body: unknown, context: ParseContext): Exchange | Promise<Exchange>;
 }

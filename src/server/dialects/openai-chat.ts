@@ -154,7 +154,7 @@ const requestsOf = (
 
 export const openaiChat: Dialect = {
   name: 'openai-chat',
-  routes: [{ path: '/v1/chat/completions', parse }],
+  routes: [{ path: '/v1/chat/completions', summary: 'An answer in a conversation (OpenAI)', body: chatBody, parse }],
   headers: openaiHeaders,
   error: (error) => openaiError(error),
 };

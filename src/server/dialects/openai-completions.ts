@@ -149,7 +149,7 @@ class CompletionEncoder implements Encoder {
 
 export const openaiCompletions: Dialect = {
   name: 'openai-completions',
-  routes: [{ path: '/v1/completions', parse }],
+  routes: [{ path: '/v1/completions', summary: 'The continuation of a text (OpenAI)', body: completionBody, parse }],
   headers: openaiHeaders,
   error: (error) => openaiError(error, 'prompt'),
 };

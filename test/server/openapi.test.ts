@@ -1,0 +1,115 @@
+/**
+ * The API's description against the OpenAPI 3.1 meta-schema, and against what the server really answers.
+ * Source of the meta-schema: https://spec.openapis.org/oas/3.1/schema/2026-08-03 (Apache 2.0).
+ */
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Ajv2020 } from 'ajv/dist/2020.js';
+import formats from 'ajv-formats';
+import { expect, test } from 'vitest';
+import { call } from '../support/call.ts';
+import { serve } from '../support/serve.ts';
+
+interface Document {
+  readonly paths: Record<string, Record<string, { requestBody?: { content: Record<string, { schema?: object }> } }>>;
+}
+
+const SCRIPT = { replies: [{ tokens: ['ok'] }] };
+/** Its `list` is never asked for: a store's routes exist where there is one. */
+const modelStore = {
+  list: async () => [],
+  pull: () => Promise.reject(new Error('not asked for')),
+  remove: () => Promise.reject(new Error('not asked for')),
+};
+
+const describeServer = async () => {
+  const { url } = await serve(SCRIPT, { modelStore });
+  const answer = await call(`${url}/openapi.json`);
+  expect(answer.status).toBe(200);
+  expect(answer.headers['content-type']).toBe('application/json');
+  return { url, document: JSON.parse(answer.body) as Document };
+};
+
+const validator = (): Ajv2020 => {
+  const ajv = new Ajv2020({ strict: false, allErrors: true, formats: { 'media-range': true } });
+  (formats as unknown as (ajv: Ajv2020) => void)(ajv);
+  return ajv;
+};
+
+test('is valid OpenAPI 3.1, and its schemas are valid JSON Schema', async () => {
+  const { document } = await describeServer();
+  const metaSchema = JSON.parse(
+    readFileSync(new URL('../reference/openapi-3.1.schema.json', import.meta.url), 'utf8'),
+  ) as object;
+  const validate = validator().compile(metaSchema);
+  validate(document);
+  expect(validate.errors ?? []).toEqual([]);
+  const { paths: _, ...pathless } = document;
+  expect(validate({ ...pathless, paths: { 'no-slash': {} } })).toBe(false);
+  const schemas = Object.values(document.paths)
+    .flatMap((methods) => Object.values(methods))
+    .flatMap(({ requestBody }) => requestBody?.content['application/json']?.schema ?? []);
+  expect(schemas.length).toBeGreaterThan(15);
+  const ajv = validator();
+  for (const schema of schemas) expect(() => ajv.compile(schema)).not.toThrow();
+});
+
+test('has the fields and bounds that the routes check', async () => {
+  const { document } = await describeServer();
+  const schema = document.paths['/v1/chat/completions']?.post?.requestBody?.content['application/json']?.schema;
+  const validate = validator().compile(schema ?? false);
+  const body = { model: 'm', messages: [{ role: 'user', content: 'Hi' }] };
+  expect(validate(body)).toBe(true);
+  expect(validate({ ...body, temperature: 1.5, unknown_field: 1, stop: null })).toBe(true);
+  for (const bad of [{ temperature: 3 }, { messages: [] }, { n: 0 }, { stream: 'yes' }, { model: undefined }])
+    expect(validate({ ...body, ...bad }), JSON.stringify(bad)).toBe(false);
+});
+
+test('says of every path which methods it answers', async () => {
+  const { url, document } = await describeServer();
+  for (const [path, methods] of Object.entries(document.paths)) {
+    const { status, headers } = await call(`${url}${path.replaceAll(/\{\w+\}/g, 'x')}`, {}, 'PATCH');
+    expect([path, status]).toEqual([path, 405]);
+    const answered = String(headers.allow)
+      .split(', ')
+      .filter((method) => method !== 'HEAD' && method !== 'OPTIONS');
+    expect([path, ...answered.sort()]).toEqual([
+      path,
+      ...Object.keys(methods)
+        .map((name) => name.toUpperCase())
+        .sort(),
+    ]);
+  }
+});
+
+test('leaves out no path that the server’s sources name', async () => {
+  const { document } = await describeServer();
+  const described = Object.keys(document.paths);
+  const sources = readdirSync('src/server', { recursive: true, encoding: 'utf8' })
+    .filter((file) => file.endsWith('.ts'))
+    .map((file) => readFileSync(join('src/server', file), 'utf8').replaceAll(/^\s*(\*|\/\/|\/\*).*$/gm, ''));
+  const named = sources.flatMap((text) =>
+    [...text.matchAll(/['"`]((?:\/v1|\/api|\/health|\/docs|\/openapi|\/metrics|\/[a-z-]*token)[\w./{}-]*)['"`]/g)].map(
+      ([, path]) => path!,
+    ),
+  );
+  expect(named.length).toBeGreaterThan(15);
+  // Prefixes are named, too.
+  const missing = named.filter((path) => !described.some((known) => known.startsWith(path)));
+  expect(missing).toEqual([]);
+});
+
+test('is shown by a page that runs nothing and fetches nothing', async () => {
+  const { url, document } = await describeServer();
+  const { status, headers, body } = await call(`${url}/docs`);
+  expect([status, headers['content-type']]).toEqual([200, 'text/html; charset=utf-8']);
+  expect(headers['content-security-policy']).toMatch(/^default-src 'none'; style-src 'sha256-[\w+/]+=*';/);
+  expect(body).not.toMatch(/<script|<img|<link|@import|url\(|https?:\/\/| on\w+=| style=/i);
+  for (const path of Object.keys(document.paths)) expect(body).toContain(path);
+});
+
+test('is open to those who have no key yet', async () => {
+  const { url } = await serve(SCRIPT, { apiKeys: ['secret'] });
+  for (const path of ['/openapi.json', '/docs']) expect((await call(`${url}${path}`)).status).toBe(200);
+  expect((await call(`${url}/v1/models`)).status).toBe(401);
+});
