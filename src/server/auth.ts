@@ -3,7 +3,7 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import { BlockList, isIP } from 'node:net';
 import { EngineError } from '../runtime/errors.ts';
 import { CACHE_HEADER } from './cache-header.ts';
-import type { HttpRequest } from './http.ts';
+import type { RequestHead } from './http.ts';
 import type { ServerOptions } from './options.ts';
 
 export type AccessOptions = Pick<ServerOptions, 'host' | 'apiKeys' | 'insecure' | 'corsOrigins'>;
@@ -31,7 +31,7 @@ const digest = (text: string): Buffer => createHash('sha256').update(text).diges
 /** 128 bits in hex. */
 const OWNER_LENGTH = 32;
 
-const keyOf = ({ headers }: HttpRequest): string | undefined =>
+const keyOf = ({ headers }: RequestHead): string | undefined =>
   headers.get('x-api-key') ?? /^Bearer\s+(.*)$/i.exec(headers.get('authorization') ?? '')?.[1];
 
 /** The server's access rules. */
@@ -61,7 +61,7 @@ export class Access {
    * across origins; the Host and Origin headers give both away.
    * @throws EngineError forbidden
    */
-  checkHostAndOrigin(request: HttpRequest): void {
+  checkHostAndOrigin(request: RequestHead): void {
     const host = request.headers.get('host');
     if (this.#isLoopbackBound && host !== undefined && !isLoopback(hostname(host)) && hostname(host) !== this.#host) {
       throw new EngineError(
@@ -81,7 +81,7 @@ export class Access {
    * Bearer and x-api-key are equal; x-api-key wins when both are sent.
    * @throws EngineError unauthorized
    */
-  checkKey(request: HttpRequest): void {
+  checkKey(request: RequestHead): void {
     if (this.#keyDigests.length === 0) return;
     const key = keyOf(request);
     if (key === undefined || key === '') {
@@ -98,7 +98,7 @@ export class Access {
   }
 
   /** Whose sessions the caller may see: a digest of its key, so that the key itself goes no further. */
-  ownerOf(request: HttpRequest): string {
+  ownerOf(request: RequestHead): string {
     if (this.#keyDigests.length === 0) return '';
     return digest(`session owner: ${keyOf(request) ?? ''}`)
       .toString('hex')
@@ -110,7 +110,7 @@ export class Access {
    * Pages may not, whichever origins may call the rest; a page of this server's own may.
    * @throws EngineError forbidden
    */
-  checkLocal({ path, headers, remoteAddress }: HttpRequest): void {
+  checkLocal({ path, headers, remoteAddress }: RequestHead): void {
     const proxyHeader = PROXY_HEADERS.find((name) => headers.has(name));
     const host = headers.get('host') ?? '';
     const origin = headers.get('origin');
@@ -131,7 +131,7 @@ export class Access {
   }
 
   /** The CORS headers for this request's origin; none when it sends none. */
-  corsHeaders(request: HttpRequest): Record<string, string> {
+  corsHeaders(request: RequestHead): Record<string, string> {
     const origin = request.headers.get('origin');
     if (origin === undefined || !this.#allowsOrigin(origin)) return {};
     return {
@@ -142,7 +142,7 @@ export class Access {
   }
 
   /** The answer to an OPTIONS preflight: these methods, and whatever headers the page wants to send. */
-  preflightHeaders(request: HttpRequest, methods: readonly string[]): Record<string, string> {
+  preflightHeaders(request: RequestHead, methods: readonly string[]): Record<string, string> {
     const wanted = request.headers.get('access-control-request-headers') ?? '';
     const headers = /^[\w\-, ]*$/.test(wanted) ? wanted : '';
     return {

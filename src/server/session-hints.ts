@@ -3,7 +3,7 @@ import type { CacheHints } from '../runtime/api.ts';
 import type { SESSION_FIELDS } from '../runtime/config.ts';
 import { EngineError } from '../runtime/errors.ts';
 import type { BodyHints } from './dialects/dialect.ts';
-import type { HttpRequest } from './http.ts';
+import type { RequestHead } from './http.ts';
 
 /** Which of them name a session is the server's choice; the first that a body has counts. */
 export type SessionField = (typeof SESSION_FIELDS)[number];
@@ -38,7 +38,7 @@ export const checkSessionId = (id: string, param: string): string => {
 
 /** @throws EngineError invalid_request for a name that is none */
 export const cacheHints = (
-  request: Pick<HttpRequest, 'headers'>,
+  request: Pick<RequestHead, 'headers'>,
   owner: string,
   body: BodyHints | undefined,
   fields: readonly SessionField[],
@@ -51,7 +51,7 @@ export const cacheHints = (
   };
 };
 
-const sessionOfHeaders = ({ headers }: Pick<HttpRequest, 'headers'>): string | undefined => {
+const sessionOfHeaders = ({ headers }: Pick<RequestHead, 'headers'>): string | undefined => {
   const name = SESSION_HEADERS.find((header) => headers.has(header));
   return name === undefined ? undefined : checkSessionId(headers.get(name) ?? '', name);
 };

@@ -298,7 +298,6 @@ test('takes loopback peers of both families for local, and nobody else', () => {
       headers: new Map(Object.entries(headers)),
       remoteAddress,
       signal: new AbortController().signal,
-      body: () => Promise.resolve(new Uint8Array()),
     });
   for (const peer of ['127.0.0.1', '::1', '::ffff:127.0.0.1']) expect(() => check(peer)).not.toThrow();
   expect(() => check('::1', { host: '[::1]:80', origin: 'http://[::1]:80' })).not.toThrow();

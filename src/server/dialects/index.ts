@@ -1,5 +1,5 @@
 /** The list of dialects, and the choice of one for paths that belong to none. */
-import type { HttpRequest } from '../http.ts';
+import type { RequestHead } from '../http.ts';
 import { anthropicMessages } from './anthropic-messages.ts';
 import type { Dialect, DialectRoute } from './dialect.ts';
 import { openaiChat } from './openai-chat.ts';
@@ -8,7 +8,7 @@ import { openaiCompletions } from './openai-completions.ts';
 export const DIALECTS: readonly Dialect[] = [openaiChat, openaiCompletions, anthropicMessages];
 
 /** The dialect whose errors a client of this path understands. */
-export const dialectOf = (request: HttpRequest): Dialect => {
+export const dialectOf = (request: RequestHead): Dialect => {
   const owner = DIALECTS.find((dialect) => dialect.routes.some((route) => route.path === request.path));
   if (owner !== undefined) return owner;
   const isAnthropic = request.path.startsWith('/v1/messages') || request.headers.has('anthropic-version');

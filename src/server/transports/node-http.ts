@@ -1,90 +1,13 @@
 /** The transport over node:http: every Node version, and the reference for what the other adapter must do. */
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer } from 'node:http';
 import { type AddressInfo, Server as NetServer } from 'node:net';
 import { EngineError } from '../../runtime/errors.ts';
-import { BodyCollector } from '../body.ts';
-import type { HttpRequest, HttpResponse, RequestListener, Transport } from '../http.ts';
+import type { RequestListener, Transport, WebSocketOptions } from '../http.ts';
 import { listenError } from './listen-error.ts';
+import { adaptRequest, NodeHttpResponse } from './node-exchange.ts';
+import { NodeWebSockets } from './node-web-sockets.ts';
 
-const STALLED_READER_MS = 60_000;
-
-const headerMap = (message: IncomingMessage): Map<string, string> => {
-  const headers = new Map<string, string>();
-  for (const [name, value] of Object.entries(message.headers)) {
-    if (value !== undefined) headers.set(name, Array.isArray(value) ? value.join(', ') : value);
-  }
-  return headers;
-};
-
-const adaptRequest = (message: IncomingMessage, signal: AbortSignal): HttpRequest => {
-  const url = message.url ?? '/';
-  const queryStart = url.indexOf('?');
-  const headers = headerMap(message);
-  return {
-    method: message.method ?? 'GET',
-    path: queryStart < 0 ? url : url.slice(0, queryStart),
-    query: new URLSearchParams(queryStart < 0 ? '' : url.slice(queryStart + 1)),
-    headers,
-    remoteAddress: message.socket.remoteAddress ?? '',
-    signal,
-    body: (maxBytes) => {
-      const collector = new BodyCollector(maxBytes, headers.get('content-length'), signal);
-      message.on('data', (chunk: Buffer) => collector.push(chunk));
-      message.on('end', () => collector.finish());
-      return collector.result;
-    },
-  };
-};
-
-class NodeHttpResponse implements HttpResponse {
-  readonly #response: ServerResponse;
-  readonly #signal: AbortSignal;
-  #streaming = false;
-
-  constructor(response: ServerResponse, signal: AbortSignal) {
-    this.#response = response;
-    this.#signal = signal;
-    response.on('drain', () => response.socket?.setTimeout(0));
-  }
-
-  head(status: number, headers: Readonly<Record<string, string>>): void {
-    if (this.#signal.aborted) return;
-    this.#response.statusCode = status;
-    for (const [name, value] of Object.entries(headers)) this.#response.setHeader(name, value);
-  }
-
-  write(text: string): boolean {
-    if (this.#signal.aborted) return true;
-    this.#streaming = true;
-    if (this.#response.write(text)) return true;
-    // A socket that moves nothing this long is destroyed, so a client that never reads again cannot hold up a drain.
-    this.#response.socket?.setTimeout(STALLED_READER_MS);
-    return false;
-  }
-
-  drained(): Promise<void> {
-    if (this.#signal.aborted || !this.#response.writableNeedDrain) return Promise.resolve();
-    return new Promise((resolve) => {
-      const done = (): void => {
-        this.#response.off('drain', done);
-        this.#signal.removeEventListener('abort', done);
-        resolve();
-      };
-      this.#response.on('drain', done);
-      this.#signal.addEventListener('abort', done);
-    });
-  }
-
-  end(body: string | Uint8Array = ''): void {
-    if (this.#signal.aborted) return;
-    if (!this.#streaming && this.#response.statusCode !== 204) {
-      this.#response.setHeader('content-length', Buffer.byteLength(body));
-    }
-    this.#response.end(body);
-  }
-}
-
-export const createNodeHttpTransport = (listener: RequestListener): Transport => {
+export const createNodeHttpTransport = (listener: RequestListener, webSockets?: WebSocketOptions): Transport => {
   const server = createServer({ noDelay: true, keepAlive: true }, (message, serverResponse) => {
     const gone = new AbortController();
     serverResponse.on('close', () => {
@@ -92,6 +15,7 @@ export const createNodeHttpTransport = (listener: RequestListener): Transport =>
     });
     listener(adaptRequest(message, gone.signal), new NodeHttpResponse(serverResponse, gone.signal));
   });
+  const upgrades = webSockets === undefined ? undefined : new NodeWebSockets(server, webSockets);
   return {
     name: 'node-http',
     listen: (host, port) =>
@@ -109,6 +33,7 @@ export const createNodeHttpTransport = (listener: RequestListener): Transport =>
       new Promise((resolve) => {
         server.close(() => resolve());
         server.closeAllConnections();
+        upgrades?.close();
       }),
   };
 };

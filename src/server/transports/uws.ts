@@ -10,11 +10,23 @@ import * as uws from 'uWebSockets.js';
 import { STATUS_CODES } from 'node:http';
 import { EngineError } from '../../runtime/errors.ts';
 import { BodyCollector } from '../body.ts';
-import type { HttpRequest, HttpResponse, RequestListener, Transport } from '../http.ts';
+import type {
+  HttpRequest,
+  HttpResponse,
+  RequestListener,
+  Socket,
+  Transport,
+  UpgradeResponse,
+  WebSocketOptions,
+} from '../http.ts';
 import { listenError } from './listen-error.ts';
+import { isHandshake, type SocketWire, TransportSocket } from './socket.ts';
 
 /** LIBUS_LISTEN_EXCLUSIVE_PORT: exists at run time, but not as a value in the package's types. */
 const EXCLUSIVE_PORT = 1;
+
+/** Only for what our own pings cannot see: sockets that are closing, whose peer reads nothing. */
+const CLOSING_TIMEOUT_SECONDS = 60;
 
 type ListenExclusively = (
   host: string,
@@ -115,14 +127,86 @@ class UwsResponse implements HttpResponse {
   }
 }
 
-export const createUwsTransport = (listener: RequestListener): Transport => {
+class UwsUpgradeResponse extends UwsResponse implements UpgradeResponse {
+  readonly #accept: (protocol: string) => Socket;
+
+  constructor(res: uws.HttpResponse, signal: AbortSignal, accept: (protocol: string) => Socket) {
+    super(res, signal, false);
+    this.#accept = accept;
+  }
+
+  accept(protocol = ''): Socket {
+    return this.#accept(protocol);
+  }
+}
+
+/** µWebSockets copies its fields. */
+interface UserData {
+  readonly socket: TransportSocket;
+}
+
+/** Adds the routes of WebSockets. What is no handshake after all goes to `serve`. */
+const takeWebSockets = (app: uws.TemplatedApp, options: WebSocketOptions, serve: Serve): void => {
+  app.ws<UserData>('/*', {
+    // µWebSockets cuts off what is larger, without a word: the margin lets us say 1009 to most.
+    maxPayloadLength: 2 * options.maxMessageBytes,
+    // 0: no limit, and nothing dropped. TransportSocket has the limit.
+    maxBackpressure: 0,
+    idleTimeout: CLOSING_TIMEOUT_SECONDS,
+    sendPingsAutomatically: false,
+    upgrade: (res, req, context) => {
+      const gone = new AbortController();
+      res.onAborted(() => gone.abort(new EngineError('aborted', 'the client closed the connection')));
+      const request = adaptRequest(res, req, gone.signal);
+      if (!isHandshake(request)) return serve(request, res);
+      const key = request.headers.get('sec-websocket-key') ?? '';
+      const accept = (protocol: string): Socket => {
+        const socket = new TransportSocket(protocol, options);
+        if (gone.signal.aborted) socket.gone();
+        else res.cork(() => res.upgrade({ socket }, key, protocol, '', context));
+        return socket;
+      };
+      options.listener(request, new UwsUpgradeResponse(res, gone.signal, accept));
+    },
+    open: (ws) => ws.getUserData().socket.opened(wireOf(ws)),
+    message: (ws, message, isBinary) => {
+      const bytes = Buffer.from(message);
+      ws.getUserData().socket.received(isBinary ? new Uint8Array(bytes) : bytes.toString(), bytes.byteLength);
+    },
+    ping: (ws) => ws.getUserData().socket.heard(),
+    pong: (ws) => ws.getUserData().socket.heard(),
+    drain: (ws) => {
+      const { socket } = ws.getUserData();
+      // µWebSockets forgets to send the rest of what is sent from within this callback.
+      setImmediate(() => {
+        if (!socket.signal.aborted && ws.getBufferedAmount() === 0) socket.caughtUp();
+      });
+    },
+    close: (ws) => ws.getUserData().socket.gone(),
+  });
+};
+
+const wireOf = (ws: uws.WebSocket<UserData>): SocketWire => ({
+  send: (message) => void ws.send(message, typeof message !== 'string'),
+  isBehind: () => ws.getBufferedAmount() > 0,
+  bufferedBytes: () => ws.getBufferedAmount(),
+  ping: () => void ws.ping(),
+  close: (code, reason) => ws.end(code, reason),
+  cut: () => ws.close(),
+});
+
+type Serve = (request: HttpRequest, res: uws.HttpResponse) => void;
+
+export const createUwsTransport = (listener: RequestListener, webSockets?: WebSocketOptions): Transport => {
   const app = uws.App();
   let listenSocket: uws.us_listen_socket | undefined;
+  const serve: Serve = (request, res) =>
+    listener(request, new UwsResponse(res, request.signal, request.method === 'HEAD'));
+  if (webSockets !== undefined) takeWebSockets(app, webSockets, serve);
   app.any('/*', (res, req) => {
     const gone = new AbortController();
     res.onAborted(() => gone.abort(new EngineError('aborted', 'the client closed the connection')));
-    const request = adaptRequest(res, req, gone.signal);
-    listener(request, new UwsResponse(res, gone.signal, request.method === 'HEAD'));
+    serve(adaptRequest(res, req, gone.signal), res);
   });
   const stopAccepting = (): void => {
     if (listenSocket !== undefined) uws.us_listen_socket_close(listenSocket);
