@@ -2,6 +2,7 @@
 import { randomInt } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import type { WorkerPool } from '../workers/pool.ts';
+import { openAnswerRules } from './answer-rules.ts';
 import type {
   Engine,
   EngineStats,
@@ -13,18 +14,20 @@ import type {
   Prompt,
 } from './api.ts';
 import { buildBatch } from './batch.ts';
+import type { GrammarWorkers } from './constraint.ts';
 import { EngineTokenizer } from './engine-tokenizer.ts';
-import { EngineError } from './errors.ts';
+import { EngineError, toEngineError } from './errors.ts';
 import { kvLayout, rootKey } from './kv/block-key.ts';
 import { BlockTraffic, type KvStore } from './kv/block-traffic.ts';
 import { maxSequenceTokens } from './kv/layer-groups.ts';
 import { PagedChains } from './kv/paged-chains.ts';
 import type { KvGeometry, ModelRunner, StepLogits } from './model-runner.ts';
+import { type Candidate, nextTokens } from './next-tokens.ts';
 import { OutputParser, type ReasoningFormat } from './output/parser.ts';
 import { aborted, Preparation, shuttingDown } from './preparation.ts';
 import { fitPrompt, refuseBadIds } from './request-limits.ts';
 import { Running } from './running.ts';
-import { candidatesFor, type SampledToken, sampleTokens } from './sample.ts';
+import { candidatesFor, type SampledToken } from './sample.ts';
 import { type Plan, Scheduler } from './scheduler.ts';
 import { Sequence } from './sequence.ts';
 import { EngineSessions, type StoredSessions } from './sessions/engine-sessions.ts';
@@ -46,7 +49,11 @@ export interface EngineParts {
   readonly adapter: string;
   readonly kvFormat: string;
   readonly reasoningFormat: ReasoningFormat;
-  readonly workers: Pick<WorkerPool, 'prepare' | 'render' | 'nextTokens' | 'flush' | 'decode' | 'pieces' | 'close'>;
+  readonly workers: Pick<
+    WorkerPool,
+    'prepare' | 'render' | 'nextTokens' | 'flush' | 'encode' | 'decode' | 'pieces' | 'close'
+  > &
+    GrammarWorkers;
   readonly options: EngineOptions;
   /** Keeps KV below the pool; absent: what the pool evicts is gone. The engine closes it. */
   readonly store?: ClosableStore;
@@ -138,10 +145,17 @@ export class LocalEngine implements Engine {
     this.#refuseWhenBusy();
     refuseBadIds(request, this.model.vocabularySize);
     const prompt = await this.#preparation.prepare(request.prompt, signal);
-    // Between the prompt and here nothing may wait: an abort or a close from now on finds the sequence.
-    this.#preparation.refuseWhenOver(signal);
     const maxTokens = fitPrompt(prompt.tokenIds.length, request.maxTokens, this.model.contextLength);
     const sequence = new Sequence(this.#nextId++, prompt.tokenIds, maxTokens, this.#rootKey);
+    const context = { workers: this.#parts.workers, reasoning: this.#parts.reasoningFormat };
+    const rules = await openAnswerRules(context, request, prompt, sequence.id);
+    // From here on nothing may wait: an abort or a close from now on finds the sequence.
+    try {
+      this.#preparation.refuseWhenOver(signal);
+    } catch (error) {
+      rules.constraint?.close();
+      throw error;
+    }
     if (request.cache?.session !== undefined) sequence.weight = SESSION_WEIGHT;
     const parser = new OutputParser({
       reasoning: request.prompt.kind === 'chat' ? this.#parts.reasoningFormat : 'none',
@@ -152,6 +166,7 @@ export class LocalEngine implements Engine {
     const running = new Running(sequence, request.sampling, parser, {
       seed: request.sampling.seed ?? randomInt(2 ** 32),
       exchange: this.sessions.begin(request, prompt.tokenIds),
+      ...rules,
       onLeave: abort,
       onEnd: () => signal.removeEventListener('abort', abort),
     });
@@ -274,27 +289,21 @@ export class LocalEngine implements Engine {
       else if (logits.endings?.has(row)) void this.#finish(running, 'length');
     }
     const wanted = this.#sampled(plan).filter(({ running }) => running.sequence.maxTokens > 0);
-    const sequences = wanted.map(({ running, row }) => ({
-      row,
-      sequence: running.sequence,
-      sampling: running.sampling,
-      seed: running.seed,
-      pending: running.pending,
-    }));
-    const { tokens, failures } = await sampleTokens(this.#parts.workers, logits, sequences);
+    const { tokens, failures, over } = await nextTokens(this.#parts.workers, logits, wanted);
     for (const { running } of this.#sampled(plan)) {
       const failure = failures.get(running.sequence);
       if (failure) this.#fail(running, failure);
+      else if (over.includes(running)) void this.#finish(running, 'stop');
     }
     return tokens;
   }
 
   /** Unfinished sequences that this plan computes to their end, with their rows. */
-  #sampled(plan: Plan): { running: Running; row: number }[] {
+  #sampled(plan: Plan): Candidate[] {
     return plan.entries
       .filter(({ wantsLogits }) => wantsLogits)
       .map(({ sequence }, row) => ({ running: this.#bySequence.get(sequence), row }))
-      .filter((sampled): sampled is { running: Running; row: number } => sampled.running !== undefined);
+      .filter((sampled): sampled is Candidate => sampled.running !== undefined);
   }
 
   #publish(sequence: Sequence, token: SampledToken | undefined): void {
@@ -311,22 +320,24 @@ export class LocalEngine implements Engine {
 
   /** Frees the sequence's blocks at once; what its decoder still holds follows as soon as the pool has it. */
   async #finish(running: Running, reason: FinishReason): Promise<void> {
-    this.#forget(running.sequence);
+    this.#forget(running);
     try {
       const rest = running.pending.length > 0 ? await this.#parts.workers.flush(running.pending) : '';
       running.finish(reason, rest);
     } catch (error) {
-      running.fail(asEngineError(error));
+      running.fail(toEngineError(error));
     }
   }
 
   #fail(running: Running, error: EngineError): void {
-    this.#forget(running.sequence);
+    this.#forget(running);
     running.fail(error);
   }
 
-  #forget(sequence: Sequence): void {
+  #forget(running: Running): void {
+    const { sequence } = running;
     if (!this.#bySequence.delete(sequence)) return;
+    running.constraint?.close();
     this.#scheduler.finish(sequence);
     this.#runner?.release(sequence.id);
     if (this.#runner) this.#traffic?.save(this.#runner);
@@ -334,7 +345,7 @@ export class LocalEngine implements Engine {
 
   /** A failed step fails what was in it. After a loss of the device nothing that has begun can go on; the queue can. */
   async #recover(error: unknown): Promise<void> {
-    const failure = asEngineError(error);
+    const failure = toEngineError(error);
     const isLost = failure.code === 'device_lost';
     const couldNotRebuild = this.#runner === undefined;
     for (const running of [...this.#bySequence.values()]) {
@@ -384,8 +395,3 @@ export class LocalEngine implements Engine {
 }
 
 const RETRY_AFTER_SECONDS = 5;
-
-const asEngineError = (error: unknown): EngineError => {
-  if (error instanceof EngineError) return error;
-  return new EngineError('internal', error instanceof Error ? error.message : String(error), {}, { cause: error });
-};

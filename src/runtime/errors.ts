@@ -74,3 +74,9 @@ export const toErrorRecord = (error: unknown): ErrorRecord =>
 
 export const fromErrorRecord = (record: ErrorRecord): EngineError =>
   new EngineError(record.code, record.message, record.details);
+
+/** Anything thrown as an EngineError; one without a code becomes `internal` and keeps its message. */
+export const toEngineError = (error: unknown): EngineError =>
+  error instanceof EngineError
+    ? error
+    : new EngineError('internal', error instanceof Error ? error.message : String(error), {}, { cause: error });

@@ -1,5 +1,8 @@
 /** One accepted request: its sequence, its parser, and the stream of events to its reader. */
+
+import type { Allowed } from '../workers/pool.ts';
 import type { FinishReason, SamplingParameters } from './api.ts';
+import type { Constraint } from './constraint.ts';
 import type { EngineError } from './errors.ts';
 import { EventStream, type EventStreamOptions } from './event-stream.ts';
 import type { OutputParser } from './output/parser.ts';
@@ -10,6 +13,23 @@ import type { Exchange } from './sessions/exchange.ts';
 export interface RunningOptions extends EventStreamOptions {
   readonly seed: number;
   readonly exchange: Exchange;
+  /** Absent: the answer is free. Closed by who made it. */
+  readonly constraint?: Constraint | undefined;
+  /** Absent: reasoning may fill the answer. */
+  readonly reasoningBudget?: ReasoningBudget | undefined;
+}
+
+export interface ReasoningBudget {
+  readonly maxTokens: number;
+  /** What closes the reasoning. */
+  readonly closingTokenIds: readonly number[];
+}
+
+/** What is known of an answer's next token before its logits are looked at. */
+export interface NextKnown {
+  readonly allowed?: Allowed;
+  /** At least one token, at most as many as the answer has room for. */
+  readonly forced?: readonly number[];
 }
 
 export class Running {
@@ -17,6 +37,10 @@ export class Running {
   readonly sampling: SamplingParameters;
   readonly seed: number;
   readonly events: EventStream;
+  readonly constraint: Constraint | undefined;
+  readonly #reasoningBudget: ReasoningBudget | undefined;
+  /** The tokens to come next were forced by the grammar, which knows of them. */
+  #isForced = false;
   /** What the request's session is told. */
   readonly #exchange: Exchange;
   /** Bytes of the answer that are not whole UTF-8 yet. */
@@ -31,6 +55,8 @@ export class Running {
     this.seed = options.seed;
     this.events = new EventStream(options);
     this.#exchange = options.exchange;
+    this.constraint = options.constraint;
+    this.#reasoningBudget = options.reasoningBudget;
     this.#parser = parser;
   }
 
@@ -48,15 +74,37 @@ export class Running {
     this.events.push({ type: 'start', promptTokens, cachedTokens, ...(report ? { cache: report } : {}) });
   }
 
-  /** Says what the token adds. Returns why the answer is over, if it is. */
+  /** What may or must come next. @throws EngineError internal */
+  async next(): Promise<NextKnown> {
+    const allowed = await this.constraint?.next;
+    this.#isForced = allowed?.forced !== undefined;
+    const forced = allowed?.forced ?? this.#closing();
+    const room = this.sequence.maxTokens - this.sequence.numGenerated;
+    return { ...(allowed ? { allowed } : {}), ...(forced ? { forced: forced.slice(0, room) } : {}) };
+  }
+
+  /** What ends reasoning that has used up its budget. */
+  #closing(): readonly number[] | undefined {
+    if (this.#reasoningBudget === undefined || !this.#parser.isReasoning) return undefined;
+    const { maxTokens, closingTokenIds } = this.#reasoningBudget;
+    return this.#parser.reasoningTokens >= maxTokens ? closingTokenIds : undefined;
+  }
+
+  /** Says what the token and those behind it add. Returns why the answer is over, if it is. */
   accept(token: SampledToken): FinishReason | undefined {
     this.start();
-    if (token.endOfTurn) return 'stop';
-    this.#completionTokens++;
-    this.pending = token.pending;
-    for (const event of this.#parser.push(token.text, token.logprobs)) this.events.push(event);
-    if (this.#parser.stopSequence !== undefined) return 'stop_sequence';
-    return this.sequence.numGenerated >= this.sequence.maxTokens ? 'length' : undefined;
+    const tokens = [token, ...(token.followers ?? [])];
+    for (const each of tokens) {
+      if (each.endOfTurn) return 'stop';
+      this.#completionTokens++;
+      this.pending = each.pending;
+      for (const event of this.#parser.push(each.text, each.logprobs)) this.events.push(event);
+      if (this.#parser.stopSequence !== undefined) return 'stop_sequence';
+    }
+    if (this.sequence.numGenerated >= this.sequence.maxTokens) return 'length';
+    if (this.#isForced) this.constraint?.acceptForced();
+    else this.constraint?.accept(tokens.map(({ tokenId }) => tokenId));
+    return undefined;
   }
 
   /** @param rest the text of bytes that never became whole UTF-8 */

@@ -1,7 +1,7 @@
 /** From a step's logits to one token a sequence: asks the GPU for no more than the sampling needs. */
-import type { RowResult, SampleRow, WorkerPool } from '../workers/pool.ts';
+import type { Allowed, NextToken, SampleRow, WorkerPool } from '../workers/pool.ts';
 import type { SamplingParameters } from './api.ts';
-import { type EngineError, fromErrorRecord } from './errors.ts';
+import { type EngineError, type ErrorRecord, fromErrorRecord } from './errors.ts';
 import type { StepLogits } from './model-runner.ts';
 import type { Sequence } from './sequence.ts';
 
@@ -13,9 +13,13 @@ export interface SampledSequence {
   readonly seed: number;
   /** Bytes of the text so far that are not whole UTF-8 yet. */
   readonly pending: Uint8Array;
+  /** Absent: any token may be chosen. */
+  readonly allowed?: Pick<Allowed, 'mask' | 'mayEnd'> | undefined;
+  /** What comes next whatever the logits say; absent or empty: nothing is. */
+  readonly forced?: readonly number[] | undefined;
 }
 
-export type SampledToken = Extract<RowResult, { tokenId: number }>;
+export type SampledToken = NextToken;
 
 /** Candidates a row to ask of the runner: none when the GPU's argmax or whole rows do. */
 export const candidatesFor = (samplings: readonly SamplingParameters[], maxCandidates: number): number =>
@@ -25,6 +29,12 @@ export const candidatesFor = (samplings: readonly SamplingParameters[], maxCandi
 const sourceOf = (sampling: SamplingParameters): 'argmax' | 'candidates' | 'logits' => {
   if (hasPenalties(sampling) || sampling.logitBias.length > 0) return 'logits';
   return sampling.temperature === 0 && sampling.topLogprobs === undefined ? 'argmax' : 'candidates';
+};
+
+/** A mask leaves the best token the best, if it allows it; what else is drawn from needs every token's logit. */
+const needsWholeRow = ({ sampling, allowed, forced }: SampledSequence): boolean => {
+  if (forced && forced.length > 0) return false;
+  return sourceOf(sampling) === 'logits' || (allowed?.mask !== undefined && sourceOf(sampling) !== 'argmax');
 };
 
 const hasPenalties = ({ repetitionPenalty, presencePenalty, frequencyPenalty }: SamplingParameters): boolean =>
@@ -46,11 +56,11 @@ export const sampleTokens = async (
   const tokens = new Map<Sequence, SampledToken>();
   const failures = new Map<Sequence, EngineError>();
   if (sequences.length === 0) return { tokens, failures };
-  const settle = (sequence: Sequence, result: Exclude<RowResult, { needsLogits: true }>): void => {
+  const settle = (sequence: Sequence, result: NextToken | { readonly failure: ErrorRecord }): void => {
     if ('failure' in result) failures.set(sequence, fromErrorRecord(result.failure));
     else tokens.set(sequence, result);
   };
-  const wanted = sequences.filter(({ sampling }) => sourceOf(sampling) === 'logits');
+  const wanted = sequences.filter((sampled) => needsWholeRow(sampled));
   const rows = await wholeRows(logits, wanted);
   const results = await workers.nextTokens(sequences.map((sampled) => rows.get(sampled) ?? cheapRow(logits, sampled)));
   const unsettled: SampledSequence[] = [];
@@ -83,7 +93,8 @@ const wholeRows = async (
 };
 
 const cheapRow = (logits: StepLogits, sampled: SampledSequence): SampleRow => {
-  const { row } = sampled;
+  const { row, forced = [] } = sampled;
+  if (forced.length > 0) return rowFor(sampled, { kind: 'forced', tokenIds: forced });
   if (sourceOf(sampled.sampling) === 'argmax') return rowFor(sampled, { kind: 'token', tokenId: logits.argmax[row]! });
   const width = logits.candidateIds.length / logits.numRows;
   return rowFor(sampled, {
@@ -94,8 +105,18 @@ const cheapRow = (logits: StepLogits, sampled: SampledSequence): SampleRow => {
   });
 };
 
-const rowFor = ({ sequence, sampling, seed, pending }: SampledSequence, source: SampleRow['source']): SampleRow => {
-  const row = { source, sampling, seed, index: sequence.numGenerated, pending };
+const rowFor = (
+  { sequence, sampling, seed, pending, allowed }: SampledSequence,
+  source: SampleRow['source'],
+): SampleRow => {
+  const row = {
+    source,
+    sampling,
+    seed,
+    index: sequence.numGenerated,
+    pending,
+    ...(allowed ? { allowed: { mayEnd: allowed.mayEnd, ...(allowed.mask ? { mask: allowed.mask } : {}) } } : {}),
+  };
   if (!hasPenalties(sampling)) return row;
   return {
     ...row,

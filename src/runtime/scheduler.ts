@@ -23,6 +23,12 @@ export interface PlanEntry {
   readonly wantsLogits: boolean;
 }
 
+/** A sequence's next token, perhaps with others that are certain to follow it. */
+interface CommittedToken {
+  readonly tokenId: number;
+  readonly followers?: readonly { readonly tokenId: number }[];
+}
+
 /** One step's work: sequences with a single token first. */
 export interface Plan {
   readonly entries: readonly PlanEntry[];
@@ -168,7 +174,7 @@ export class Scheduler {
    * Sequences that were finished meanwhile are passed over. Full blocks become findable.
    * @returns the sequences whose known tokens are now all computed, with their next token
    */
-  commit<Token extends { readonly tokenId: number }>(
+  commit<Token extends CommittedToken>(
     plan: Plan,
     nextTokens: ReadonlyMap<Sequence, Token>,
   ): (readonly [Sequence, Token | undefined])[] {
@@ -177,7 +183,7 @@ export class Scheduler {
       if (sequence.status !== 'running') continue;
       this.#kv.commit(sequence, numTokens);
       const token = nextTokens.get(sequence);
-      if (token !== undefined) sequence.append(token.tokenId);
+      if (token !== undefined) for (const { tokenId } of [token, ...(token.followers ?? [])]) sequence.append(tokenId);
       if (wantsLogits) updates.push([sequence, token]);
     }
     return updates;

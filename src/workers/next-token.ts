@@ -2,6 +2,7 @@
 import type { ChosenLogprob, SamplingParameters, TokenLogprob } from '../runtime/api.ts';
 import { EngineError, type ErrorRecord, toErrorRecord } from '../runtime/errors.ts';
 import { detokenize } from './detokenizer.ts';
+import { type Allowed, isAllowed } from './grammar/answer-format.ts';
 import { changesLogits, processLogits } from './logits-processors.ts';
 import { bestTokens, logSumExp, sampleCandidates, sampleRow } from './sampler.ts';
 import type { TokenizerDefinition } from './tokenizer/definition.ts';
@@ -11,6 +12,8 @@ import { tokenBytes } from './tokenizer/token-bytes.ts';
 export type LogitsSource =
   /** Already chosen: the row's argmax. */
   | { readonly kind: 'token'; readonly tokenId: number }
+  /** What comes next whatever the row says: at least one token. */
+  | { readonly kind: 'forced'; readonly tokenIds: readonly number[] }
   /** The best tokens, greatest logit first, and the log of the whole row's Σ exp. */
   | {
       readonly kind: 'candidates';
@@ -30,21 +33,27 @@ export interface SampleRow {
   readonly index: number;
   /** What the last result's `pending` was. */
   readonly pending: Uint8Array;
+  /** Absent: any token may be chosen. */
+  readonly allowed?: Pick<Allowed, 'mask' | 'mayEnd'>;
   /** Both needed where penalties are on. */
   readonly promptTokenIds?: Uint32Array;
   readonly generatedTokenIds?: Uint32Array;
 }
 
+export interface NextToken {
+  readonly tokenId: number;
+  /** Whole characters that the token completes; none for a control token. */
+  readonly text: string;
+  /** Bytes that begin a character. */
+  readonly pending: Uint8Array;
+  readonly endOfTurn: boolean;
+  readonly logprobs?: ChosenLogprob;
+  /** Tokens that were forced behind this one. */
+  readonly followers?: readonly NextToken[];
+}
+
 export type RowResult =
-  | {
-      readonly tokenId: number;
-      /** Whole characters that the token completes; none for a control token. */
-      readonly text: string;
-      /** Bytes that begin a character. */
-      readonly pending: Uint8Array;
-      readonly endOfTurn: boolean;
-      readonly logprobs?: ChosenLogprob;
-    }
+  | NextToken
   /** The candidates do not determine the token: ask again with the whole row. */
   | { readonly needsLogits: true }
   /** This row has no token to choose; its neighbours are not to blame. */
@@ -53,6 +62,8 @@ export type RowResult =
 const NO_BYTES = new Uint8Array();
 /** What the kernels write for NaN and −∞ among the candidates. */
 const NO_LOGIT = -1e30;
+/** A second draw must not follow from the first one. */
+const SECOND_DRAW = 0x9e3779b9;
 
 interface Choice {
   readonly tokenId: number;
@@ -76,15 +87,25 @@ export const createNextToken = (
   const fromLogits = (row: SampleRow, logits: Float32Array): Choice => {
     const { sampling, seed, index, promptTokenIds = [], generatedTokenIds = [] } = row;
     const { topLogprobs } = sampling;
+    const isChanged = changesLogits(sampling) || row.allowed !== undefined;
     // Log-probabilities are those of the unmodified distribution.
-    const original = topLogprobs !== undefined && changesLogits(sampling) ? logits.slice() : logits;
+    const original = topLogprobs !== undefined && isChanged ? logits.slice() : logits;
     if (changesLogits(sampling)) processLogits(logits, sampling, promptTokenIds, generatedTokenIds);
-    const tokenId = sampleRow(logits, sampling, seed, index);
+    // Before the best ones are cut out: what remains is sampled exactly as if the others did not exist.
+    if (row.allowed) forbidOthers(logits, row.allowed);
+    const isRedrawn = row.allowed !== undefined && row.allowed.mask === undefined;
+    const tokenId = sampleRow(logits, sampling, isRedrawn ? seed ^ SECOND_DRAW : seed, index);
     if (!Number.isFinite(logits[tokenId])) throw brokenLogits(logits[tokenId]);
     if (topLogprobs === undefined) return { tokenId };
     const logMass = logSumExp(original);
     const top = bestTokens(original, topLogprobs).map((id) => logprob(id, original[id]!, logMass));
     return { tokenId, logprobs: { ...logprob(tokenId, original[tokenId]!, logMass), top } };
+  };
+
+  const forbidOthers = (logits: Float32Array, allowed: Pick<Allowed, 'mask' | 'mayEnd'>): void => {
+    for (let id = 0; id < logits.length; id++) {
+      if (!isAllowed(allowed, id, endTokenIds.has(id))) logits[id] = Number.NEGATIVE_INFINITY;
+    }
   };
 
   const fromCandidates = (row: SampleRow, source: LogitsSource & { kind: 'candidates' }): Choice | undefined => {
@@ -102,22 +123,41 @@ export const createNextToken = (
 
   const choose = (row: SampleRow): Choice | undefined => {
     const { source, sampling } = row;
-    if (source.kind === 'candidates') return fromCandidates(row, source);
+    if (source.kind === 'forced') throw new Error('what is forced is not chosen');
+    if (source.kind === 'candidates')
+      return row.allowed?.mask ? undefined : unlessForbidden(row, fromCandidates(row, source));
     if (source.kind === 'logits') return fromLogits(row, source.logits);
     const isEnough = sampling.temperature === 0 && sampling.topLogprobs === undefined && !changesLogits(sampling);
     if (!isEnough) return undefined;
     if (source.tokenId >= vocabularySize) throw brokenLogits(Number.NaN);
-    return { tokenId: source.tokenId };
+    return unlessForbidden(row, { tokenId: source.tokenId });
+  };
+
+  /** The best token of a row is also the best of those that are allowed, if it is one of them. */
+  const unlessForbidden = ({ allowed }: SampleRow, choice: Choice | undefined): Choice | undefined =>
+    allowed === undefined || choice === undefined || isAllowed(allowed, choice.tokenId, endTokenIds.has(choice.tokenId))
+      ? choice
+      : undefined;
+
+  const written = ({ tokenId, logprobs }: Choice, pending: Uint8Array): NextToken => ({
+    tokenId,
+    ...(logprobs ? { logprobs } : {}),
+    ...detokenize(pending, isControl(tokenId) ? NO_BYTES : bytesOf(tokenId)),
+    endOfTurn: endTokenIds.has(tokenId),
+  });
+
+  const forced = (tokenIds: readonly number[], pending: Uint8Array): NextToken => {
+    const tokens: NextToken[] = [];
+    for (const tokenId of tokenIds) tokens.push(written({ tokenId }, tokens.at(-1)?.pending ?? pending));
+    const [first, ...followers] = tokens;
+    if (first === undefined) throw new Error('no token is forced');
+    return { ...first, followers };
   };
 
   const nextToken = (row: SampleRow): RowResult => {
+    if (row.source.kind === 'forced') return forced(row.source.tokenIds, row.pending);
     const choice = choose(row);
-    if (choice === undefined) return { needsLogits: true };
-    return {
-      ...choice,
-      ...detokenize(row.pending, isControl(choice.tokenId) ? NO_BYTES : bytesOf(choice.tokenId)),
-      endOfTurn: endTokenIds.has(choice.tokenId),
-    };
+    return choice === undefined ? { needsLogits: true } : written(choice, row.pending);
   };
 
   return (row) => {

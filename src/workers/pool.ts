@@ -4,16 +4,19 @@
  */
 import { Piscina } from 'piscina';
 import type { ChatPrompt, Prompt, TokenPiece } from '../runtime/api.ts';
-import { EngineError, fromErrorRecord } from '../runtime/errors.ts';
 import { flushPending } from './detokenizer.ts';
+import type { Allowed } from './grammar/answer-format.ts';
+import { GrammarThread } from './grammar-thread.ts';
 import type { RowResult, SampleRow } from './next-token.ts';
 import type { PreparedPrompt } from './prepare.ts';
-import type { TaskResult, ThreadSetup } from './task.ts';
+import { runTask, type ThreadSetup, unwrap } from './task.ts';
 import { threadEntry } from './thread-entry.ts';
 import type { TokenizerDefinition } from './tokenizer/definition.ts';
 import { joinTokens } from './tokenizer/token-buffer.ts';
+import type { OpenGrammar } from './worker.ts';
 
-export type { RowResult, SampleRow } from './next-token.ts';
+export type { Allowed, AnswerFormat } from './grammar/answer-format.ts';
+export type { NextToken, RowResult, SampleRow } from './next-token.ts';
 export type { PreparedPrompt } from './prepare.ts';
 
 export interface WorkerPoolOptions {
@@ -24,6 +27,8 @@ export interface WorkerPoolOptions {
   readonly vocabularySize?: number;
   /** A prompt thread that needs more is ended and its prompt refused: chat templates are not trusted. */
   readonly promptHeapMebibytes?: number;
+  /** Texts of control tokens that formats of answers are made of. */
+  readonly markers?: readonly string[];
 }
 
 /** Rows worth a thread of their own: below this a second round trip costs more than it saves. */
@@ -51,6 +56,7 @@ export class WorkerPool {
   readonly #numThreads: number;
   readonly #promptThreads: Piscina;
   readonly #stepThreads: Piscina;
+  readonly #grammarThread: GrammarThread;
 
   constructor(options: WorkerPoolOptions) {
     const { definition, numThreads, vocabularySize = 0, promptHeapMebibytes = DEFAULT_HEAP_MEBIBYTES } = options;
@@ -58,6 +64,7 @@ export class WorkerPool {
     const setup: ThreadSetup = {
       definition,
       vocabularySize: Math.max(vocabularySize, numTokensOf(definition)),
+      markers: options.markers ?? [],
     };
     const shared = { filename: url.href, execArgv, maxThreads: numThreads, concurrentTasksPerWorker: 1 };
     this.#numThreads = numThreads;
@@ -71,15 +78,18 @@ export class WorkerPool {
     // Steps need no merges and no template: half of what a thread would keep.
     const stepSetup = { ...setup, definition: forSteps(definition) };
     this.#stepThreads = new Piscina({ ...shared, workerData: stepSetup, minThreads: numThreads });
-    // A dying thread fails its task, which the caller hears of; Piscina says it here a second time.
-    for (const threads of [this.#promptThreads, this.#stepThreads]) threads.on('error', () => {});
+    this.#grammarThread = new GrammarThread(() =>
+      quiet(new Piscina({ ...shared, workerData: setup, minThreads: 1, maxThreads: 1 })),
+    );
+    quiet(this.#promptThreads);
+    quiet(this.#stepThreads);
   }
 
   /** Renders the chat template and tokenizes, long prompts on several threads. @throws EngineError invalid_request, model_unsupported, internal */
   async prepare(prompt: Prompt): Promise<PreparedPrompt> {
-    const { remaining, ...prepared } = unwrap(await run<PreparedPrompt>(this.#promptThreads, 'prepare', prompt));
+    const { remaining, ...prepared } = unwrap(await runTask<PreparedPrompt>(this.#promptThreads, 'prepare', prompt));
     if (remaining === undefined) return prepared;
-    const encoded = remaining.map((part) => run<Uint32Array>(this.#promptThreads, 'encodePart', part));
+    const encoded = remaining.map((part) => runTask<Uint32Array>(this.#promptThreads, 'encodePart', part));
     const tokenIds = joinTokens([prepared.tokenIds, ...(await Promise.all(encoded)).map((result) => unwrap(result))]);
     return { ...prepared, tokenIds };
   }
@@ -94,6 +104,23 @@ export class WorkerPool {
     return results.flat();
   }
 
+  /**
+   * Begins to follow an answer through the grammar of its format, until `closeGrammar`.
+   * @throws EngineError invalid_request: the format cannot be compiled, or takes too long
+   */
+  openGrammar(opening: OpenGrammar): Promise<Allowed> {
+    return this.#grammarThread.open(opening);
+  }
+
+  /** What may follow the tokens that were chosen. @throws EngineError internal */
+  advanceGrammar(id: number, tokenIds: readonly number[]): Promise<Allowed> {
+    return this.#grammarThread.advance(id, tokenIds);
+  }
+
+  closeGrammar(id: number): void {
+    this.#grammarThread.close(id);
+  }
+
   /** The text of bytes that no others will follow: what `pending` of a sequence's last token was. */
   async flush(pending: Uint8Array): Promise<string> {
     return flushPending(pending);
@@ -101,31 +128,36 @@ export class WorkerPool {
 
   /** The text that `prepare` would tokenize. @throws as `prepare` */
   async render(prompt: ChatPrompt): Promise<string> {
-    return unwrap(await run<string>(this.#promptThreads, 'render', prompt));
+    return unwrap(await runTask<string>(this.#promptThreads, 'render', prompt));
   }
 
   /** The text of each token. @throws EngineError internal */
   async pieces(tokenIds: ArrayLike<number>): Promise<readonly TokenPiece[]> {
-    return tokenIds.length === 0 ? [] : unwrap(await run<TokenPiece[]>(this.#promptThreads, 'pieces', tokenIds));
+    return tokenIds.length === 0 ? [] : unwrap(await runTask<TokenPiece[]>(this.#promptThreads, 'pieces', tokenIds));
+  }
+
+  /** The tokens of a text in which special tokens count, without BOS. @throws EngineError internal */
+  async encode(text: string): Promise<Uint32Array> {
+    return unwrap(await runTask<Uint32Array>(this.#promptThreads, 'encode', text));
   }
 
   /** The text of whole tokens. @throws EngineError internal */
   async decode(tokenIds: readonly number[]): Promise<string> {
-    return tokenIds.length === 0 ? '' : unwrap(await run<string>(this.#promptThreads, 'decode', tokenIds));
+    return tokenIds.length === 0 ? '' : unwrap(await runTask<string>(this.#promptThreads, 'decode', tokenIds));
   }
 
   /** Has one thread of each kind load the tokenizer. @throws as `createWorkerPool` */
   async warm(): Promise<void> {
     const loads = [
-      run<unknown>(this.#promptThreads, 'prepare', null),
-      run<unknown>(this.#stepThreads, 'nextTokens', []),
+      runTask<unknown>(this.#promptThreads, 'prepare', null),
+      runTask<unknown>(this.#stepThreads, 'nextTokens', []),
     ];
     for (const result of await Promise.all(loads)) unwrap(result);
   }
 
   /** Ends the threads; tasks in flight fail. */
   async close(): Promise<void> {
-    await Promise.all([this.#promptThreads.destroy(), this.#stepThreads.destroy()]);
+    await Promise.all([this.#promptThreads.destroy(), this.#stepThreads.destroy(), this.#grammarThread.destroy()]);
   }
 
   async #nextTokens(rows: readonly SampleRow[]): Promise<RowResult[]> {
@@ -133,29 +165,12 @@ export class WorkerPool {
       const buffer = source.kind === 'logits' ? source.logits.buffer : undefined;
       return buffer instanceof ArrayBuffer && buffer.byteLength === bytesOf(source) ? [buffer] : [];
     });
-    return unwrap(await run<RowResult[]>(this.#stepThreads, 'nextTokens', rows, transferList));
+    return unwrap(await runTask<RowResult[]>(this.#stepThreads, 'nextTokens', rows, transferList));
   }
 }
 
-/** @throws EngineError internal when the thread died */
-const run = async <Value>(
-  threads: Piscina,
-  name: string,
-  task: unknown,
-  transferList: ArrayBuffer[] = [],
-): Promise<TaskResult<Value>> => {
-  try {
-    return await threads.run(task, { name, transferList });
-  } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new EngineError('internal', `a worker thread failed in ${name}: ${reason}`, {}, { cause });
-  }
-};
-
-const unwrap = <Value>(result: TaskResult<Value>): Value => {
-  if ('error' in result) throw fromErrorRecord(result.error);
-  return result.value;
-};
+/** A dying thread fails its task, which the caller hears of; Piscina says it a second time. */
+const quiet = (threads: Piscina): Piscina => threads.on('error', () => {});
 
 /** Contiguous parts of about equal cost. */
 const shard = (rows: readonly SampleRow[], maxParts: number): SampleRow[][] => {

@@ -2,14 +2,16 @@
 import { workerData } from 'piscina';
 import type { ChatPrompt, Prompt, TokenPiece } from '../runtime/api.ts';
 import { decodeTokens, tokenPieces } from './detokenizer.ts';
+import type { Allowed, AnswerFormat } from './grammar/answer-format.ts';
+import { AnswerGrammars } from './grammar/answer-grammars.ts';
 import { createNextToken, type RowResult, type SampleRow } from './next-token.ts';
 import { createPrepare, type PreparedPrompt } from './prepare.ts';
 import { createRender, segmentsText } from './render.ts';
-import { asResult, type TaskResult, type ThreadSetup } from './task.ts';
+import { asAsyncResult, asResult, type TaskResult, type ThreadSetup } from './task.ts';
 import type { PromptPart } from './tokenizer/special-tokens.ts';
 import { createTokenizer } from './tokenizer/tokenizer.ts';
 
-const { definition, vocabularySize } = workerData as ThreadSetup;
+const { definition, vocabularySize, markers } = workerData as ThreadSetup;
 
 const once = <Value>(make: () => Value): (() => Value) => {
   let made: { value: Value } | undefined;
@@ -25,6 +27,7 @@ const PART_LENGTH = 40_000;
 const tokenizer = once(() => createTokenizer(definition));
 const renderer = once(() => createRender(definition, tokenizer()));
 const preparer = once(() => createPrepare(definition, tokenizer(), PART_LENGTH, renderer()));
+const grammars = once(() => AnswerGrammars.create(definition, tokenizer(), vocabularySize, markers));
 const sampler = once(() => createNextToken(definition, vocabularySize));
 
 /** Null only builds the tokenizer, so that the first prompt need not wait for it. */
@@ -44,8 +47,40 @@ export const render = (prompt: ChatPrompt): TaskResult<string> =>
 export const pieces = (tokenIds: ArrayLike<number>): TaskResult<TokenPiece[]> =>
   asResult(() => tokenPieces(tokenizer(), tokenIds));
 
+export const encode = (text: string): TaskResult<Uint32Array> =>
+  asResult(() => tokenizer().encode(text, { parseSpecial: true }));
+
 /** The text of these tokens, those that steer the model included as far as they have one. */
 export const decode = (tokenIds: readonly number[]): TaskResult<string> =>
   asResult(() => decodeTokens(tokenizer(), tokenIds));
 
 export const nextTokens = (rows: readonly SampleRow[]): TaskResult<RowResult[]> => asResult(() => rows.map(sampler()));
+
+export interface OpenGrammar {
+  readonly id: number;
+  readonly format: AnswerFormat;
+  readonly jumps: boolean;
+}
+
+/** Begins to follow an answer; null only loads the library. */
+export const openGrammar = (opening: OpenGrammar | null): Promise<TaskResult<Allowed | undefined>> =>
+  asAsyncResult(async () => {
+    const answers = await grammars();
+    return opening === null ? undefined : answers.open(opening.id, opening.format, opening);
+  });
+
+export interface AdvanceGrammar {
+  readonly id: number;
+  readonly tokenIds: readonly number[];
+}
+
+/** What may follow, answer by answer: one that fails takes no other with it. */
+export const advanceGrammars = (steps: readonly AdvanceGrammar[]): Promise<TaskResult<TaskResult<Allowed>[]>> =>
+  asAsyncResult(async () => {
+    const answers = await grammars();
+    const results: TaskResult<Allowed>[] = [];
+    for (const { id, tokenIds } of steps) results.push(await asAsyncResult(() => answers.advance(id, tokenIds)));
+    return results;
+  });
+
+export const closeGrammar = async (id: number): Promise<void> => (await grammars()).close(id);

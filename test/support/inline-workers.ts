@@ -2,6 +2,7 @@
 import { setImmediate as nextTick } from 'node:timers/promises';
 import type { EngineParts } from '../../src/runtime/engine.ts';
 import { decodeTokens, flushPending, tokenPieces } from '../../src/workers/detokenizer.ts';
+import { AnswerGrammars } from '../../src/workers/grammar/answer-grammars.ts';
 import { createNextToken } from '../../src/workers/next-token.ts';
 import { createPrepare } from '../../src/workers/prepare.ts';
 import { createRender, segmentsText } from '../../src/workers/render.ts';
@@ -12,6 +13,12 @@ import { createTokenizer } from '../../src/workers/tokenizer/tokenizer.ts';
 export const inlineWorkers = (definition: TokenizerDefinition, vocabularySize: number): EngineParts['workers'] => {
   const prepare = createPrepare(definition);
   const nextToken = createNextToken(definition, vocabularySize);
+  const tokenizer = createTokenizer(definition);
+  let grammars: Promise<AnswerGrammars> | undefined;
+  const answers = (): Promise<AnswerGrammars> => {
+    grammars ??= AnswerGrammars.create(definition, tokenizer, vocabularySize, []);
+    return grammars;
+  };
   return {
     prepare: async (prompt) => {
       await nextTick();
@@ -25,6 +32,10 @@ export const inlineWorkers = (definition: TokenizerDefinition, vocabularySize: n
     render: async (prompt) => segmentsText(createRender(definition, createTokenizer(definition))(prompt).segments),
     pieces: async (tokenIds) => tokenPieces(tokenBytes(definition), tokenIds),
     decode: async (tokenIds) => decodeTokens(tokenBytes(definition), tokenIds),
+    encode: async (text) => tokenizer.encode(text, { parseSpecial: true }),
+    openGrammar: async ({ id, format, jumps }) => (await answers()).open(id, format, { jumps }),
+    advanceGrammar: async (id, tokenIds) => (await answers()).advance(id, tokenIds),
+    closeGrammar: (id) => void answers().then((each) => each.close(id)),
     close: async () => {},
   };
 };

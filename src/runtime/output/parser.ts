@@ -15,6 +15,10 @@ export interface OutputFormat {
 
 type TextEvent = Extract<GenerationEvent, { type: 'text' | 'reasoning' }>;
 
+/** What a model that has thought enough is made to write; undefined where no reasoning is told from the answer. */
+export const reasoningClosing = (reasoning: ReasoningFormat): string | undefined =>
+  reasoning === 'none' ? undefined : `\n${CLOSING}\n\n`;
+
 const OPENING = '<think>';
 const CLOSING = '</think>';
 
@@ -40,6 +44,11 @@ export class OutputParser {
     this.#state = reasoning === 'think' ? 'start' : 'answer';
   }
 
+  /** Whether what comes next is reasoning, as far as is known. */
+  get isReasoning(): boolean {
+    return this.#state === 'reasoning' || (this.#opened && this.#state === 'start');
+  }
+
   /** Tokens whose text was, wholly or partly, reasoning or one of its tags. */
   get reasoningTokens(): number {
     return this.#reasoningTokens;
@@ -53,7 +62,7 @@ export class OutputParser {
   /** @param text the token's text; empty while its bytes are not whole UTF-8 */
   push(text: string, logprob?: ChosenLogprob): TextEvent[] {
     if (logprob) this.#logprobs.push(logprob);
-    this.#sawReasoning = this.#state === 'reasoning' || (this.#opened && this.#state === 'start');
+    this.#sawReasoning = this.isReasoning;
     this.#advance(text);
     if (this.#sawReasoning) this.#reasoningTokens++;
     return this.#take();

@@ -1,0 +1,59 @@
+/**
+ * What an answer must look like: plain values that cross to the thread which compiles them. The shapes are those of
+ * xgrammar's structural tags. Source: `structural_tag.d.ts` of web-xgrammar 0.1.27.
+ */
+
+/** `begin`, then the content, then `end`; free text inside ends at the first `end`. */
+export interface TagFormat {
+  readonly type: 'tag';
+  readonly begin: string;
+  readonly content: AnswerFormat;
+  readonly end: string;
+}
+
+export type AnswerFormat =
+  | { readonly type: 'any_text' }
+  | { readonly type: 'const_string'; readonly value: string }
+  | {
+      readonly type: 'json_schema';
+      readonly json_schema: Readonly<Record<string, unknown>> | boolean;
+      /** The request's field that the schema stands in, for errors. */
+      readonly path?: string;
+    }
+  /** Its root rule is `root`. */
+  | { readonly type: 'grammar'; readonly grammar: string }
+  | { readonly type: 'regex'; readonly pattern: string }
+  | { readonly type: 'sequence' | 'or'; readonly elements: readonly AnswerFormat[] }
+  | TagFormat
+  /** Free text in which a trigger begins one of the tags. */
+  | {
+      readonly type: 'triggered_tags';
+      readonly triggers: readonly string[];
+      readonly tags: readonly TagFormat[];
+      readonly at_least_one?: boolean;
+      readonly stop_after_first?: boolean;
+    }
+  | {
+      readonly type: 'tags_with_separator';
+      readonly tags: readonly TagFormat[];
+      readonly separator: string;
+      readonly at_least_one?: boolean;
+      readonly stop_after_first?: boolean;
+    };
+
+/** Which tokens may come next. */
+export interface Allowed {
+  /** [ceil(vocabularySize / 32)]: bit `id & 31` of word `id >> 5` is set for allowed tokens. Absent: all that are text are. */
+  readonly mask?: Int32Array<ArrayBuffer>;
+  /** Whether the answer may end here; the mask agrees. */
+  readonly mayEnd: boolean;
+  /** What comes next whatever the logits say; the rest holds for what follows it. */
+  readonly forced?: readonly number[];
+  /** Nothing can follow, also where the vocabulary has no token to say so. */
+  readonly isOver?: true;
+}
+
+export const isAllowed = ({ mask, mayEnd }: Allowed, tokenId: number, isEnd: boolean): boolean => {
+  if (mask === undefined) return mayEnd || !isEnd;
+  return ((mask[tokenId >> 5] ?? 0) & (1 << (tokenId & 31))) !== 0;
+};

@@ -1,0 +1,211 @@
+/** Follows answers through their grammars: one matcher a sequence, all in one thread, since a matcher cannot move. */
+import type { CompiledGrammar, GrammarCompiler, GrammarMatcher } from '@mlc-ai/web-xgrammar';
+import { EngineError } from '../../runtime/errors.ts';
+import { BYTE_CHARACTERS } from '../tokenizer/byte-alphabet.ts';
+import type { TokenizerDefinition } from '../tokenizer/definition.ts';
+import type { Tokenizer } from '../tokenizer/tokenizer.ts';
+import type { Allowed, AnswerFormat } from './answer-format.ts';
+import { schemaGrammar } from './json-schema.ts';
+import { loadXGrammar, orRefuse, type XGrammarLibrary } from './xgrammar.ts';
+
+export interface OpenOptions {
+  /** Text without a choice is given at once. False: token by token, as the model would. */
+  readonly jumps: boolean;
+}
+
+/** Compiled grammars that are kept; one of a large vocabulary has some megabytes. */
+const MAX_COMPILED = 64;
+/** Bounds what one answer gets without a look at the clock. */
+const MAX_FORCED_TOKENS = 256;
+
+interface Answer {
+  readonly matcher: GrammarMatcher;
+  readonly grammar: string;
+  readonly jumps: boolean;
+}
+
+export class AnswerGrammars {
+  readonly #library: XGrammarLibrary;
+  readonly #compiler: GrammarCompiler;
+  readonly #tokenizer: Tokenizer;
+  readonly #endTokenIds: readonly number[];
+  /** Every token that is text. */
+  readonly #freeMask: Int32Array;
+  /** Least recently used first. */
+  readonly #compiled = new Map<string, CompiledGrammar>();
+  readonly #answers = new Map<number, Answer>();
+
+  private constructor(
+    library: XGrammarLibrary,
+    compiler: GrammarCompiler,
+    tokenizer: Tokenizer,
+    endTokenIds: readonly number[],
+    freeMask: Int32Array,
+  ) {
+    this.#library = library;
+    this.#compiler = compiler;
+    this.#tokenizer = tokenizer;
+    this.#endTokenIds = endTokenIds;
+    this.#freeMask = freeMask;
+  }
+
+  /**
+   * @param vocabularySize length of a row of logits
+   * @param markers texts of control tokens that formats are made of: as such tokens they may be part of an answer
+   */
+  static async create(
+    definition: TokenizerDefinition,
+    tokenizer: Tokenizer,
+    vocabularySize: number,
+    markers: readonly string[],
+  ): Promise<AnswerGrammars> {
+    const library = loadXGrammar();
+    const isMarker = new Set(markers);
+    const ends = new Set(definition.endTokenIds);
+    const freeMask = new Int32Array(Math.ceil(vocabularySize / 32));
+    const texts = Array.from({ length: vocabularySize }, (_, id) => {
+      const bytes = tokenizer.bytesOf(id);
+      const isHidden = tokenizer.isControl(id) && !isMarker.has(Buffer.from(bytes).toString('utf8'));
+      if (bytes.length === 0 || isHidden || ends.has(id)) return '';
+      freeMask[id >> 5]! |= 1 << (id & 31);
+      return Array.from(bytes, (byte) => BYTE_CHARACTERS[byte]).join('');
+    });
+    const info = await library.TokenizerInfo.createTokenizerInfo(texts, 'byte_level', false, vocabularySize, [...ends]);
+    const compiler = await library.GrammarCompiler.createGrammarCompiler(info, false);
+    return new AnswerGrammars(library, compiler, tokenizer, [...ends], freeMask);
+  }
+
+  /**
+   * Begins an answer under a name of the caller's.
+   * @throws EngineError invalid_request: the format cannot be compiled
+   */
+  async open(id: number, format: AnswerFormat, { jumps }: OpenOptions): Promise<Allowed> {
+    const grammar = JSON.stringify(format);
+    const compiled = await this.#compile(grammar, format);
+    const endsItself = this.#endTokenIds.length === 0;
+    const matcher = await this.#library.GrammarMatcher.createGrammarMatcher(compiled, undefined, endsItself);
+    this.#answers.set(id, { matcher, grammar, jumps });
+    return this.#allowed(this.#answers.get(id)!);
+  }
+
+  /** Goes on by the tokens that were chosen. @throws EngineError internal: they are not allowed, or there is no such answer */
+  async advance(id: number, tokenIds: readonly number[]): Promise<Allowed> {
+    const answer = this.#answers.get(id);
+    if (answer === undefined) throw new EngineError('internal', 'the grammar of this answer was lost; send it again');
+    accept(answer, tokenIds);
+    return this.#allowed(answer);
+  }
+
+  /** Forgets an answer. Twice does nothing. */
+  close(id: number): void {
+    this.#answers.get(id)?.matcher.dispose();
+    this.#answers.delete(id);
+  }
+
+  async #compile(key: string, format: AnswerFormat): Promise<CompiledGrammar> {
+    const known = this.#compiled.get(key);
+    this.#compiled.delete(key);
+    const compiled =
+      known ??
+      (await orRefuse('the format of the answer', () =>
+        this.#compiler.compileStructuralTag({ type: 'structural_tag', format: withoutSchemas(format) } as never),
+      ));
+    this.#compiled.set(key, compiled);
+    this.#forgetCompiled();
+    return compiled;
+  }
+
+  #forgetCompiled(): void {
+    const used = new Set([...this.#answers.values()].map(({ grammar }) => grammar));
+    for (const [key, compiled] of this.#compiled) {
+      if (this.#compiled.size <= MAX_COMPILED) return;
+      // A matcher may outlive its grammar's handle, but not be made from it again: the newest is about to be used.
+      if (used.has(key) || key === [...this.#compiled.keys()].at(-1)) continue;
+      compiled.dispose();
+      this.#compiled.delete(key);
+    }
+  }
+
+  async #allowed(answer: Answer): Promise<Allowed> {
+    const forced: number[] = [];
+    for (;;) {
+      const mask = await this.#mask(answer);
+      const next = mask === undefined ? [] : this.#forced(answer, mask);
+      const room = MAX_FORCED_TOKENS - forced.length;
+      if (next.length === 0 || next.length > room) return this.#state(mask, forced);
+      forced.push(...next);
+      if (this.#endTokenIds.includes(next.at(-1)!)) return this.#state(undefined, forced);
+      accept(answer, next);
+    }
+  }
+
+  /** The next tokens' mask; undefined once nothing can follow. */
+  async #mask({ matcher }: Answer): Promise<Int32Array<ArrayBuffer> | undefined> {
+    return matcher.isTerminated() ? undefined : ((await matcher.getNextTokenBitmask()) as Int32Array<ArrayBuffer>);
+  }
+
+  /** What has no alternative: a single allowed token, or a text, which is written as the tokenizer would. */
+  #forced({ matcher, jumps }: Answer, mask: Int32Array): readonly number[] {
+    const only = onlyToken(mask, this.#endTokenIds);
+    if (only !== undefined) return [only];
+    if (!jumps) return [];
+    const text = matcher.findJumpForwardString();
+    if (text.length < 2) return [];
+    const tokenIds = this.#tokenizer.encode(text, { parseSpecial: false });
+    const written = Buffer.concat(Array.from(tokenIds, (id) => this.#tokenizer.bytesOf(id))).toString('utf8');
+    // The last token may go on into what follows, so the model chooses it.
+    return written === text ? [...tokenIds.subarray(0, -1)] : [];
+  }
+
+  #state(mask: Int32Array<ArrayBuffer> | undefined, forced: readonly number[]): Allowed {
+    const said = forced.length > 0 ? { forced } : {};
+    if (mask === undefined) return { mayEnd: true, ...said, isOver: true };
+    const mayEnd = this.#endTokenIds.some((id) => (mask[id >> 5]! & (1 << (id & 31))) !== 0);
+    const isFree = this.#freeMask.every((word, index) => (mask[index]! & word) === word);
+    // A copy: the library may hand out a view of its own memory.
+    return { mayEnd, ...said, ...(isFree ? {} : { mask: mask.slice() }) };
+  }
+}
+
+/** @throws EngineError internal */
+const accept = ({ matcher }: Answer, tokenIds: readonly number[]): void => {
+  for (const tokenId of tokenIds) {
+    if (matcher.acceptToken(tokenId)) continue;
+    throw new EngineError('internal', `token ${tokenId} was chosen, which the answer's grammar does not allow`);
+  }
+};
+
+/** The one allowed token; where only ends of the turn are, the first of them. */
+const onlyToken = (mask: Int32Array, endTokenIds: readonly number[]): number | undefined => {
+  let only: number | undefined;
+  let numAllowed = 0;
+  let numEnds = 0;
+  for (const [index, word] of mask.entries()) {
+    for (let rest = word; rest !== 0; rest &= rest - 1) {
+      const id = index * 32 + (31 - Math.clz32(rest & -rest));
+      numAllowed++;
+      if (endTokenIds.includes(id)) numEnds++;
+      only ??= id;
+      if (numAllowed > 1 && numEnds < numAllowed) return undefined;
+    }
+  }
+  return only;
+};
+
+/** Our own converter knows what it cannot express; the library's own would leave it out. */
+const withoutSchemas = (format: AnswerFormat): unknown => {
+  switch (format.type) {
+    case 'json_schema':
+      return { type: 'grammar', grammar: schemaGrammar(format.json_schema, format.path ?? 'schema') };
+    case 'sequence':
+    case 'or':
+      return { ...format, elements: format.elements.map(withoutSchemas) };
+    case 'tag':
+      return { ...format, content: withoutSchemas(format.content) };
+    case 'triggered_tags':
+    case 'tags_with_separator':
+      return { ...format, tags: format.tags.map(withoutSchemas) };
+    default:
+      return format;
+  }
+};

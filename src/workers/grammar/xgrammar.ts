@@ -1,0 +1,47 @@
+/** The one door to web-xgrammar, which says which tokens may follow in a grammar. */
+import { readFileSync } from 'node:fs';
+import { createRequire, Module } from 'node:module';
+import type * as XGrammar from '@mlc-ai/web-xgrammar';
+import { EngineError } from '../../runtime/errors.ts';
+
+export type XGrammarLibrary = typeof XGrammar;
+
+/** Node calls the compiler of CommonJS modules so; its types leave it out. */
+interface CommonJsModule {
+  exports: unknown;
+  _compile(source: string, path: string): void;
+}
+
+/** The package says "type": "module" but holds a UMD file, which Node would refuse to load by either name. */
+export const loadXGrammar = (): XGrammarLibrary => {
+  const path = createRequire(import.meta.url).resolve('@mlc-ai/web-xgrammar');
+  const module = new (Module as unknown as new (id: string) => CommonJsModule)(path.replace(/js$/, 'cjs'));
+  module._compile(readFileSync(path, 'utf8'), path);
+  return module.exports as XGrammarLibrary;
+};
+
+const FATAL = /^\[FATAL\] \S+: (?<reason>.*)$/s;
+
+/**
+ * Runs what the library may refuse. It does so by writing to the console and aborting; the next call works again.
+ * @throws EngineError invalid_request with the library's own words
+ */
+export const orRefuse = async <Value>(what: string, run: () => Promise<Value>): Promise<Value> => {
+  const said: string[] = [];
+  const { error, warn } = console;
+  const listen = (...words: unknown[]): void => {
+    said.push(words.map(String).join(' '));
+  };
+  console.error = listen;
+  console.warn = listen;
+  try {
+    return await run();
+  } catch (cause) {
+    if (cause instanceof EngineError) throw cause;
+    const reason = said.map((line) => FATAL.exec(line)?.groups?.reason).find((text) => text !== undefined);
+    throw new EngineError('invalid_request', `${what} cannot be compiled: ${reason ?? String(cause)}`, {}, { cause });
+  } finally {
+    console.error = error;
+    console.warn = warn;
+  }
+};
