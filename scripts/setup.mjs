@@ -231,7 +231,7 @@ const isAlive = (pid) => {
 };
 
 /** Commands that compute, and so need an adapter. */
-const COMPUTING_COMMANDS = ['serve', 'chat', 'doctor', 'logits', 'bench'];
+const COMPUTING_COMMANDS = ['serve', 'chat', 'doctor', 'logits', 'bench', 'launch'];
 
 /** @param {readonly string[]} argv @param {string} flag @returns {string | undefined} what the command line gives it */
 const flagValue = (argv, flag) => {
@@ -259,10 +259,16 @@ const isScripted = (argv, environment) => {
  * @param {Record<string, string | undefined>} [environment]
  * @returns {boolean}
  */
-export const needsAdapter = (argv, environment = process.env) =>
-  COMPUTING_COMMANDS.includes(argv[0] ?? '') &&
-  !argv.some((argument) => ['--help', '-h', '--version', '-V'].includes(argument)) &&
-  (argv[0] === 'doctor' || !isScripted(argv, environment));
+export const needsAdapter = (argv, environment = process.env) => {
+  // What follows `--` is another program's.
+  const own = argv.includes('--') ? argv.slice(0, argv.indexOf('--')) : argv;
+  const [command = ''] = own;
+  if (!COMPUTING_COMMANDS.includes(command)) return false;
+  if (own.some((argument) => ['--help', '-h', '--version', '-V'].includes(argument))) return false;
+  // A client of a server that runs computes nothing here.
+  if (command === 'launch' && flagValue(own, '--url') !== undefined) return false;
+  return command === 'doctor' || !isScripted(own, environment);
+};
 
 /**
  * Does what is missing, in silence when nothing is.

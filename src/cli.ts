@@ -1,7 +1,8 @@
 /** The `firstlight` command: what can be asked for. Each command's work is in src/cli. */
 import { readFileSync } from 'node:fs';
-import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { addHubCommands } from './cli/hub-commands.ts';
+import { LAUNCH_CLIENTS } from './cli/launch-clients.ts';
 import { addConfigOptions, examples, MODEL_OPTIONS, readConfig } from './cli/options.ts';
 import { KV_FORMATS } from './kernels/kv-format.ts';
 import { OPTIONS, type OptionName } from './runtime/config.ts';
@@ -65,6 +66,7 @@ const createProgram = (setExitCode: (code: number) => void): Command => {
   addBench(program);
   addPerplexity(program);
   addHubCommands(program, setExitCode);
+  addLaunch(program, setExitCode);
   return program;
 };
 
@@ -211,4 +213,44 @@ const addPerplexity = (program: Command): void => {
       await runPerplexity(config, { file, window, stride, isJson: json === true });
     });
   addConfigOptions(command, MODEL_OPTIONS);
+};
+
+/** A server that is started for a client takes these beside what every model takes. */
+const LAUNCH_OPTIONS: readonly OptionName[] = [
+  ...MODEL_OPTIONS,
+  'modelId',
+  'host',
+  'port',
+  'apiKeys',
+  'kvRam',
+  'kvDisk',
+];
+
+const addLaunch = (program: Command, setExitCode: (code: number) => void): void => {
+  const command = program
+    .command('launch')
+    .description('start a coding client against the running server, or against one that is started for it')
+    .addArgument(new Argument('<CLIENT>', 'what to start').choices(Object.keys(LAUNCH_CLIENTS)))
+    .argument('[ARGUMENTS...]', "after --: the client's own")
+    .addOption(
+      new Option(
+        '--url <URL>',
+        'a running server (default: the configured host and port, else one is started)',
+      ).conflicts('model'),
+    )
+    .addHelpText(
+      'after',
+      examples(
+        'firstlight launch claude',
+        "firstlight launch claude --model ORG/NAME-GGUF -- -p 'What is in this folder?'",
+        'firstlight launch codex --url http://127.0.0.1:8080 -- exec --skip-git-repo-check hi',
+      ),
+    )
+    .action(async (client: keyof typeof LAUNCH_CLIENTS, ownArguments: string[]) => {
+      const config = readConfig(command);
+      const { url, model } = command.opts();
+      const { runLaunch } = await import('./cli/launch.ts');
+      setExitCode(await runLaunch(config, { client, url, startsServer: model !== undefined, arguments: ownArguments }));
+    });
+  addConfigOptions(command, LAUNCH_OPTIONS);
 };

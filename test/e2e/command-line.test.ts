@@ -7,7 +7,20 @@ import { firstlight, scriptedModel, startServer, temporaryFolder } from '../supp
 import { nmse, readOracle } from '../support/oracle.ts';
 import { hasTestData, testData } from '../support/test-data.ts';
 
-const COMMANDS = ['serve', 'chat', 'doctor', 'logits', 'bench', 'perplexity', 'pull', 'list', 'show', 'verify', 'rm'];
+const COMMANDS = [
+  'serve',
+  'chat',
+  'doctor',
+  'logits',
+  'bench',
+  'perplexity',
+  'pull',
+  'list',
+  'show',
+  'verify',
+  'rm',
+  'launch',
+];
 
 test.each(COMMANDS)('%s --help explains the command with an example', async (command) => {
   const { code, stdout, stderr } = await firstlight([command, '--help']);

@@ -95,6 +95,9 @@ test.each([
   ['serv', false],
   ['serve --model scripted:replies.json', false],
   ['serve --model=scripted:replies.json', false],
+  ['launch claude', true],
+  ['launch claude -- --help --model scripted:theirs.json', true],
+  ['launch codex --url http://127.0.0.1:8080', false],
 ])('"%s" needs an adapter: %s', (line, needed) => {
   expect(needsAdapter(line.split(' ').filter(Boolean), {})).toBe(needed);
 });
