@@ -9,7 +9,7 @@ import { schemaGrammar } from './json-schema.ts';
 import { loadXGrammar, orRefuse, type XGrammarLibrary } from './xgrammar.ts';
 
 export interface OpenOptions {
-  /** Text without a choice is given at once. False: token by token, as the model would. */
+  /** What has no alternative is given at once. False: token by token, chosen by the model. */
   readonly jumps: boolean;
 }
 
@@ -59,7 +59,7 @@ export class AnswerGrammars {
     vocabularySize: number,
     markers: readonly string[],
   ): Promise<AnswerGrammars> {
-    const library = loadXGrammar();
+    const library = await loadXGrammar();
     const isMarker = new Set(markers);
     const ends = new Set(definition.endTokenIds);
     const freeMask = new Int32Array(Math.ceil(vocabularySize / 32));
@@ -146,9 +146,9 @@ export class AnswerGrammars {
 
   /** What has no alternative: a single allowed token, or a text, which is written as the tokenizer would. */
   #forced({ matcher, jumps }: Answer, mask: Int32Array): readonly number[] {
+    if (!jumps) return [];
     const only = onlyToken(mask, this.#endTokenIds);
     if (only !== undefined) return [only];
-    if (!jumps) return [];
     const text = matcher.findJumpForwardString();
     if (text.length < 2) return [];
     const tokenIds = this.#tokenizer.encode(text, { parseSpecial: false });

@@ -12,12 +12,29 @@ interface CommonJsModule {
   _compile(source: string, path: string): void;
 }
 
+/** What the library has written to the console since it was last looked at. */
+let said: string[] = [];
+
 /** The package says "type": "module" but holds a UMD file, which Node would refuse to load by either name. */
-export const loadXGrammar = (): XGrammarLibrary => {
+export const loadXGrammar = async (): Promise<XGrammarLibrary> => {
   const path = createRequire(import.meta.url).resolve('@mlc-ai/web-xgrammar');
   const module = new (Module as unknown as new (id: string) => CommonJsModule)(path.replace(/js$/, 'cjs'));
-  module._compile(readFileSync(path, 'utf8'), path);
-  return module.exports as XGrammarLibrary;
+  const { error, warn } = console;
+  const listen = (...words: unknown[]): void => {
+    said.push(words.map(String).join(' '));
+  };
+  // It keeps the console that it finds when it starts, which is with the first call.
+  console.error = listen;
+  console.warn = listen;
+  try {
+    module._compile(readFileSync(path, 'utf8'), path);
+    const library = module.exports as XGrammarLibrary;
+    (await library.Grammar.fromEBNF('root ::= "a"')).dispose();
+    return library;
+  } finally {
+    console.error = error;
+    console.warn = warn;
+  }
 };
 
 const FATAL = /^\[FATAL\] \S+: (?<reason>.*)$/s;
@@ -27,13 +44,7 @@ const FATAL = /^\[FATAL\] \S+: (?<reason>.*)$/s;
  * @throws EngineError invalid_request with the library's own words
  */
 export const orRefuse = async <Value>(what: string, run: () => Promise<Value>): Promise<Value> => {
-  const said: string[] = [];
-  const { error, warn } = console;
-  const listen = (...words: unknown[]): void => {
-    said.push(words.map(String).join(' '));
-  };
-  console.error = listen;
-  console.warn = listen;
+  said = [];
   try {
     return await run();
   } catch (cause) {
@@ -41,7 +52,6 @@ export const orRefuse = async <Value>(what: string, run: () => Promise<Value>): 
     const reason = said.map((line) => FATAL.exec(line)?.groups?.reason).find((text) => text !== undefined);
     throw new EngineError('invalid_request', `${what} cannot be compiled: ${reason ?? String(cause)}`, {}, { cause });
   } finally {
-    console.error = error;
-    console.warn = warn;
+    said = [];
   }
 };
