@@ -152,7 +152,15 @@ const ANTHROPIC_CASES: readonly (readonly [body: object, message: RegExp])[] = [
   ],
   [
     { messages: [{ role: 'user', content: [{ type: 'tool_result', tool_use_id: 'x' }] }] },
-    /^messages\.0\.content\.0\.type: .*'tool_result'/,
+    /^messages\.0\.content\.0: unexpected `tool_use_id` found in `tool_result` blocks: x\. /,
+  ],
+  [
+    { messages: [...hi, { role: 'assistant', content: [{ type: 'tool_use', id: 'x', name: 'f', input: {} }] }] },
+    /^messages\.1: `tool_use` ids were found without `tool_result` blocks immediately after: x\. /,
+  ],
+  [
+    { messages: [{ role: 'user', content: [{ type: 'document', source: { type: 'base64', data: '' } }] }] },
+    /^messages\.0\.content\.0\.source\.type: documents of type 'base64' are not supported/,
   ],
   [{ system: [{ type: 'image' }] }, /^system\.0\.type: .*'image'/],
   [{ system: 5 }, /^system: must be a string or an array, got 5$/],
@@ -171,12 +179,19 @@ const ANTHROPIC_CASES: readonly (readonly [body: object, message: RegExp])[] = [
     /^thinking\.type: must be one of enabled, disabled, adaptive, between_tools; got "sometimes"$/,
   ],
   [{ output_config: { effort: 'tiny' } }, /^output_config\.effort: must be one of low, medium, high, xhigh, max/],
+  [{ output_config: { format: { type: 'xml' } } }, /^output_config\.format\.type: must be one of text, json_schema/],
+  [{ output_config: { format: { type: 'json_schema' } } }, /^output_config\.format\.schema: Field required$/],
   [
-    { output_config: { format: { type: 'json_schema', schema: {} } } },
-    /^output_config\.format: structured output is not supported/,
+    { output_format: { type: 'json_schema', schema: 5 } },
+    /^output_format\.schema: must be an object or a boolean, got 5$/,
   ],
-  [{ tools: [{ name: 'f', input_schema: {} }] }, /^tools: tool calls are not supported/],
-  [{ tool_choice: { type: 'any' } }, /^tool_choice: tool calls are not supported/],
+  [{ output_format: { type: 'json_schema', schema: {} }, regex: 'a' }, /^regex: cannot be combined with output_format/],
+  [{ tools: [{ name: 'f' }] }, /^tools\.0\.input_schema: Field required$/],
+  [{ tools: [{ name: '', input_schema: {} }] }, /^tools\.0\.name: must be 1 to 256 letters/],
+  [{ tool_choice: { type: 'any' } }, /^tool_choice: requires a call of a tool, and none is given$/],
+  [{ tool_choice: { type: 'tool' } }, /^tool_choice\.name: Field required$/],
+  [{ tool_choice: { type: 'tool', name: 'f' } }, /^tool_choice: names the tool 'f', which is not in tools$/],
+  [{ tool_choice: { type: 'some' } }, /^tool_choice\.type: must be one of auto, any, tool, none; got "some"$/],
 ];
 
 test('a message body with a fault is refused with the name of the field', async () => {

@@ -223,6 +223,5 @@ describe('/v1/messages', () => {
       message({ tools, metadata: { user_id: 'u' }, mcp_servers: [], context_management: {}, service_tier: 'auto' })
         .maxTokens,
     ).toBe(2000);
-    expect(message({ tools: [{ name: 'f', input_schema: {} }], tool_choice: { type: 'none' } }).maxTokens).toBe(2000);
   });
 });

@@ -19,6 +19,8 @@ export class AnswerCollector {
         return;
       case 'warning':
         this.#warnings.push({ code: event.code, message: event.message });
+        // A call that is given up comes again as text, whole.
+        if (event.index !== undefined && this.#parts.at(-1)?.type === 'tool_call') this.#parts.pop();
         return;
       case 'tool_call_start':
         this.#parts.push({ type: 'tool_call', id: event.id, name: event.name, arguments: '' });

@@ -1,5 +1,5 @@
 /** Anthropic's errors: one shape as a body and inside a stream. */
-import type { EngineError, ErrorCode } from '../../runtime/errors.ts';
+import { EngineError, type ErrorCode } from '../../runtime/errors.ts';
 import type { ErrorAnswer } from './dialect.ts';
 
 const RETRY_AFTER_SECONDS = 1;
@@ -45,7 +45,7 @@ const ERRORS = {
 interface AnthropicErrorAnswer extends ErrorAnswer {
   readonly body: {
     readonly type: 'error';
-    readonly error: { readonly type: string; readonly message: string };
+    readonly error: { readonly type: string; readonly message: string; readonly details?: object };
     readonly request_id: string;
   };
 }
@@ -56,9 +56,25 @@ export const anthropicError = (error: EngineError, requestId: string): Anthropic
   return {
     status: shape.status,
     headers: shape.isRetryable ? { 'retry-after': String(Math.ceil(retryAfterSeconds)) } : {},
-    body: { type: 'error', error: { type: shape.type, message: messageOf(error) }, request_id: requestId },
+    body: {
+      type: 'error',
+      error: { type: shape.type, message: messageOf(error), ...detailsOf(error) },
+      request_id: requestId,
+    },
   };
 };
+
+/** Conversations that the server holds: the SDK's tool runner asks for them, and does without where it reads this code. */
+const UNSUPPORTED_THREAD = 'thread_unsupported_request';
+
+export const unsupportedThread = (): EngineError =>
+  new EngineError('not_supported', 'thread: this server holds no conversations; send all messages, without thread', {
+    param: 'thread',
+    reason: UNSUPPORTED_THREAD,
+  });
+
+const detailsOf = ({ details }: EngineError): { details?: object } =>
+  details.reason === UNSUPPORTED_THREAD ? { details: { error_code: UNSUPPORTED_THREAD, unsupported: [] } } : {};
 
 /** Claude Code reads the two overflow sentences word by word. */
 const messageOf = ({ code, message, details }: EngineError): string => {

@@ -1,29 +1,37 @@
 /** Anthropic Messages: `POST /v1/messages` and `POST /v1/messages/count_tokens`. */
 import { z } from 'zod';
-import type { ChatPrompt, ModelDescription } from '../../runtime/api.ts';
+import type { ChatPrompt, GenerationRequest, ModelDescription, OutputConstraint } from '../../runtime/api.ts';
 import { EngineError } from '../../runtime/errors.ts';
 import { DEFAULT_SAMPLING } from '../../runtime/sampling.ts';
 import { CACHE_SECONDS, cacheMark, cacheTtlOf } from './anthropic-cache.ts';
-import { MessageEncoder, type MessageHead, messageBody } from './anthropic-encoder.ts';
-import { anthropicError } from './anthropic-error.ts';
+import { MessageEncoder } from './anthropic-encoder.ts';
+import { anthropicError, unsupportedThread } from './anthropic-error.ts';
+import { type MessageHead, messageBody } from './anthropic-message.ts';
 import { promptFields, toChat } from './anthropic-prompt.ts';
-import { integer, invalidParam, optional, parseBody, unsupportedParam } from './body-schema.ts';
+import { readToolChoice, readTools, toolRequestFields } from './anthropic-tools.ts';
+import { integer, invalidParam, optional, parseBody } from './body-schema.ts';
 import type { CountExchange, Dialect, GenerateExchange, ParseContext } from './dialect.ts';
 import { effortOfBudget, REASONING_EFFORTS, type Thinking } from './effort.ts';
+import { constraintFields, constraintOf, jsonSchema, schemaConstraint } from './output-format.ts';
 
 const MIN_THINKING_BUDGET_TOKENS = 1024;
 /** They are looked for at every token, while all other streams wait. */
 const MAX_STOP_SEQUENCES = 256;
 
-const format = optional(z.looseObject({ type: z.string() }));
+const format = optional(
+  z.discriminatedUnion('type', [
+    z.object({ type: z.literal('text') }),
+    z.object({ type: z.literal('json_schema'), schema: jsonSchema }),
+  ]),
+);
 
 const countBody = z.object({
   ...promptFields,
+  ...toolRequestFields,
+  ...constraintFields,
   model: z.string().min(1),
   ...cacheMark,
   metadata: optional(z.looseObject({ user_id: optional(z.string()) })),
-  tools: optional(z.array(z.looseObject({ ...cacheMark, type: optional(z.string()) }))),
-  tool_choice: optional(z.looseObject({ type: z.enum(['auto', 'any', 'tool', 'none']) })),
   thinking: optional(
     z.discriminatedUnion('type', [
       z.object({ type: z.literal('enabled'), budget_tokens: integer(MIN_THINKING_BUDGET_TOKENS) }),
@@ -34,6 +42,7 @@ const countBody = z.object({
     z.looseObject({ effort: optional(z.enum(['low', 'medium', 'high', 'xhigh', 'max'])), format }),
   ),
   output_format: format,
+  thread: optional(z.unknown()),
 });
 
 const messagesBody = countBody.extend({
@@ -47,6 +56,7 @@ const messagesBody = countBody.extend({
 });
 
 type CountBody = z.output<typeof countBody>;
+type MessagesBody = z.output<typeof messagesBody>;
 
 /** Any Claude means "the model that is loaded": clients of this dialect have such names built in. */
 const checkModel = (name: string, model: ModelDescription): void => {
@@ -58,17 +68,12 @@ const checkModel = (name: string, model: ModelDescription): void => {
 
 export const isClaudeName = (name: string): boolean => name.startsWith('claude-');
 
-/** Tools with a type of their own run on Anthropic's servers; they are skipped, as everywhere else. */
-const isClientTool = ({ type }: { type?: string | null | undefined }): boolean => !type || type === 'custom';
-
-const refuseUnsupported = (body: CountBody): void => {
-  const choice = body.tool_choice?.type ?? 'auto';
-  if (choice !== 'none' && body.tools?.some(isClientTool)) throw unsupportedParam('tools', 'tool calls are');
-  if (choice === 'any' || choice === 'tool') throw unsupportedParam('tool_choice', 'tool calls are');
-  if (body.output_config?.format && body.output_config.format.type !== 'text')
-    throw unsupportedParam('output_config.format', 'structured output is');
-  if (body.output_format && body.output_format.type !== 'text')
-    throw unsupportedParam('output_format', 'structured output is');
+/** Beside tools, the text's alone: calls stay free. */
+const readConstraint = (body: MessagesBody): OutputConstraint | undefined => {
+  const [param, wanted] = body.output_config?.format
+    ? ['output_config.format', body.output_config.format]
+    : ['output_format', body.output_format];
+  return constraintOf(body, wanted?.type === 'json_schema' ? schemaConstraint(wanted.schema) : undefined, param);
 };
 
 /** Adaptive thinking is the model's own default. */
@@ -88,45 +93,27 @@ const promptOf = (body: CountBody, model: ModelDescription): ChatPrompt => {
       { param: 'messages' },
     );
   }
-  refuseUnsupported(body);
-  return { kind: 'chat', ...toChat(body), ...thinkingOf(body) };
+  if (body.thread) throw unsupportedThread();
+  const tools = readTools(body);
+  return { kind: 'chat', ...toChat(body), ...(tools.length === 0 ? {} : { tools }), ...thinkingOf(body) };
 };
 
 const parseMessages = (raw: unknown, context: ParseContext): GenerateExchange => {
   const body = parseBody(messagesBody, raw);
-  const prompt = promptOf(body, context.model);
-  const maxTokens = body.max_tokens;
-  if (body.thinking?.type === 'enabled' && body.thinking.budget_tokens >= maxTokens) {
-    const budget = body.thinking.budget_tokens;
-    throw invalidParam('max_tokens', `must be greater than thinking.budget_tokens: ${maxTokens} against ${budget}`);
-  }
+  const request = requestOf(body, promptOf(body, context.model), context);
   const { requestId, model } = context;
-  const { contextLength } = model;
   const cacheTtl = cacheTtlOf(body);
   const head: MessageHead = {
     id: `msg_${requestId.replace(/^req_/, '')}`,
     model: body.model,
     requestId,
-    maxTokens,
-    contextLength,
+    maxTokens: body.max_tokens,
+    contextLength: model.contextLength,
     cacheTtl,
   };
   return {
     kind: 'generate',
-    requests: [
-      {
-        id: requestId,
-        prompt,
-        maxTokens,
-        stop: body.stop_sequences ?? [],
-        sampling: {
-          ...DEFAULT_SAMPLING,
-          temperature: body.temperature ?? DEFAULT_SAMPLING.temperature,
-          topP: body.top_p ?? DEFAULT_SAMPLING.topP,
-          topK: body.top_k ?? DEFAULT_SAMPLING.topK,
-        },
-      },
-    ],
+    requests: [request],
     hints: {
       sessions: { 'metadata.user_id': body.metadata?.user_id },
       pinSeconds: cacheTtl && CACHE_SECONDS[cacheTtl],
@@ -137,6 +124,30 @@ const parseMessages = (raw: unknown, context: ParseContext): GenerateExchange =>
       if (answer === undefined) throw new EngineError('internal', 'a message needs one answer');
       return messageBody(head, answer);
     },
+  };
+};
+
+const requestOf = (body: MessagesBody, prompt: ChatPrompt, { requestId }: ParseContext): GenerationRequest => {
+  const { max_tokens: maxTokens, thinking } = body;
+  const budget = thinking?.type === 'enabled' ? thinking.budget_tokens : undefined;
+  if (budget !== undefined && budget >= maxTokens)
+    throw invalidParam('max_tokens', `must be greater than thinking.budget_tokens: ${maxTokens} against ${budget}`);
+  const toolChoice = readToolChoice(body, prompt.tools ?? []);
+  const constraint = readConstraint(body);
+  return {
+    id: requestId,
+    prompt,
+    maxTokens,
+    stop: body.stop_sequences ?? [],
+    sampling: {
+      ...DEFAULT_SAMPLING,
+      temperature: body.temperature ?? DEFAULT_SAMPLING.temperature,
+      topP: body.top_p ?? DEFAULT_SAMPLING.topP,
+      topK: body.top_k ?? DEFAULT_SAMPLING.topK,
+    },
+    ...(toolChoice === undefined ? {} : { toolChoice }),
+    ...(constraint === undefined ? {} : { constraint }),
+    ...(budget === undefined ? {} : { reasoningBudgetTokens: budget }),
   };
 };
 

@@ -1,80 +1,74 @@
 /** Anthropic's system and messages fields as a conversation for the chat template. */
 import { z } from 'zod';
-import type { ChatMessage } from '../../runtime/api.ts';
-import { cacheMark } from './anthropic-cache.ts';
-import { invalidParam, optional, unsupportedParam } from './body-schema.ts';
-
-const block = z.looseObject({
-  ...cacheMark,
-  type: z.string(),
-  text: optional(z.string()),
-  thinking: optional(z.string()),
-});
-const content = z.union([z.string(), z.array(block)]);
+import type { ChatMessage, ToolCall } from '../../runtime/api.ts';
+import { blocksText, content, joinParagraphs, PARAGRAPH_BREAK, readTurn, type Turn } from './anthropic-blocks.ts';
+import { invalidParam, optional } from './body-schema.ts';
 
 export const promptFields = {
   system: optional(content),
   messages: z.array(z.object({ role: z.enum(['user', 'assistant', 'system']), content })).min(1),
 };
 
-type Block = z.output<typeof block>;
 type PromptBody = z.output<z.ZodObject<typeof promptFields>>;
+type Role = PromptBody['messages'][number]['role'];
 
-/** Between turns of one role that are merged, and between blocks of the system prompt. */
-const PARAGRAPH_BREAK = '\n\n';
-
-interface Turn {
-  readonly text: string;
-  readonly reasoning: string;
-}
-
-/** @returns the messages, and whether the last one is an assistant's turn to be continued */
+/**
+ * @returns the messages, and whether the last one is an assistant's turn to be continued
+ * @throws EngineError invalid_request, not_supported
+ */
 export const toChat = (body: PromptBody): { messages: readonly ChatMessage[]; continueFinalMessage: boolean } => {
-  const system = systemText(body.system);
+  const system = blocksText(body.system, 'system', PARAGRAPH_BREAK);
+  const runs = runsOf(body.messages);
   const messages: ChatMessage[] = system === '' ? [] : [{ role: 'system', content: system }];
-  body.messages.forEach(({ role, content }, index) => {
-    const turn = toTurn(content, `messages.${index}.content`, role);
-    const last = messages.at(-1);
-    if (last?.role === role) messages[messages.length - 1] = merge(last, turn);
-    else messages.push(toMessage(role, turn));
-  });
+  for (const { role, turn } of runs) messages.push(...toMessages(role, turn));
   const last = messages.at(-1);
+  if (last?.toolCalls !== undefined) {
+    const ids = last.toolCalls.map(({ id }) => id).join(', ');
+    const rule = 'Each `tool_use` block must have a corresponding `tool_result` block in the next message.';
+    throw invalidParam(
+      `messages.${body.messages.length - 1}`,
+      `\`tool_use\` ids were found without \`tool_result\` blocks immediately after: ${ids}. ${rule}`,
+    );
+  }
   // An empty last assistant turn asks for nothing to be continued.
   if (last?.role === 'assistant' && last.content === '' && last.reasoning === undefined) messages.pop();
   return { messages, continueFinalMessage: messages.at(-1)?.role === 'assistant' };
 };
 
-const systemText = (system: PromptBody['system']): string => {
-  if (system === undefined || system === null) return '';
-  if (typeof system === 'string') return system;
-  return system.map((block, index) => textOf(block, `system.${index}`)).join(PARAGRAPH_BREAK);
+interface Run {
+  readonly role: Role;
+  readonly turn: Turn;
+}
+
+/** Neighbouring messages of one role are one turn. */
+const runsOf = (messages: PromptBody['messages']): readonly Run[] => {
+  const calls = new Map<string, ToolCall>();
+  const runs: Run[] = [];
+  for (const [index, { role, content: source }] of messages.entries()) {
+    const turn = readTurn(role, source, `messages.${index}.content`, calls);
+    for (const call of turn.calls) calls.set(call.id, call);
+    const last = runs.at(-1);
+    if (last?.role === role) runs[runs.length - 1] = { role, turn: merge(last.turn, turn) };
+    else runs.push({ role, turn });
+  }
+  return runs;
 };
 
-const toTurn = (content: string | readonly Block[], path: string, role: string): Turn => {
-  if (typeof content === 'string') return { text: content, reasoning: '' };
-  const isThought = (block: Block): boolean => role === 'assistant' && block.type === 'thinking';
-  return {
-    reasoning: content.map((block) => (isThought(block) ? (block.thinking ?? '') : '')).join(''),
-    text: content
-      .map((block, index) =>
-        // Signatures are opaque and ours are never checked; what is redacted cannot be shown to the model.
-        isThought(block) || block.type === 'redacted_thinking' ? '' : textOf(block, `${path}.${index}`),
-      )
-      .join(role === 'system' ? PARAGRAPH_BREAK : ''),
+const merge = (first: Turn, second: Turn): Turn => ({
+  text: joinParagraphs([first.text, second.text]),
+  reasoning: joinParagraphs([first.reasoning, second.reasoning]),
+  calls: [...first.calls, ...second.calls],
+  results: [...first.results, ...second.results],
+});
+
+/** Results come first, wherever in the turn they stood: templates want them right after their calls. */
+const toMessages = (role: Role, { text, reasoning, calls, results }: Turn): readonly ChatMessage[] => {
+  if (results.length > 0 && text === '') return results;
+  const message: ChatMessage = {
+    role,
+    content: text,
+    ...(reasoning === '' ? {} : { reasoning }),
+    ...(calls.length === 0 ? {} : { toolCalls: calls }),
   };
+  return [...results, message];
 };
-
-const textOf = (block: Block, path: string): string => {
-  if (block.type !== 'text') throw unsupportedParam(`${path}.type`, `content blocks of type '${block.type}' are`);
-  if (typeof block.text === 'string') return block.text;
-  throw invalidParam(`${path}.text`, 'Field required', 'missing_required_parameter');
-};
-
-const toMessage = (role: ChatMessage['role'], { text, reasoning }: Turn): ChatMessage =>
-  reasoning === '' ? { role, content: text } : { role, content: text, reasoning };
-
-const merge = (first: ChatMessage, second: Turn): ChatMessage =>
-  toMessage(first.role, {
-    text: [first.content, second.text].filter((text) => text !== '').join(PARAGRAPH_BREAK),
-    reasoning: [first.reasoning ?? '', second.reasoning].filter((text) => text !== '').join(PARAGRAPH_BREAK),
-  });

@@ -19,7 +19,7 @@ import {
 import { chatBody as answerBody, type ChatAnswerOptions, ChatEncoder } from './openai-chat-answer.ts';
 import { message, toChatMessages } from './openai-chat-messages.ts';
 import { readFunction, readFunctions, readToolChoice, toolRequestFields } from './openai-tools.ts';
-import { constraintFields, constraintOf, responseFormat } from './output-format.ts';
+import { constraintFields, constraintOf, formatConstraint, responseFormat } from './output-format.ts';
 import { checkToolChoice, uniqueTools } from './tools.ts';
 
 const chatBody = z.object({
@@ -136,7 +136,7 @@ const requestsOf = (
   const maxTokens = body.max_completion_tokens ?? body.max_tokens;
   const sampling = samplingOf(body, context.model);
   // Beside tools, the constraint is the text's alone: calls stay free.
-  const constraint = constraintOf(body);
+  const constraint = constraintOf(body, formatConstraint(body.response_format));
   return Array.from({ length: body.n ?? 1 }, (_, choice) => ({
     id: `${context.requestId}-${choice}`,
     prompt,

@@ -24,7 +24,6 @@ export const responseFormat = z.discriminatedUnion('type', [
 export const constraintFields = { grammar: optional(z.string().min(1)), regex: optional(z.string().min(1)) };
 
 interface ConstrainedBody {
-  readonly response_format?: z.output<typeof responseFormat> | null | undefined;
   readonly grammar?: string | null | undefined;
   readonly regex?: string | null | undefined;
 }
@@ -33,15 +32,25 @@ interface ConstrainedBody {
 export const schemaConstraint = (schema: z.output<typeof jsonSchema> | null | undefined): OutputConstraint =>
   schema === undefined || schema === null ? { kind: 'json_object' } : { kind: 'json_schema', schema };
 
-/** Undefined: the text is free. @throws EngineError invalid_request when a body has several */
-export const constraintOf = ({
-  response_format: format,
-  grammar,
-  regex,
-}: ConstrainedBody): OutputConstraint | undefined => {
+export const formatConstraint = (
+  format: z.output<typeof responseFormat> | null | undefined,
+): OutputConstraint | undefined => {
+  if (format?.type === 'json_schema') return schemaConstraint(format.json_schema.schema);
+  return format?.type === 'json_object' ? { kind: 'json_object' } : undefined;
+};
+
+/**
+ * The one constraint of a body; undefined: the text is free.
+ * @param format what the dialect's own field asks for, and the field's name
+ * @throws EngineError invalid_request when a body has several
+ */
+export const constraintOf = (
+  { grammar, regex }: ConstrainedBody,
+  format?: OutputConstraint,
+  formatParam = 'response_format',
+): OutputConstraint | undefined => {
   const found: (readonly [param: string, constraint: OutputConstraint])[] = [];
-  if (format?.type === 'json_object') found.push(['response_format', { kind: 'json_object' }]);
-  if (format?.type === 'json_schema') found.push(['response_format', schemaConstraint(format.json_schema.schema)]);
+  if (format) found.push([formatParam, format]);
   if (grammar) found.push(['grammar', { kind: 'grammar', ebnf: grammar }]);
   if (regex) found.push(['regex', { kind: 'regex', pattern: regex }]);
   const [first, second] = found;
