@@ -124,3 +124,66 @@ describe('choice', () => {
     expect(nextToken(row(candidates))).toMatchObject({ failure });
   });
 });
+
+describe('a mask', () => {
+  const maskOf = (...ids: number[]) => Int32Array.of(ids.reduce((word, id) => word | (1 << id), 0));
+  const ALLOWED = [3, 5, 8];
+  const allowed = { mask: maskOf(...ALLOWED), mayEnd: false };
+  const drawn = (
+    sampling: Partial<SamplingParameters>,
+    more: Partial<SampleRow>,
+    count = 4000,
+  ): Map<number, number> => {
+    const shares = new Map<number, number>();
+    for (let index = 0; index < count; index++) {
+      const result = nextToken(row(logits(...ROW), { temperature: 1, ...sampling }, { index, ...more }));
+      if (!('tokenId' in result)) throw new Error('no token');
+      shares.set(result.tokenId, (shares.get(result.tokenId) ?? 0) + 1 / count);
+    }
+    return shares;
+  };
+  /** Softmax over these tokens alone, in float64. */
+  const expected = (ids: readonly number[]) => {
+    const total = ids.reduce((sum, id) => sum + Math.exp(ROW[id]!), 0);
+    return ids.map((id) => [id, Math.exp(ROW[id]!) / total] as const);
+  };
+  const close = (shares: ReadonlyMap<number, number>, ids: readonly number[]): void => {
+    expect([...shares.keys()].sort()).toEqual([...ids].sort());
+    for (const [id, share] of expected(ids)) expect(Math.abs(shares.get(id)! - share)).toBeLessThan(0.03);
+  };
+
+  test('leaves the distribution of the tokens that it allows', () => {
+    close(drawn({}, { allowed }), ALLOWED);
+  });
+  test('is applied before the best tokens are cut out', () => {
+    // Of the whole row, tokens 7 and 8 are the best two; of what is allowed, 8 and 5.
+    close(drawn({ topK: 2 }, { allowed }), [8, 5]);
+    close(drawn({ topP: 0.9 }, { allowed }), [8, 5]);
+    close(drawn({ minP: 0.3 }, { allowed }), [8, 5]);
+  });
+  test('lets no bias through', () => {
+    const biased = nextToken(row(logits(...ROW), { temperature: 0, logitBias: [[7, 100]] }, { allowed }));
+    expect(biased).toMatchObject({ tokenId: 8 });
+  });
+  test('that only forbids the end leaves the rest as it is', () => {
+    close(drawn({}, { allowed: { mayEnd: false } }), [0, 1, 3, 4, 5, 6, 7, 8]);
+  });
+  test('asks for the whole row only where the best token is forbidden', () => {
+    const best = (tokenId: number) => nextToken(row({ kind: 'token', tokenId }, { temperature: 0 }, { allowed }));
+    expect(best(8)).toMatchObject({ tokenId: 8 });
+    expect(best(7)).toEqual({ needsLogits: true });
+  });
+  test('leaves log-probabilities those of the unmodified distribution', () => {
+    const result = nextToken(row(logits(...ROW), { temperature: 0, topLogprobs: 1 }, { allowed }));
+    const mass = Math.log(ROW.reduce((sum, logit) => sum + Math.exp(logit), 0));
+    expect(result).toMatchObject({ tokenId: 8, logprobs: { top: [{ tokenId: 7 }] } });
+    expect('logprobs' in result && result.logprobs?.logprob).toBeCloseTo(4 - mass, 5);
+  });
+});
+
+test('forced tokens come at once, with the text of each', () => {
+  const result = nextToken(row({ kind: 'forced', tokenIds: [3, 4, 5, 6, 7] }));
+  expect(result).toMatchObject({ tokenId: 3, text: '' });
+  const followers = 'followers' in result ? (result.followers ?? []) : [];
+  expect(followers.map(({ text }) => text).join('')).toBe('😀 a');
+});
