@@ -61,14 +61,18 @@ export const createEngine = async (options: CreateEngineOptions, hooks: EngineHo
   const loaded = await (isScripted ? loadScripted(options, hooks) : loadFromFile(options, hooks));
   const { definition, ...parts } = loaded;
   const numThreads = options.numWorkerThreads ?? Math.max(1, Math.min(4, availableParallelism() - 1));
-  try {
-    const workers = await createWorkerPool({ definition, numThreads, vocabularySize: parts.model.vocabularySize });
-    const storage = await openStorage(options, hooks, parts);
-    return new LocalEngine({ ...parts, ...storage, workers, options });
-  } catch (error) {
-    await parts.runner.close();
-    throw error;
+  // A large cache on disk is read while the threads start.
+  const [workers, storage] = await Promise.allSettled([
+    createWorkerPool({ definition, numThreads, vocabularySize: parts.model.vocabularySize }),
+    openStorage(options, hooks, parts),
+  ]);
+  if (workers.status === 'fulfilled' && storage.status === 'fulfilled') {
+    return new LocalEngine({ ...parts, ...storage.value, workers: workers.value, options });
   }
+  if (workers.status === 'fulfilled') await workers.value.close();
+  if (storage.status === 'fulfilled') await storage.value.store?.close();
+  await parts.runner.close();
+  throw [workers, storage].find((result) => result.status === 'rejected')?.reason;
 };
 
 const openStorage = async (

@@ -21,6 +21,7 @@ import { kvLayout, rootKey } from './kv/block-key.ts';
 import { BlockTraffic, type KvStore } from './kv/block-traffic.ts';
 import { maxSequenceTokens } from './kv/layer-groups.ts';
 import { PagedChains } from './kv/paged-chains.ts';
+import { SESSION_WEIGHT } from './kv/worth-order.ts';
 import type { KvGeometry, ModelRunner, StepLogits } from './model-runner.ts';
 import { type Candidate, nextTokens } from './next-tokens.ts';
 import { OutputParser, type ReasoningFormat } from './output/parser.ts';
@@ -68,8 +69,6 @@ export interface ClosableStore extends KvStore {
   close(): Promise<void>;
 }
 
-/** How much likelier a session is to go on than a request that belongs to none. */
-const SESSION_WEIGHT = 4;
 const DEFAULT_MAX_RUNNING = 64;
 const DEFAULT_MAX_QUEUE = 256;
 const DEFAULT_PREFILL_CHUNK = 128;

@@ -45,6 +45,17 @@ export class MemoryChains implements KvChains {
     this.pinned.splice(index, 1);
   }
 
+  /** By tokens: what sessions said of them last. */
+  readonly live = new Map<string, boolean>();
+
+  enliven(tokenIds: Uint32Array): void {
+    this.live.set(tokenIds.join(), true);
+  }
+
+  retire(tokenIds: Uint32Array): void {
+    this.live.set(tokenIds.join(), false);
+  }
+
   async save(tokenIds: Uint32Array): Promise<number> {
     for (const { key } of this.#chain(tokenIds)) this.blocks.get(key)?.add('disk');
     return this.locate(tokenIds).savedTokens;

@@ -56,6 +56,8 @@ export class MemoryStore implements ClosableStore {
 
   unpin(): void {}
 
+  weigh(): void {}
+
   async flush(): Promise<void> {}
 
   stats(): [] {

@@ -25,6 +25,8 @@ export interface KvStore extends LowerTiers {
   /** Pinned blocks are evicted last. Pins count, also those of blocks that are not there. */
   pin(keys: readonly BlockKey[]): void;
   unpin(keys: readonly BlockKey[]): void;
+  /** How much likelier than others' the chain of these blocks is wanted again. */
+  weigh(keys: readonly BlockKey[], weight: number): void;
   /** Resolves when all that was put before is saved, or has failed to be. */
   flush(): Promise<void>;
   stats(): readonly KvTierStats[];
@@ -92,9 +94,7 @@ export class BlockTraffic {
         if (blocks.length === 0) return;
         const payloads = await this.read(runner, () => blocks.map(({ block }) => block));
         this.#timed(() =>
-          this.#store.put(
-            blocks.map(({ key, parent, tokenIds }, i) => ({ key, parent, tokenIds, payload: payloads[i]! })),
-          ),
+          this.#store.put(blocks.map(({ block: _, ...named }, i) => ({ ...named, payload: payloads[i]! }))),
         );
         this.#counts.savedBlocks += blocks.length;
       }

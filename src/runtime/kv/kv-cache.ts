@@ -15,6 +15,8 @@ export interface UnsavedBlock {
   readonly parent: BlockKey;
   /** As many as a block has room for, or fewer: the end of a sequence. */
   readonly tokenIds: Uint32Array;
+  /** How much likelier than others' its chain is wanted again. */
+  readonly weight: number;
   readonly block: number;
 }
 
@@ -298,7 +300,9 @@ export class KvCache {
       const own = groupKey(key, group);
       if (!this.#pool.publish(block, own)) continue;
       if (group === 0) this.#index.added(parent, key, tokenIds);
-      if (this.#hasLowerTiers) this.#unsaved.set(own, { key: own, parent: groupKey(parent, group), tokenIds, block });
+      if (!this.#hasLowerTiers) continue;
+      const { weight } = sequence;
+      this.#unsaved.set(own, { key: own, parent: groupKey(parent, group), tokenIds, weight, block });
     }
   }
 

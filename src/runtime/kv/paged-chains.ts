@@ -8,6 +8,7 @@ import { type BlockKey, groupKey } from './block-key.ts';
 import type { BlockTraffic, KvStore } from './block-traffic.ts';
 import type { UnsavedBlock } from './kv-cache.ts';
 import type { HasBlock } from './prefix-index.ts';
+import { SESSION_WEIGHT } from './worth-order.ts';
 
 export interface PagedChainsParts {
   readonly scheduler: Scheduler;
@@ -63,6 +64,14 @@ export class PagedChains implements KvChains {
     const keys = this.#pinned.get(tokenIds)?.pop() ?? [];
     for (const key of keys) this.#parts.scheduler.kv.pool.unpin(key);
     this.#parts.store?.unpin(keys);
+  }
+
+  enliven(tokenIds: Uint32Array): void {
+    this.#weigh(tokenIds, 0, SESSION_WEIGHT);
+  }
+
+  retire(tokenIds: Uint32Array, keepTokens: number): void {
+    this.#weigh(tokenIds, keepTokens, 1);
   }
 
   async save(tokenIds: Uint32Array): Promise<number> {
@@ -124,11 +133,20 @@ export class PagedChains implements KvChains {
           key: groupKey(key, group),
           parent: groupKey(sequence.parentKey(index, kv.blockSize), group),
           tokenIds: tokenIds.slice(firstToken, firstToken + numTokens),
+          weight: SESSION_WEIGHT,
           payload: Uint8Array.from(bytes),
         };
       }),
     );
     return this.#place(tokenIds, (key) => this.#parts.scheduler.kv.index.has(key)).tokens;
+  }
+
+  #weigh(tokenIds: Uint32Array, fromToken: number, weight: number): void {
+    const links = this.#links(tokenIds).filter(({ firstToken }) => firstToken >= fromToken);
+    this.#parts.store?.weigh(
+      links.map(({ key }) => key),
+      weight,
+    );
   }
 
   /** What the pool alone has, as the tiers below want it. */
@@ -139,7 +157,7 @@ export class PagedChains implements KvChains {
       const block = this.#blockOf(key);
       const parent = groupKey(sequence.parentKey(firstToken / blockSize, blockSize), group);
       const content = tokenIds.slice(firstToken, firstToken + numTokens);
-      return block === undefined ? [] : [{ key, parent, tokenIds: content, block }];
+      return block === undefined ? [] : [{ key, parent, tokenIds: content, weight: SESSION_WEIGHT, block }];
     });
   }
 

@@ -1,4 +1,4 @@
-/** Chooses which of the pool's blocks to evict: what costs least to compute again, weighed by how often it was wanted. */
+/** Chooses which KV blocks to evict, in the pool and in the tiers below it: what costs least to compute again, weighed by how often it was wanted. */
 
 /** What an item is worth, as far as that is known when it is put in order. */
 export interface Worth {
@@ -18,7 +18,8 @@ interface Entry<Item> {
 /**
  * Items in the order in which they should go. An item's priority is a clock plus uses · cost. With every item taken the
  * clock gains its worth, divided by the number of items: an item that is worth n times the others outlives n turnovers
- * of them all without being wanted, and then goes too. All operations take logarithmic time.
+ * of them all without being wanted, and then goes too. All operations take logarithmic time; of many items that are set
+ * before the next one is taken, each takes constant time.
  * Source: GreedyDual-Size-Frequency, Cherkasova 1998, whose clock jumps to each priority taken: there, what streams
  * through the little room beside a large conversation ages that as fast as a stream through all of the room would.
  */
@@ -26,6 +27,8 @@ export class WorthOrder<Item> {
   readonly #current = new Map<Item, Entry<Item>>();
   /** A binary heap, the next to go on top; entries that are not current any more are passed over. */
   #heap: Entry<Item>[] = [];
+  /** Leading entries of the heap that are in order; those behind were added since. */
+  #numOrdered = 0;
   #clock = 0;
   #turn = 0;
 
@@ -37,11 +40,19 @@ export class WorthOrder<Item> {
     return this.#current.has(item);
   }
 
-  /** Puts the item where its worth says, wherever it was before. */
-  set(item: Item, { uses, cost }: Worth): void {
-    const entry = { item, priority: this.#clock + uses * cost, turn: this.#turn++ };
+  /** What ages items: see `set`. */
+  get clock(): number {
+    return this.#clock;
+  }
+
+  /**
+   * Puts the item where its worth says, wherever it was before.
+   * @param since the clock when it was last wanted; absent: now
+   */
+  set(item: Item, { uses, cost }: Worth, since = this.#clock): void {
+    const entry = { item, priority: since + uses * cost, turn: this.#turn++ };
     this.#current.set(item, entry);
-    this.#push(entry);
+    this.#heap.push(entry);
     if (this.#heap.length > 2 * this.#current.size + 64) this.#rebuild();
   }
 
@@ -49,16 +60,20 @@ export class WorthOrder<Item> {
     return this.#current.delete(item);
   }
 
-  /** Takes out the item that should go first. */
-  take(): Item | undefined {
+  /**
+   * Takes out the item that should go first.
+   * @param numItems that the room holds, where not all of them are in the order
+   */
+  take(numItems = this.#current.size): Item | undefined {
     const entry = this.#pop();
     if (entry === undefined) return undefined;
-    this.#clock += Math.max(0, entry.priority - this.#clock) / this.#current.size;
+    this.#clock += Math.max(0, entry.priority - this.#clock) / numItems;
     this.#current.delete(entry.item);
     return entry.item;
   }
 
   #pop(): Entry<Item> | undefined {
+    this.#putInOrder();
     const heap = this.#heap;
     for (;;) {
       const top = heap[0];
@@ -68,14 +83,26 @@ export class WorthOrder<Item> {
         heap[0] = last;
         this.#sink(0);
       }
+      this.#numOrdered = heap.length;
       if (this.#current.get(top.item) === top) return top;
     }
   }
 
-  #push(entry: Entry<Item>): void {
+  #putInOrder(): void {
     const heap = this.#heap;
-    let at = heap.length;
-    heap.push(entry);
+    const numAdded = heap.length - this.#numOrdered;
+    if (numAdded > this.#numOrdered) {
+      for (let at = (heap.length >> 1) - 1; at >= 0; at--) this.#sink(at);
+    } else {
+      for (let at = this.#numOrdered; at < heap.length; at++) this.#rise(at);
+    }
+    this.#numOrdered = heap.length;
+  }
+
+  #rise(start: number): void {
+    const heap = this.#heap;
+    const entry = heap[start]!;
+    let at = start;
     while (at > 0) {
       const above = (at - 1) >> 1;
       if (!goesBefore(entry, heap[above]!)) break;
@@ -102,7 +129,7 @@ export class WorthOrder<Item> {
 
   #rebuild(): void {
     this.#heap = [...this.#current.values()];
-    for (let at = (this.#heap.length >> 1) - 1; at >= 0; at--) this.#sink(at);
+    this.#numOrdered = 0;
   }
 }
 
@@ -117,3 +144,6 @@ const ATTENTION_TOKENS = 16_384;
  * get its whole length's cost: without one of them all behind it are of no use, so that none is worth less than those.
  */
 export const recomputeCost = (numTokens: number): number => 1 + numTokens / ATTENTION_TOKENS;
+
+/** How much likelier a session that goes on comes back than a request that belongs to none, or a session that ended. */
+export const SESSION_WEIGHT = 4;

@@ -49,12 +49,15 @@ const noRoom = (): EngineError =>
   );
 
 const MEMORY: readonly CacheTier[] = ['pool', 'ram'];
+/** Tokens of stored sessions whose blocks are looked up at the start: about a second of one core. */
+const MOST_ENLIVENED = 4 * 1024 ** 2;
 const EVERYWHERE: readonly CacheTier[] = ['pool', 'ram', 'disk'];
 
 export class EngineSessions implements Sessions {
   readonly #parts: EngineSessionsParts;
   readonly #chains: KvChains;
   readonly #registry: SessionRegistry;
+  #isClosed = false;
 
   constructor(parts: EngineSessionsParts) {
     const { chains = NO_CHAINS, identity, limits, store, stored = [], now = Date.now } = parts;
@@ -68,6 +71,7 @@ export class EngineSessions implements Sessions {
       now,
     });
     this.#registry.adopt(stored);
+    void this.#enliven(stored);
   }
 
   /** Follows a request whose prompt is these tokens. */
@@ -77,6 +81,7 @@ export class EngineSessions implements Sessions {
 
   /** Resolves when all that happened is on disk. */
   async close(): Promise<void> {
+    this.#isClosed = true;
     await this.#parts.store?.close();
   }
 
@@ -191,10 +196,23 @@ export class EngineSessions implements Sessions {
 
   async #evict(session: Session, tiers: readonly CacheTier[]): Promise<void> {
     if (!this.#registry.isCurrent(session)) return;
-    const others = this.#registry.othersThan(session);
     for (const { state } of session.timelines) {
-      const keepTokens = others.reduce((most, other) => Math.max(most, commonPrefix(other, state.tokenIds)), 0);
+      const keepTokens = this.#registry.sharedTokens(session, state.tokenIds);
       await this.#chains.evict(state.tokenIds, { tiers, keepTokens });
+    }
+  }
+
+  /** Says which blocks of an earlier process are live sessions', the last ones first, while requests go on. */
+  async #enliven(sessions: readonly Session[]): Promise<void> {
+    let numTokens = 0;
+    for (const session of [...sessions].sort((one, other) => other.head.lastUsedAt - one.head.lastUsedAt)) {
+      if (!this.#registry.isCurrent(session)) continue;
+      for (const { state } of session.timelines) {
+        if (this.#isClosed || numTokens > MOST_ENLIVENED) return;
+        numTokens += state.tokenIds.length;
+        await nextTick();
+        this.#chains.enliven(state.tokenIds);
+      }
     }
   }
 

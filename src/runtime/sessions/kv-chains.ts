@@ -37,6 +37,10 @@ export interface KvChains {
   /** Evicts these blocks after all that are not pinned. Pins count: `unpin` ends one, with the same array. */
   pin(tokenIds: Uint32Array): void;
   unpin(tokenIds: Uint32Array): void;
+  /** Its session is expected to go on: below the pool its blocks stay longer than others'. */
+  enliven(tokenIds: Uint32Array): void;
+  /** Its session is over. @param keepTokens leading tokens that others' sessions have too */
+  retire(tokenIds: Uint32Array, keepTokens: number): void;
   /** Writes what is not on disk yet. @returns the chain's `savedTokens` once they are durable @throws EngineError disk_full */
   save(tokenIds: Uint32Array): Promise<number>;
   /** Takes unreferenced blocks out of the tiers. */
@@ -59,6 +63,8 @@ export const NO_CHAINS: KvChains = Object.freeze({
   locate: () => NOWHERE,
   pin: () => {},
   unpin: () => {},
+  enliven: () => {},
+  retire: () => {},
   save: async () => 0,
   evict: async () => {},
   exportBlocks: async () => [],

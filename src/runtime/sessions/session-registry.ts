@@ -8,7 +8,7 @@ import type { KvChains } from './kv-chains.ts';
 import { Pins } from './pins.ts';
 import { Session } from './session.ts';
 import type { SessionStore } from './session-store.ts';
-import { chooseTimeline, Timeline, type TimelineState } from './timeline.ts';
+import { chooseTimeline, commonPrefix, Timeline, type TimelineState } from './timeline.ts';
 
 export interface SessionLimits {
   /** Most sessions of all owners; the least recently used one that is not pinned goes first. */
@@ -139,11 +139,17 @@ export class SessionRegistry {
     if (!this.#has(session)) return;
     this.#sessions.delete(keyOf(session.head.owner, session.head.id));
     for (const timeline of session.timelines) this.#pins.drop(timeline);
+    if (this.isCurrent(session)) this.#retire(session);
     await this.#parts.store?.remove(session);
   }
 
+  /** Leading tokens of a conversation of this session that another one has too. */
+  sharedTokens(session: Session, tokenIds: Uint32Array): number {
+    return this.#othersThan(session).reduce((most, other) => Math.max(most, commonPrefix(other, tokenIds)), 0);
+  }
+
   /** Every conversation of every session but this one. */
-  othersThan(session: Session): Uint32Array[] {
+  #othersThan(session: Session): Uint32Array[] {
     return [...this.#sessions.values()]
       .filter((other) => other !== session && this.isCurrent(other))
       .flatMap(({ timelines }) => timelines.map(({ state }) => state.tokenIds));
@@ -200,6 +206,8 @@ export class SessionRegistry {
       return known;
     }
     const timeline = new Timeline(left);
+    // Its beginning may be others', who were no session; what it adds says itself that it is one's.
+    this.#parts.chains.enliven(left.tokenIds);
     const leaving = session.add(timeline);
     if (leaving !== undefined) this.#pins.drop(leaving);
     return timeline;
@@ -213,6 +221,12 @@ export class SessionRegistry {
     if (known === undefined) this.#loose.push(timeline);
     this.#pins.set(timeline, left.tokenIds, Math.max(until, this.#pins.until(timeline)));
     if (this.#loose.length > MAX_LOOSE_PINS) this.#pins.drop(this.#loose.shift()!);
+  }
+
+  #retire(session: Session): void {
+    for (const { state } of session.timelines) {
+      this.#parts.chains.retire(state.tokenIds, this.sharedTokens(session, state.tokenIds));
+    }
   }
 
   #pinAll({ timelines }: Session): void {

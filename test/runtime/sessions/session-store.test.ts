@@ -8,6 +8,7 @@ import type { Seal } from '../../../src/runtime/sessions/session-file.ts';
 import { SessionStore } from '../../../src/runtime/sessions/session-store.ts';
 import { temporaryFolder } from '../../support/firstlight.ts';
 import { IDENTITY, joined, run, testSessions } from '../../support/sessions.ts';
+import { until } from '../../support/until.ts';
 
 const PAGE = { limit: 100 };
 
@@ -57,10 +58,12 @@ describe('a session on disk', () => {
     const listed = await before.sessions.list('ann', PAGE);
     const details = await before.sessions.get('ann', 's');
 
+    before.chains.live.clear();
     const after = await start(directory, { chains: before.chains });
     expect(await after.sessions.list('ann', PAGE)).toEqual(listed);
     expect(await after.sessions.get('ann', 's')).toEqual(details);
     expect(after.chains.pinned).toHaveLength(2);
+    await until(() => after.chains.live.get(joined(run(0, 20), run(100, 4)).join()) === true);
     const next = joined(run(0, 20), run(100, 4), run(200, 8));
     expect(after.exchange({ session: 's' }, next, run(300, 4)).reason).toBe('none');
     expect(after.warnings).toEqual([]);

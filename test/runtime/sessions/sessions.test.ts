@@ -56,6 +56,18 @@ describe('a session', () => {
     await expect(sessions.fork('ann', 's', { id: 's' })).rejects.toMatchObject({ code: 'conflict' });
   });
 
+  test('keeps its KV in the tiers longer while it goes on, and no longer once it ended', async () => {
+    const { sessions, exchange, chains, clock } = testSessions();
+    const live = (...parts: Uint32Array[]) => chains.live.get(joined(...parts).join());
+    exchange({}, run(0, 20), run(100, 4));
+    expect(live(run(0, 20), run(100, 4))).toBeUndefined();
+    exchange({ session: 'short' }, run(0, 20), run(200, 4));
+    expect(live(run(0, 20), run(200, 4))).toBe(true);
+    clock.now += 8 * 24 * 3600 * 1000;
+    expect(await sessions.list('ann', PAGE)).toEqual([]);
+    expect(live(run(0, 20), run(200, 4))).toBe(false);
+  });
+
   test('of a user keeps its conversations apart', async () => {
     const { sessions, exchange } = testSessions();
     const chat = (content: string) =>

@@ -1,6 +1,8 @@
 /** Which blocks of a tier come next after which. Most have one child, which needs no collection of its own. */
 import type { BlockKey } from '../block-key.ts';
 
+const NONE: readonly BlockKey[] = Object.freeze([]);
+
 export class ChildIndex {
   readonly #children = new Map<BlockKey, BlockKey | Set<BlockKey>>();
 
@@ -20,7 +22,8 @@ export class ChildIndex {
   }
 
   of(parent: BlockKey): readonly BlockKey[] {
-    const children = this.#children.get(parent) ?? [];
+    const children = this.#children.get(parent);
+    if (children === undefined) return NONE;
     return typeof children === 'string' ? [children] : [...children];
   }
 }

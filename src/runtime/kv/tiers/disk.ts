@@ -141,8 +141,8 @@ export class DiskTier implements BlockTier {
     for (const key of keys) this.#index.order.pin(key, change);
   }
 
-  belong(keys: readonly BlockKey[], change: 1 | -1): void {
-    for (const key of keys) this.#index.order.belong(key, change);
+  weigh(keys: readonly BlockKey[], weight: number): void {
+    for (const key of keys) this.#index.order.weigh(key, weight);
   }
 
   stats(): TierStats {
@@ -239,7 +239,7 @@ export class DiskTier implements BlockTier {
       const scanned = lent.map(({ key, parent, tokenIds, payload }) => {
         return { key, parent, tokenIds, payloadBytes: payload.byteLength };
       });
-      this.#index.add({ ...written, blocks: scanned });
+      this.#index.add({ ...written, blocks: scanned }, (i) => lent[i]!.weight);
     } finally {
       giveBack([]);
     }

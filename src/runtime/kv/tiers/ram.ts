@@ -1,6 +1,6 @@
 /** Blocks in host memory: nearest below the pool, gone with the process. */
 import type { BlockKey } from '../block-key.ts';
-import { EvictionOrder } from '../eviction.ts';
+import { ChainOrder } from '../chain-order.ts';
 import { ChildIndex } from './child-index.ts';
 import type { BlockTier, Loan, TierBlock, TierStats } from './tier.ts';
 
@@ -10,7 +10,7 @@ export class RamTier implements BlockTier {
   readonly #maxBytes: number;
   readonly #blocks = new Map<BlockKey, TierBlock>();
   readonly #children = new ChildIndex();
-  readonly #order = new EvictionOrder();
+  readonly #order = new ChainOrder((key) => this.#children.of(key));
   readonly #counts = { hits: 0, misses: 0, evictedBlocks: 0, droppedBlocks: 0 };
   #bytes = 0;
 
@@ -38,16 +38,17 @@ export class RamTier implements BlockTier {
   /** Makes room by evicting, at worst the new blocks themselves. */
   put(blocks: readonly TierBlock[]): void {
     for (const block of blocks) {
-      const { key, parent, tokenIds, payload } = block;
+      const { key, parent, tokenIds, payload, weight } = block;
       if (payload.byteLength > this.#maxBytes) {
         this.#counts.droppedBlocks++;
         continue;
       }
-      this.#order.add(key, parent, tokenIds.length);
-      if (this.#blocks.has(key)) continue;
-      this.#blocks.set(key, block);
-      this.#children.add(key, parent);
-      this.#bytes += payload.byteLength;
+      if (!this.#blocks.has(key)) {
+        this.#blocks.set(key, block);
+        this.#children.add(key, parent);
+        this.#bytes += payload.byteLength;
+      }
+      this.#order.add(key, { parent, numTokens: tokenIds.length, weight });
     }
     while (this.#bytes > this.#maxBytes) this.#evict();
   }
@@ -57,18 +58,15 @@ export class RamTier implements BlockTier {
   }
 
   delete(keys: readonly BlockKey[]): void {
-    for (const key of keys) {
-      this.#order.remove(key);
-      this.#forget(key);
-    }
+    for (const key of keys) this.#forget(key);
   }
 
   pin(keys: readonly BlockKey[], change: 1 | -1): void {
     for (const key of keys) this.#order.pin(key, change);
   }
 
-  belong(keys: readonly BlockKey[], change: 1 | -1): void {
-    for (const key of keys) this.#order.belong(key, change);
+  weigh(keys: readonly BlockKey[], weight: number): void {
+    for (const key of keys) this.#order.weigh(key, weight);
   }
 
   stats(): TierStats {
@@ -98,9 +96,7 @@ export class RamTier implements BlockTier {
   }
 
   #evict(): void {
-    const key = this.#order.victim()!;
-    this.#order.evict(key);
-    this.#forget(key);
+    this.#forget(this.#order.take(true)!);
     this.#counts.evictedBlocks++;
   }
 
@@ -109,6 +105,7 @@ export class RamTier implements BlockTier {
     if (!block) return;
     this.#blocks.delete(key);
     this.#children.remove(key, block.parent);
+    this.#order.remove(key);
     this.#bytes -= block.payload.byteLength;
   }
 }

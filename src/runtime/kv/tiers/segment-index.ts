@@ -3,7 +3,7 @@
  * evicted block stays readable until every block of its file is evicted; one that is used before then comes back.
  */
 import type { BlockKey } from '../block-key.ts';
-import { EvictionOrder } from '../eviction.ts';
+import { ChainOrder } from '../chain-order.ts';
 import { ChildIndex } from './child-index.ts';
 import type { ScannedBlock, ScannedSegment } from './segment-store.ts';
 
@@ -11,22 +11,25 @@ interface Segment {
   readonly name: string;
   readonly fileBytes: number;
   readonly isOwned: boolean;
-  readonly keys: Set<BlockKey>;
-  /** Not evicted yet. */
-  readonly wanted: Set<BlockKey>;
+  /** Of blocks that were here when it came; some may have a newer copy elsewhere now. */
+  readonly keys: readonly BlockKey[];
+  /** Blocks that are here, and not evicted yet, with their payloads. */
+  numWanted: number;
+  wantedBytes: number;
 }
 
 interface Location extends ScannedBlock {
   readonly segment: Segment;
+  isWanted: boolean;
 }
 
 /** More would make a start slow, which reads each one's header. */
 const MAX_SEGMENTS = 20_000;
 
 export class SegmentIndex {
-  readonly order = new EvictionOrder();
-  readonly #locations = new Map<BlockKey, Location>();
   readonly #children = new ChildIndex();
+  readonly order = new ChainOrder((key) => this.#children.of(key));
+  readonly #locations = new Map<BlockKey, Location>();
   readonly #segments = new Map<string, Segment>();
   /** All of their blocks are evicted, damaged or elsewhere: to be removed. */
   readonly #unwanted = new Set<Segment>();
@@ -50,22 +53,34 @@ export class SegmentIndex {
     return this.#children.of(parent).map((key) => [key, this.#locations.get(key)!.tokenIds]);
   }
 
-  /** Of two copies of a block, the one in the segment that was added last counts. */
-  add({ name, fileBytes, isOwned, blocks }: ScannedSegment): void {
-    const segment: Segment = { name, fileBytes, isOwned, keys: new Set(), wanted: new Set() };
+  /**
+   * Of two copies of a block, the one in the segment that was added last counts.
+   * @param weightOf how much likelier than others' a block's chain is wanted again
+   */
+  add(
+    { name, fileBytes, isOwned, blocks }: ScannedSegment,
+    weightOf: (index: number) => number | undefined = () => 1,
+  ): void {
+    const keys = blocks.map(({ key }) => key);
+    const segment: Segment = { name, fileBytes, isOwned, keys, numWanted: 0, wantedBytes: 0 };
     this.#segments.set(name, segment);
     if (isOwned) {
       this.#bytes += fileBytes;
       this.#numOwned++;
     }
-    for (const block of blocks) {
-      this.remove(block.key);
-      this.#locations.set(block.key, { ...block, segment });
-      this.#children.add(block.key, block.parent);
-      segment.keys.add(block.key);
-      if (!isOwned) continue;
-      segment.wanted.add(block.key);
-      this.order.add(block.key, block.parent, block.tokenIds.length);
+    for (const [i, block] of blocks.entries()) {
+      const { key, parent, payloadBytes, tokenIds } = block;
+      const earlier = this.#locations.get(key);
+      if (earlier) this.#unwant(earlier);
+      else this.#children.add(key, parent);
+      const location = { key, parent, payloadBytes, tokenIds, segment, isWanted: false };
+      this.#locations.set(key, location);
+      if (!isOwned) {
+        this.order.remove(key);
+        continue;
+      }
+      this.#want(location);
+      if (!this.order.has(key)) this.order.add(key, { parent, numTokens: tokenIds.length, weight: weightOf(i) });
     }
     this.#review(segment);
   }
@@ -73,9 +88,8 @@ export class SegmentIndex {
   use(key: BlockKey): void {
     const location = this.#locations.get(key);
     if (!location?.segment.isOwned) return;
-    location.segment.wanted.add(key);
-    this.#review(location.segment);
-    this.order.add(key, location.parent, location.tokenIds.length);
+    if (!location.isWanted) this.#want(location);
+    this.order.add(key, { parent: location.parent, numTokens: location.tokenIds.length });
   }
 
   /** The block is damaged, or wanted no more. */
@@ -85,16 +99,15 @@ export class SegmentIndex {
     this.#locations.delete(key);
     this.#children.remove(key, location.parent);
     this.order.remove(key);
-    location.segment.keys.delete(key);
-    location.segment.wanted.delete(key);
-    this.#review(location.segment);
+    this.#unwant(location);
   }
 
   /** The file is gone. */
   removeSegment(name: string): void {
     const segment = this.#segments.get(name);
     if (!segment) return;
-    for (const key of [...segment.keys]) this.remove(key);
+    // From the end: a chain's end goes before its beginning.
+    for (const key of segment.keys.toReversed()) if (this.#locations.get(key)?.segment === segment) this.remove(key);
     this.#segments.delete(name);
     this.#unwanted.delete(segment);
     if (!segment.isOwned) return;
@@ -124,19 +137,34 @@ export class SegmentIndex {
     const names = this.takeUnwanted([]);
     const fits = (): boolean => this.#bytes + numBytes <= maxBytes && this.#numOwned < MAX_SEGMENTS;
     while (numBytes <= maxBytes && !fits()) {
-      const key = this.order.victim();
-      if (key === undefined || (!mayEvictPinned && this.order.isPinned(key))) break;
-      this.order.evict(key);
-      const { segment } = this.#locations.get(key)!;
-      segment.wanted.delete(key);
-      this.#review(segment);
+      const key = this.order.take(mayEvictPinned);
+      if (key === undefined) break;
+      this.order.remove(key);
+      this.#unwant(this.#locations.get(key)!);
       names.push(...this.takeUnwanted([]));
     }
     return { names, numBlocks: numBefore - this.#locations.size, fits: fits() };
   }
 
+  #want(location: Location): void {
+    const { segment, payloadBytes } = location;
+    location.isWanted = true;
+    segment.numWanted++;
+    segment.wantedBytes += payloadBytes;
+    this.#review(segment);
+  }
+
+  #unwant(location: Location): void {
+    if (!location.isWanted) return;
+    const { segment, payloadBytes } = location;
+    location.isWanted = false;
+    segment.numWanted--;
+    segment.wantedBytes -= payloadBytes;
+    this.#review(segment);
+  }
+
   #review(segment: Segment): void {
-    if (segment.isOwned && segment.wanted.size === 0 && this.#segments.has(segment.name)) this.#unwanted.add(segment);
+    if (segment.isOwned && segment.numWanted === 0 && this.#segments.has(segment.name)) this.#unwanted.add(segment);
     else this.#unwanted.delete(segment);
   }
 }

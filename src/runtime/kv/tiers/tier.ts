@@ -10,6 +10,8 @@ export interface StoredBlock {
   readonly parent: BlockKey | undefined;
   /** As many as a block has room for, or fewer: the end of a sequence. */
   readonly tokenIds: Uint32Array;
+  /** How much likelier than others' its chain is wanted again; absent: no likelier. */
+  readonly weight?: number | undefined;
   /** Immutable. The store takes it over: whoever gave it must not read it again. */
   readonly payload: Uint8Array<ArrayBuffer>;
 }
@@ -91,8 +93,8 @@ export interface BlockTier {
   delete(keys: readonly BlockKey[]): void;
   /** Counted by key, whether a block is here or not: pinned blocks are evicted last. */
   pin(keys: readonly BlockKey[], change: 1 | -1): void;
-  /** Counted likewise: blocks of live sessions are worth more than others. */
-  belong(keys: readonly BlockKey[], change: 1 | -1): void;
+  /** Says anew how likely the chain of blocks that are here is wanted again: sessions go on, and end. */
+  weigh(keys: readonly BlockKey[], weight: number): void;
   stats(): TierStats;
   /** Resolves when all that was put before is durable, or has failed. */
   flush(): Promise<void>;

@@ -91,14 +91,9 @@ export class TieredStore {
     for (const tier of this.#tiers) tier.pin(keys, -1);
   }
 
-  /** Counted likewise: a session that is expected to go on has these blocks. */
-  enliven(keys: readonly BlockKey[]): void {
-    for (const tier of this.#tiers) tier.belong(keys, 1);
-  }
-
-  /** Takes one `enliven` back. */
-  retire(keys: readonly BlockKey[]): void {
-    for (const tier of this.#tiers) tier.belong(keys, -1);
+  /** How much likelier than others' the chain of these blocks is wanted again. */
+  weigh(keys: readonly BlockKey[], weight: number): void {
+    for (const tier of this.#tiers) tier.weigh(keys, weight);
   }
 
   stats(): TierStats[] {

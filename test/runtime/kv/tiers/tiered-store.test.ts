@@ -123,17 +123,32 @@ describe('a main conversation of 28K tokens among bursts of subagents', () => {
     const store = new TieredStore([ram]);
     const main = chain(MAIN_BLOCKS, 0, { payloadBytes: 64 });
     const keys = keysOf(main);
-    store.enliven(keys);
-    store.put(main);
+    store.put(main.map((block) => ({ ...block, weight: 4 })));
     for (let turn = 0; turn < NUM_TURNS; turn++) {
       for (const [i, numBlocks] of AGENT_BLOCKS.entries()) {
         const agent = chain(numBlocks, 1_000_000 * (1 + turn * AGENT_BLOCKS.length + i), { payloadBytes: 64 });
-        store.enliven(keysOf(agent));
-        store.put(agent);
-        store.retire(keysOf(agent));
+        store.put(agent.map((block) => ({ ...block, weight: 4 })));
+        // The subagent is done.
+        store.weigh(keysOf(agent), 1);
       }
       expect(keys.filter((key) => !ram.has(key)).length, `turn ${turn}`).toBe(0);
       await store.get(keys);
+    }
+    expect(ram.stats().evictedBlocks).toBeGreaterThan(0);
+  });
+
+  test('stays in RAM as a whole when the bursts belong to sessions that go on, too', async () => {
+    const ram = new RamTier(2600 * 64);
+    const store = new TieredStore([ram]);
+    const main = chain(MAIN_BLOCKS, 0, { payloadBytes: 64 });
+    const keys = keysOf(main);
+    store.put(main);
+    for (let turn = 0; turn < NUM_TURNS; turn++) {
+      (await store.lend(keys)).release();
+      for (const [i, numBlocks] of AGENT_BLOCKS.entries()) {
+        store.put(chain(numBlocks, 1_000_000 * (1 + turn * AGENT_BLOCKS.length + i), { payloadBytes: 64 }));
+      }
+      expect(keys.filter((key) => !ram.has(key)).length, `turn ${turn}`).toBe(0);
     }
     expect(ram.stats().evictedBlocks).toBeGreaterThan(0);
   });
