@@ -1,7 +1,6 @@
 /** The engine in this thread: accepts requests, runs the one loop, and tells each request what happens to it. */
 import { randomInt } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
-import type { WorkerPool } from '../workers/pool.ts';
 import { openAnswerRules } from './answer-rules.ts';
 import type {
   Engine,
@@ -14,60 +13,24 @@ import type {
   Prompt,
 } from './api.ts';
 import { buildBatch } from './batch.ts';
-import type { GrammarWorkers } from './constraint.ts';
+import type { EngineParts } from './engine-parts.ts';
 import { EngineTokenizer } from './engine-tokenizer.ts';
 import { EngineError, toEngineError } from './errors.ts';
 import { kvLayout, rootKey } from './kv/block-key.ts';
-import { BlockTraffic, type KvStore } from './kv/block-traffic.ts';
+import { BlockTraffic } from './kv/block-traffic.ts';
 import { maxSequenceTokens } from './kv/layer-groups.ts';
 import { PagedChains } from './kv/paged-chains.ts';
 import { SESSION_WEIGHT } from './kv/worth-order.ts';
 import type { KvGeometry, ModelRunner, StepLogits } from './model-runner.ts';
 import { type Candidate, nextTokens } from './next-tokens.ts';
-import { OutputParser, type ReasoningFormat } from './output/parser.ts';
+import { OutputParser } from './output/parser.ts';
 import { aborted, Preparation, shuttingDown } from './preparation.ts';
 import { fitPrompt, refuseBadIds } from './request-limits.ts';
 import { Running } from './running.ts';
 import { candidatesFor, type SampledToken } from './sample.ts';
 import { type Plan, Scheduler } from './scheduler.ts';
 import { Sequence } from './sequence.ts';
-import { EngineSessions, type StoredSessions } from './sessions/engine-sessions.ts';
-
-export interface EngineOptions {
-  /** Most tokens a step; at most what the runner takes. */
-  readonly maxBatchTokens?: number;
-  /** Most prompt tokens a step while answers are streaming. */
-  readonly maxPrefillChunk?: number;
-  /** Most sequences at once; at most what the runner takes. */
-  readonly maxRunning?: number;
-  /** Most requests that wait beyond those that run. */
-  readonly maxQueue?: number;
-}
-
-export interface EngineParts {
-  readonly runner: ModelRunner;
-  readonly model: ModelDescription;
-  readonly adapter: string;
-  readonly kvFormat: string;
-  readonly reasoningFormat: ReasoningFormat;
-  readonly workers: Pick<
-    WorkerPool,
-    'prepare' | 'render' | 'nextTokens' | 'flush' | 'encode' | 'decode' | 'pieces' | 'close'
-  > &
-    GrammarWorkers;
-  readonly options: EngineOptions;
-  /** Keeps KV below the pool; absent: what the pool evicts is gone. The engine closes it. */
-  readonly store?: ClosableStore;
-  /** What earlier processes knew of their sessions, and where it is kept; absent: sessions end with the engine. */
-  readonly sessions?: StoredSessions;
-  /** Makes a runner of the same geometry after the device was lost. */
-  readonly rebuild: () => Promise<ModelRunner>;
-}
-
-/** A store that can be closed: what it was given is then safe as far as its own rules promise. */
-export interface ClosableStore extends KvStore {
-  close(): Promise<void>;
-}
+import { EngineSessions } from './sessions/engine-sessions.ts';
 
 const DEFAULT_MAX_RUNNING = 64;
 const DEFAULT_MAX_QUEUE = 256;

@@ -1,7 +1,8 @@
 /** Engines over scripted models, and readers of their events. */
 import { onTestFinished } from 'vitest';
 import type { Engine, Generation, GenerationEvent, GenerationRequest, Prompt } from '../../src/runtime/api.ts';
-import { type ClosableStore, type EngineOptions, LocalEngine } from '../../src/runtime/engine.ts';
+import { LocalEngine } from '../../src/runtime/engine.ts';
+import type { ClosableStore, EngineOptions } from '../../src/runtime/engine-parts.ts';
 import type { Batch, ModelRunner } from '../../src/runtime/model-runner.ts';
 import { DEFAULT_SAMPLING } from '../../src/runtime/sampling.ts';
 import { parseScript, scriptDefinition } from '../../src/runtime/scripted-model.ts';

@@ -1,6 +1,6 @@
 /** The worker pool's own functions in this thread: engines start in no time and see every step. */
 import { setImmediate as nextTick } from 'node:timers/promises';
-import type { EngineParts } from '../../src/runtime/engine.ts';
+import type { EngineParts } from '../../src/runtime/engine-parts.ts';
 import { decodeTokens, flushPending, tokenPieces } from '../../src/workers/detokenizer.ts';
 import { AnswerGrammars } from '../../src/workers/grammar/answer-grammars.ts';
 import { createNextToken } from '../../src/workers/next-token.ts';

@@ -1,5 +1,5 @@
 /** A store below the pool whose delays and losses the test decides. */
-import type { ClosableStore } from '../../src/runtime/engine.ts';
+import type { ClosableStore } from '../../src/runtime/engine-parts.ts';
 import type { Loan, StoredBlock } from '../../src/runtime/kv/tiers/tier.ts';
 
 export class MemoryStore implements ClosableStore {
