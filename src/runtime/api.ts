@@ -30,16 +30,20 @@ export interface ToolChoice {
   readonly parallel: boolean;
 }
 
-/** What the answer's text must be; reasoning before it stays free. */
+/** What the answer's text must be; reasoning before it stays free. `param` is the request's field, for errors. */
 export type OutputConstraint =
   /** Any JSON object. */
   | { readonly kind: 'json_object' }
   /** JSON that satisfies this JSON Schema. */
-  | { readonly kind: 'json_schema'; readonly schema: Readonly<Record<string, unknown>> | boolean }
+  | {
+      readonly kind: 'json_schema';
+      readonly schema: Readonly<Record<string, unknown>> | boolean;
+      readonly param?: string;
+    }
   /** A sentence of this grammar's `root` rule, in xgrammar's EBNF. */
-  | { readonly kind: 'grammar'; readonly ebnf: string }
+  | { readonly kind: 'grammar'; readonly ebnf: string; readonly param?: string }
   /** A text that this regular expression matches from end to end. */
-  | { readonly kind: 'regex'; readonly pattern: string };
+  | { readonly kind: 'regex'; readonly pattern: string; readonly param?: string };
 
 /** An earlier call of a tool by the assistant. */
 export interface ToolCall {

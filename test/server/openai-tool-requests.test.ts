@@ -195,13 +195,19 @@ test('every format becomes a constraint of the text', () => {
     expect(constraint(format({ name: 'n', schema, strict, description: 'd' }))).toEqual({
       kind: 'json_schema',
       schema,
+      param: 'response_format.json_schema.schema',
     });
   expect(constraint(format({ name: 'n' }))).toEqual({ kind: 'json_object' });
-  expect(constraint(format({ name: 'n', schema: true }))).toEqual({ kind: 'json_schema', schema: true });
-  expect(constraint({ grammar: 'root ::= "a"' })).toEqual({ kind: 'grammar', ebnf: 'root ::= "a"' });
+  expect(constraint(format({ name: 'n', schema: true }))).toMatchObject({ kind: 'json_schema', schema: true });
+  expect(constraint({ grammar: 'root ::= "a"' })).toEqual({
+    kind: 'grammar',
+    ebnf: 'root ::= "a"',
+    param: 'grammar',
+  });
   expect(constraint({ regex: '[ab]+', response_format: { type: 'text' } })).toEqual({
     kind: 'regex',
     pattern: '[ab]+',
+    param: 'regex',
   });
   const both = chat({ tools: TOOLS, tool_choice: 'required', response_format: { type: 'json_object' }, n: 2 });
   expect(both).toMatchObject({ toolChoice: { mode: 'required' }, constraint: { kind: 'json_object' } });

@@ -24,15 +24,18 @@ export const answerFormat = ({ reasoning, reasoningOpened, constraint }: AnswerR
   return reasoningOpened ? thought('') : { type: 'or', elements: [thought('<think>'), content] };
 };
 
+const at = ({ param }: { readonly param?: string }): { readonly path?: string } =>
+  param === undefined ? {} : { path: param };
+
 const constrained = (constraint: OutputConstraint): AnswerFormat => {
   switch (constraint.kind) {
     case 'json_object':
       return { type: 'json_schema', json_schema: { type: 'object' } };
     case 'json_schema':
-      return { type: 'json_schema', json_schema: constraint.schema };
+      return { type: 'json_schema', json_schema: constraint.schema, ...at(constraint) };
     case 'grammar':
-      return { type: 'grammar', grammar: constraint.ebnf };
+      return { type: 'grammar', grammar: constraint.ebnf, ...at(constraint) };
     case 'regex':
-      return { type: 'regex', pattern: constraint.pattern };
+      return { type: 'regex', pattern: constraint.pattern, ...at(constraint) };
   }
 };

@@ -73,7 +73,11 @@ const readConstraint = (body: MessagesBody): OutputConstraint | undefined => {
   const [param, wanted] = body.output_config?.format
     ? ['output_config.format', body.output_config.format]
     : ['output_format', body.output_format];
-  return constraintOf(body, wanted?.type === 'json_schema' ? schemaConstraint(wanted.schema) : undefined, param);
+  return constraintOf(
+    body,
+    wanted?.type === 'json_schema' ? schemaConstraint(wanted.schema, `${param}.schema`) : undefined,
+    param,
+  );
 };
 
 /** Adaptive thinking is the model's own default. */

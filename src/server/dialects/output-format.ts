@@ -28,14 +28,18 @@ interface ConstrainedBody {
   readonly regex?: string | null | undefined;
 }
 
-/** @param schema absent: any JSON object */
-export const schemaConstraint = (schema: z.output<typeof jsonSchema> | null | undefined): OutputConstraint =>
-  schema === undefined || schema === null ? { kind: 'json_object' } : { kind: 'json_schema', schema };
+/** @param schema absent: any JSON object. @param param its field, for errors */
+export const schemaConstraint = (
+  schema: z.output<typeof jsonSchema> | null | undefined,
+  param: string,
+): OutputConstraint =>
+  schema === undefined || schema === null ? { kind: 'json_object' } : { kind: 'json_schema', schema, param };
 
 export const formatConstraint = (
   format: z.output<typeof responseFormat> | null | undefined,
 ): OutputConstraint | undefined => {
-  if (format?.type === 'json_schema') return schemaConstraint(format.json_schema.schema);
+  if (format?.type === 'json_schema')
+    return schemaConstraint(format.json_schema.schema, 'response_format.json_schema.schema');
   return format?.type === 'json_object' ? { kind: 'json_object' } : undefined;
 };
 
@@ -51,8 +55,8 @@ export const constraintOf = (
 ): OutputConstraint | undefined => {
   const found: (readonly [param: string, constraint: OutputConstraint])[] = [];
   if (format) found.push([formatParam, format]);
-  if (grammar) found.push(['grammar', { kind: 'grammar', ebnf: grammar }]);
-  if (regex) found.push(['regex', { kind: 'regex', pattern: regex }]);
+  if (grammar) found.push(['grammar', { kind: 'grammar', ebnf: grammar, param: 'grammar' }]);
+  if (regex) found.push(['regex', { kind: 'regex', pattern: regex, param: 'regex' }]);
   const [first, second] = found;
   if (first !== undefined && second !== undefined)
     throw invalidParam(second[0], `cannot be combined with ${first[0]}: an answer follows one format`);

@@ -20,9 +20,9 @@ export type AnswerFormat =
       /** The request's field that the schema stands in, for errors. */
       readonly path?: string;
     }
-  /** Its root rule is `root`. */
-  | { readonly type: 'grammar'; readonly grammar: string }
-  | { readonly type: 'regex'; readonly pattern: string }
+  /** Its root rule is `root`. `path`: as above. */
+  | { readonly type: 'grammar'; readonly grammar: string; readonly path?: string }
+  | { readonly type: 'regex'; readonly pattern: string; readonly path?: string }
   | { readonly type: 'sequence' | 'or'; readonly elements: readonly AnswerFormat[] }
   | TagFormat
   /** Free text in which a trigger begins one of the tags. */

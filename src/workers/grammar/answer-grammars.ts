@@ -105,14 +105,21 @@ export class AnswerGrammars {
   async #compile(key: string, format: AnswerFormat): Promise<CompiledGrammar> {
     const known = this.#compiled.get(key);
     this.#compiled.delete(key);
-    const compiled =
-      known ??
-      (await orRefuse('the format of the answer', () =>
-        this.#compiler.compileStructuralTag({ type: 'structural_tag', format: withoutSchemas(format) } as never),
-      ));
+    const compiled = known ?? (await this.#compileNew(format));
     this.#compiled.set(key, compiled);
     this.#forgetCompiled();
     return compiled;
+  }
+
+  async #compileNew(format: AnswerFormat): Promise<CompiledGrammar> {
+    const plain = withoutSchemas(format);
+    // By itself, what a request brought has an error of its own.
+    for (const { grammar, path } of broughtGrammars(format)) {
+      (await orRefuse(path, () => this.#library.Grammar.fromEBNF(grammar), path)).dispose();
+    }
+    return orRefuse('the format of the answer', () =>
+      this.#compiler.compileStructuralTag({ type: 'structural_tag', format: plain } as never),
+    );
   }
 
   #forgetCompiled(): void {
@@ -197,15 +204,23 @@ const withoutSchemas = (format: AnswerFormat): unknown => {
   switch (format.type) {
     case 'json_schema':
       return { type: 'grammar', grammar: schemaGrammar(format.json_schema, format.path ?? 'schema') };
-    case 'sequence':
-    case 'or':
-      return { ...format, elements: format.elements.map(withoutSchemas) };
-    case 'tag':
-      return { ...format, content: withoutSchemas(format.content) };
-    case 'triggered_tags':
-    case 'tags_with_separator':
-      return { ...format, tags: format.tags.map(withoutSchemas) };
+    case 'grammar':
+      return { type: 'grammar', grammar: format.grammar };
     default:
-      return format;
+      return { ...format, ...mapParts(format, withoutSchemas) };
   }
+};
+
+/** Grammars that a request wrote itself. */
+const broughtGrammars = (format: AnswerFormat): readonly { grammar: string; path: string }[] => {
+  if (format.type === 'grammar')
+    return format.path === undefined ? [] : [{ grammar: format.grammar, path: format.path }];
+  return Object.values(mapParts(format, broughtGrammars)).flat(2);
+};
+
+/** What `map` makes of the formats that a format is made of, under the fields that hold them. */
+const mapParts = <Value>(format: AnswerFormat, map: (part: AnswerFormat) => Value): Record<string, Value | Value[]> => {
+  if ('elements' in format) return { elements: format.elements.map(map) };
+  if ('tags' in format) return { tags: format.tags.map(map) };
+  return 'content' in format ? { content: map(format.content) } : {};
 };

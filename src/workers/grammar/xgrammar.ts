@@ -41,16 +41,19 @@ const FATAL = /^\[FATAL\] \S+: (?<reason>.*)$/s;
 
 /**
  * Runs what the library may refuse. It does so by writing to the console and aborting; the next call works again.
+ * @param what is compiled, for the message
+ * @param param the request's field, if it is one
  * @throws EngineError invalid_request with the library's own words
  */
-export const orRefuse = async <Value>(what: string, run: () => Promise<Value>): Promise<Value> => {
+export const orRefuse = async <Value>(what: string, run: () => Promise<Value>, param?: string): Promise<Value> => {
   said = [];
   try {
     return await run();
   } catch (cause) {
     if (cause instanceof EngineError) throw cause;
     const reason = said.map((line) => FATAL.exec(line)?.groups?.reason).find((text) => text !== undefined);
-    throw new EngineError('invalid_request', `${what} cannot be compiled: ${reason ?? String(cause)}`, {}, { cause });
+    const message = `${what} cannot be compiled: ${reason ?? String(cause)}`;
+    throw new EngineError('invalid_request', message, param === undefined ? {} : { param }, { cause });
   } finally {
     said = [];
   }
