@@ -21,6 +21,8 @@ import { DEFAULT_SERVER_OPTIONS, type ServerOptions } from './options.ts';
 import { type PlainRoute, readRoute } from './plain-route.ts';
 import { PromptCanon } from './prompt-canon.ts';
 import { Reply } from './reply.ts';
+import { ResponseStore } from './responses/response-store.ts';
+import { responseRouteOf } from './responses/routes.ts';
 import { cacheHints } from './session-hints.ts';
 import { type SessionContext, sessionRouteOf } from './sessions-route.ts';
 import { storeRouteOf } from './store-route.ts';
@@ -45,8 +47,12 @@ export interface Server {
  * @throws EngineError config_invalid: the port is taken, or the address is open to others without a key
  */
 export const createServer = async (engine: Engine, options: Partial<ServerOptions> = {}): Promise<Server> => {
-  const app = new App(engine, { ...DEFAULT_SERVER_OPTIONS, ...options });
-  return app.listen();
+  const all = { ...DEFAULT_SERVER_OPTIONS, ...options };
+  const log = all.logger ?? pino({ level: all.logLevel });
+  const responses = await ResponseStore.open(all.responseStore, (reason) =>
+    log.warn({ reason }, 'stored responses have trouble; answers go on'),
+  );
+  return new App(engine, all, { log, responses }).listen();
 };
 
 /** Routes that answer without a key to callers on this machine. */
@@ -71,17 +77,19 @@ class App {
   readonly #plainRoutes: ReadonlyMap<string, PlainRoute>;
   readonly #coordination: CoordinationRoutes;
   readonly #canon: PromptCanon;
+  readonly #responses: ResponseStore;
   readonly #sessionContext: SessionContext;
   readonly #stopping = new AbortController();
   #drained: Promise<void> | undefined;
 
-  constructor(engine: Engine, options: ServerOptions) {
+  constructor(engine: Engine, options: ServerOptions, { log, responses }: { log: Logger; responses: ResponseStore }) {
     this.#engine = engine;
     this.#options = options;
     this.#access = new Access(options);
     this.#limits = new RequestLimits(options.maxConcurrentRequests);
-    this.#metrics = new Metrics(engine);
-    this.#log = options.logger ?? pino({ level: options.logLevel });
+    this.#responses = responses;
+    this.#metrics = new Metrics(engine, responses);
+    this.#log = log;
     this.#canon = new PromptCanon(!options.verbatimPrompts);
     this.#sessionContext = {
       engine,
@@ -126,8 +134,13 @@ class App {
         this.#drained ??= this.#drain(transport);
         return this.#drained;
       },
-      close: () => transport.close(),
+      close: () => this.#close(transport),
     };
+  }
+
+  async #close(transport: Transport): Promise<void> {
+    this.#responses.close();
+    await transport.close();
   }
 
   async #drain(transport: Transport): Promise<void> {
@@ -135,7 +148,7 @@ class App {
     transport.stopAccepting();
     this.#stopping.abort();
     await this.#limits.idle();
-    await transport.close();
+    await this.#close(transport);
   }
 
   get #isDraining(): boolean {
@@ -187,10 +200,14 @@ class App {
     const giveBack = this.#limits.admit();
     try {
       const body = parseJson(await readBody(request, this.#options.bodyLimitBytes));
-      const createdAt = Math.floor(Date.now() / 1000);
-      const exchange = await route.parse(body, { model: this.#engine.model, requestId: reply.requestId, createdAt });
-      reply.addHeaders(dialect.headers(reply.elapsedMs));
       const owner = this.#access.ownerOf(request);
+      const exchange = await route.parse(body, {
+        model: this.#engine.model,
+        requestId: reply.requestId,
+        createdAt: Math.floor(Date.now() / 1000),
+        responses: this.#responses.of(owner),
+      });
+      reply.addHeaders(dialect.headers(reply.elapsedMs));
       if (exchange.kind === 'count') {
         const prompt = this.#canon.apply(owner, exchange.prompt);
         reply.json(200, exchange.response(await this.#engine.countTokens(prompt)));
@@ -233,6 +250,7 @@ class App {
     const known =
       this.#plainRoutes.get(path) ??
       modelRouteOf(path, model, store) ??
+      responseRouteOf(path, { ...this.#sessionContext, store: this.#responses }) ??
       sessionRouteOf(path, this.#sessionContext) ??
       agentRouteOf(path, this.#sessionContext) ??
       this.#coordination.routeOf(path);

@@ -34,6 +34,7 @@ export const generate = async (
   const gone = (): void => leaving.abort(request.signal.reason);
   if (request.signal.aborted) gone();
   request.signal.addEventListener('abort', gone, { once: true });
+  exchange.signal?.addEventListener('abort', gone, { once: true });
   try {
     const generations: Generation[] = [];
     for (const each of exchange.requests) generations.push(await context.engine.generate(each, signal));

@@ -1,6 +1,7 @@
 /** What `/metrics` says, in Prometheus' text format. Load comes from the engine at scrape time; latencies are measured here. */
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { Engine, EngineStats, GenerationEvent, KvTierStats } from '../runtime/api.ts';
+import type { ResponseStore } from './responses/response-store.ts';
 
 const TTFT_BUCKETS_SECONDS = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120];
 const INTER_TOKEN_BUCKETS_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];
@@ -66,7 +67,7 @@ export class Metrics {
   readonly #interTokenLatency: Histogram;
   readonly #generationSpeed: Histogram;
 
-  constructor(engine: Engine) {
+  constructor(engine: Engine, stored: Pick<ResponseStore, 'stats'>) {
     const registers = [this.#registry];
     for (const [name, help, read] of GAUGES) {
       new Gauge({ name, help, registers, collect: gaugeReader(() => read(engine.stats())) });
@@ -83,6 +84,24 @@ export class Metrics {
       const collect = tierReader(engine, read);
       new Counter({ name, help, labelNames, registers, collect });
     }
+    new Gauge({
+      name: 'firstlight_stored_responses',
+      help: 'Responses that can be looked at and continued',
+      registers,
+      collect: gaugeReader(() => stored.stats().responses),
+    });
+    new Gauge({
+      name: 'firstlight_stored_response_bytes',
+      help: 'Bytes of stored responses',
+      registers,
+      collect: gaugeReader(() => stored.stats().bytes),
+    });
+    new Counter({
+      name: 'firstlight_stored_response_failures_total',
+      help: 'Responses that were to be stored and could not be',
+      registers,
+      collect: counterReader(() => stored.stats().failures),
+    });
     new Gauge({
       name: 'process_resident_memory_bytes',
       help: 'Resident memory size in bytes',

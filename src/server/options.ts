@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import { SESSION_FIELDS } from '../runtime/config.ts';
 import type { TransportName } from './http.ts';
 import type { ModelStore } from './model-store.ts';
+import { DEFAULT_RESPONSE_STORE, type ResponseStoreOptions } from './responses/response-store.ts';
 import type { SessionField } from './session-hints.ts';
 
 export interface ServerOptions {
@@ -26,6 +27,8 @@ export interface ServerOptions {
   readonly sessionFields: readonly SessionField[];
   /** Leaves prompts as they come: no attribution line is taken out, no tools are put in the order of earlier ones. */
   readonly verbatimPrompts: boolean;
+  /** Where responses with `store` go, and for how long. */
+  readonly responseStore: ResponseStoreOptions;
   readonly logLevel: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent';
   /** The models on this machine; absent: the served one is listed alone, and none can be fetched or removed. */
   readonly modelStore?: ModelStore;
@@ -47,5 +50,6 @@ export const DEFAULT_SERVER_OPTIONS: ServerOptions = Object.freeze({
   pingIntervalMs: 7_000,
   sessionFields: SESSION_FIELDS,
   verbatimPrompts: false,
+  responseStore: DEFAULT_RESPONSE_STORE,
   logLevel: 'info',
 });

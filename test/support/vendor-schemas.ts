@@ -5,7 +5,13 @@ import formats from 'ajv-formats';
 import { expect } from 'vitest';
 import { testData } from './test-data.ts';
 
-export type Vendor = 'openai' | 'anthropic';
+const FILES = {
+  openai: 'schemas/openai-openapi.json',
+  anthropic: 'schemas/anthropic-openapi.json',
+  'open-responses': 'schemas/open-responses.json',
+} as const;
+
+export type Vendor = keyof typeof FILES;
 
 type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
 
@@ -19,7 +25,7 @@ const withoutNullable = (node: Json): Json => {
 };
 
 const load = (vendor: Vendor): Ajv2020 | undefined => {
-  const file = testData(`schemas/${vendor}-openapi.json`);
+  const file = testData(FILES[vendor]);
   if (file === undefined) return undefined;
   const ajv = new Ajv2020({ strict: false, validateSchema: false, allErrors: false });
   // The package is CommonJS: its default export is the namespace's `default` for some loaders.
@@ -50,6 +56,20 @@ export const expectSchema = (vendor: Vendor, schemaName: string, value: unknown)
   });
 };
 
+/** OpenAI writes `usage: null` before the end, and `null` for a schema's missing description; its document knows neither. */
+const asOpenaiWrites = (value: object): unknown =>
+  JSON.parse(JSON.stringify(value, (key, inner) => (key === 'usage' && inner === null ? undefined : inner)));
+
+/** A response object, by OpenAI's document and by Open Responses', which wants more keys, though functions alone as tools. */
+export const expectResponse = (response: object): void => {
+  expectSchema('openai', 'Response', asOpenaiWrites(response));
+  expectSchema('open-responses', 'ResponseResource', response);
+};
+
+/** Events that OpenAI's document lists; `keepalive`, which its SDK knows, it does not. */
+export const expectResponseEvent = (event: { readonly type: string }): void =>
+  expectSchema('openai', 'ResponseStreamEvent', asOpenaiWrites(event));
+
 /** How many values were checked so far; undefined without the documents. */
 export const numChecked = (vendor: Vendor): number | undefined =>
-  testData(`schemas/${vendor}-openapi.json`) === undefined ? undefined : (counts.get(vendor) ?? 0);
+  testData(FILES[vendor]) === undefined ? undefined : (counts.get(vendor) ?? 0);

@@ -2,6 +2,7 @@
 import type { z } from 'zod';
 import type { ChosenLogprob, GenerationEvent, GenerationRequest, ModelDescription, Prompt } from '../../runtime/api.ts';
 import type { EngineError } from '../../runtime/errors.ts';
+import type { OwnResponses } from '../responses/response-record.ts';
 
 /** What a dialect may know beside the body. */
 export interface ParseContext {
@@ -10,6 +11,8 @@ export interface ParseContext {
   readonly requestId: string;
   /** Unix seconds. */
   readonly createdAt: number;
+  /** The caller's stored responses; absent: none are kept. */
+  readonly responses?: OwnResponses;
 }
 
 export type FinishEvent = Extract<GenerationEvent, { type: 'finish' }>;
@@ -74,6 +77,8 @@ export interface GenerateExchange {
   /** One for each choice. */
   readonly requests: readonly GenerationRequest[];
   readonly stream: boolean;
+  /** Aborting it ends the answer early, as if the client had left. */
+  readonly signal?: AbortSignal;
   encoder(): Encoder;
   /** The body of the whole answer. `answers` has one entry for each of `requests`. */
   response(answers: readonly Answer[]): object | Promise<object>;

@@ -1,5 +1,6 @@
 /** One scale of thinking effort for all dialects, and what a chat template is told of it. */
-import type { ReasoningEffort } from '../../runtime/api.ts';
+import type { ChatPrompt, ReasoningEffort } from '../../runtime/api.ts';
+import { invalidParam } from './body-schema.ts';
 
 export const EFFORTS = ['none', 'minimal', 'low', 'medium', 'high', 'xhigh', 'max'] as const;
 
@@ -23,10 +24,28 @@ export const REASONING_EFFORTS: Readonly<Record<Effort, ReasoningEffort>> = {
 };
 
 /** Asking for an effort turns thinking on; `none` turns it off. */
-export const thinkingOfEffort = (effort: Effort): Thinking => ({
+const thinkingOfEffort = (effort: Effort): Thinking => ({
   enableThinking: effort !== 'none',
   reasoningEffort: REASONING_EFFORTS[effort],
 });
+
+/**
+ * How OpenAI's routes ask for thinking. `chat_template_kwargs` speak to the template directly, so they win over an effort.
+ * @throws EngineError invalid_request
+ */
+export const thinkingOfTemplate = (
+  effort: Effort | null | undefined,
+  kwargs: Readonly<Record<string, unknown>> | null | undefined,
+): Thinking & Pick<ChatPrompt, 'templateArguments'> => {
+  const { enable_thinking: enableThinking, ...templateArguments } = kwargs ?? {};
+  if (enableThinking !== undefined && typeof enableThinking !== 'boolean')
+    throw invalidParam('chat_template_kwargs.enable_thinking', 'must be a boolean', 'invalid_type');
+  return {
+    ...(effort ? thinkingOfEffort(effort) : {}),
+    ...(enableThinking === undefined ? {} : { enableThinking }),
+    ...(Object.keys(templateArguments).length === 0 ? {} : { templateArguments }),
+  };
+};
 
 /** Reasoning budgets in tokens up to which the lower efforts apply; beyond the last it is high. */
 const BUDGET_EFFORTS: readonly (readonly [maxTokens: number, effort: ReasoningEffort])[] = [

@@ -4,8 +4,9 @@ import { anthropicMessages } from './anthropic-messages.ts';
 import type { Dialect, DialectRoute } from './dialect.ts';
 import { openaiChat } from './openai-chat.ts';
 import { openaiCompletions } from './openai-completions.ts';
+import { openaiResponses } from './openai-responses.ts';
 
-export const DIALECTS: readonly Dialect[] = [openaiChat, openaiCompletions, anthropicMessages];
+export const DIALECTS: readonly Dialect[] = [openaiChat, openaiCompletions, openaiResponses, anthropicMessages];
 
 /** The dialect whose errors a client of this path understands. */
 export const dialectOf = (request: RequestHead): Dialect => {

@@ -1,16 +1,16 @@
 /** OpenAI Chat Completions: `POST /v1/chat/completions`. */
 import { z } from 'zod';
-import type { ChatPrompt, ModelDescription, ToolChoice, ToolDefinition } from '../../runtime/api.ts';
-import { EngineError } from '../../runtime/errors.ts';
+import type { ChatPrompt, ToolChoice, ToolDefinition } from '../../runtime/api.ts';
 import { integer, invalidParam, optional, parseBody, unsupportedParam } from './body-schema.ts';
 import type { Dialect, GenerateExchange, ParseContext } from './dialect.ts';
-import { EFFORTS, type Thinking, thinkingOfEffort } from './effort.ts';
+import { EFFORTS, thinkingOfTemplate } from './effort.ts';
 import {
   cacheFields,
   cacheHintsOf,
   checkModel,
   openaiError,
   openaiHeaders,
+  requireChatTemplate,
   samplingFields,
   samplingOf,
   seedOfChoice,
@@ -75,31 +75,10 @@ const legacyTools = (functions: readonly unknown[], call: ChatBody['function_cal
   return { tools, toolChoice, isLegacyCall: true };
 };
 
-/** `chat_template_kwargs` speak to the template directly, so they win over `reasoning_effort`. */
-const thinkingOf = (body: ChatBody): Thinking & { templateArguments?: Record<string, unknown> } => {
-  const { enable_thinking: enableThinking, ...templateArguments } = body.chat_template_kwargs ?? {};
-  if (enableThinking !== undefined && typeof enableThinking !== 'boolean')
-    throw invalidParam('chat_template_kwargs.enable_thinking', 'must be a boolean', 'invalid_type');
-  return {
-    ...(body.reasoning_effort ? thinkingOfEffort(body.reasoning_effort) : {}),
-    ...(enableThinking === undefined ? {} : { enableThinking }),
-    ...(Object.keys(templateArguments).length === 0 ? {} : { templateArguments }),
-  };
-};
-
-const requireChatTemplate = (model: ModelDescription): void => {
-  if (model.hasChatTemplate) return;
-  throw new EngineError(
-    'not_supported',
-    `the model '${model.id}' has no chat template: send plain text to /v1/completions instead`,
-    { param: 'messages' },
-  );
-};
-
 const parse = (raw: unknown, context: ParseContext): GenerateExchange => {
   const body = parseBody(chatBody, raw);
   checkModel(body.model, context.model);
-  requireChatTemplate(context.model);
+  requireChatTemplate(context.model, 'messages');
   refuseUnsupported(body);
   if (body.top_logprobs && !body.logprobs) throw invalidParam('top_logprobs', 'needs logprobs to be true');
   const { tools, toolChoice, isLegacyCall } = toolsOf(body);
@@ -108,7 +87,7 @@ const parse = (raw: unknown, context: ParseContext): GenerateExchange => {
     messages: toChatMessages(body.messages),
     ...(tools.length === 0 ? {} : { tools }),
     continueFinalMessage: false,
-    ...thinkingOf(body),
+    ...thinkingOfTemplate(body.reasoning_effort, body.chat_template_kwargs),
   };
   const options: ChatAnswerOptions = {
     id: `chatcmpl-${context.requestId.replace(/^req_/, '')}`,

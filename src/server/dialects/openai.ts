@@ -43,7 +43,7 @@ export const samplingFields = {
   ),
 };
 
-type SamplingBody = z.output<z.ZodObject<typeof samplingFields>>;
+type SamplingBody = Omit<z.output<z.ZodObject<typeof samplingFields>>, 'model' | 'n'>;
 
 /** Without the seed, which differs between the choices. */
 export const samplingOf = (body: SamplingBody, model: ModelDescription): SamplingParameters => ({
@@ -79,6 +79,13 @@ export const modelNotFound = (name: string, model: ModelDescription): EngineErro
   new EngineError('model_not_found', `the model '${name}' does not exist: this server has '${model.id}'`, {
     param: 'model',
   });
+
+/** @throws EngineError not_supported @param param what the conversation is called */
+export const requireChatTemplate = (model: ModelDescription, param: string): void => {
+  if (model.hasChatTemplate) return;
+  const message = `the model '${model.id}' has no chat template: send plain text to /v1/completions instead`;
+  throw new EngineError('not_supported', message, { param });
+};
 
 export const fingerprintOf = (model: ModelDescription): string => `fp_${model.fingerprint.slice(0, 16)}`;
 

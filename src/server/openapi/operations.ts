@@ -4,6 +4,7 @@ import { COORDINATION_OPERATIONS } from '../coordination/operations.ts';
 import { DIALECTS } from '../dialects/index.ts';
 import { MODEL_OPERATIONS } from '../models-route.ts';
 import type { Operation } from '../operation.ts';
+import { RESPONSE_OPERATIONS } from '../responses/routes.ts';
 import { SESSION_OPERATIONS } from '../sessions-route.ts';
 import { STORE_OPERATIONS } from '../store-route.ts';
 import { TOKEN_OPERATIONS } from '../tokens-route.ts';
@@ -26,6 +27,7 @@ const dialectOperations = (): Operation[] =>
 
 export const OPERATIONS: readonly Operation[] = [
   ...dialectOperations(),
+  ...RESPONSE_OPERATIONS,
   ...MODEL_OPERATIONS,
   ...TOKEN_OPERATIONS,
   ...SESSION_OPERATIONS,

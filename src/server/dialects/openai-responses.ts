@@ -1,0 +1,176 @@
+/** OpenAI Responses: `POST /v1/responses` and `POST /v1/responses/input_tokens`. */
+import { z } from 'zod';
+import type { ChatPrompt, GenerationRequest, OutputConstraint } from '../../runtime/api.ts';
+import { EngineError } from '../../runtime/errors.ts';
+import { invalidParam, parseBody } from './body-schema.ts';
+import type { CountExchange, Dialect, GenerateExchange, ParseContext } from './dialect.ts';
+import { thinkingOfTemplate } from './effort.ts';
+import {
+  cacheHintsOf,
+  checkModel,
+  openaiError,
+  openaiHeaders,
+  requireChatTemplate,
+  samplingOf,
+  stopStrings,
+} from './openai.ts';
+import {
+  countBody,
+  type InputItem,
+  type PromptBody,
+  type ResponsesBody,
+  refuseUnsupported,
+  responsesBody,
+} from './openai-responses-body.ts';
+import { ResponseEncoder, type ResponsePlan } from './openai-responses-encoder.ts';
+import { History, newResponseId, withIds } from './openai-responses-history.ts';
+import { repeatedFields } from './openai-responses-object.ts';
+import { toMessages } from './openai-responses-prompt.ts';
+import { openToolbox, type Toolbox, toolChoiceOf } from './openai-responses-tools.ts';
+import { constraintOf, schemaConstraint } from './output-format.ts';
+
+const ENCRYPTED_REASONING = 'reasoning.encrypted_content';
+const LOGPROBS = 'message.output_text.logprobs';
+
+const itemsOf = ({ input, previous_response_id: previousId }: PromptBody): readonly InputItem[] => {
+  if (typeof input === 'string') return [{ type: 'message', role: 'user', content: input }];
+  if (input !== undefined && input !== null && (input.length > 0 || previousId)) return input;
+  if (previousId) return [];
+  throw invalidParam('input', 'Field required', 'missing_required_parameter');
+};
+
+/** @throws EngineError invalid_request, not_found, not_supported, model_not_found */
+const promptOf = async (body: PromptBody, toolbox: Toolbox, context: ParseContext): Promise<ChatPrompt> => {
+  if (body.model) checkModel(body.model, context.model);
+  requireChatTemplate(context.model, 'input');
+  refuseUnsupported(body);
+  const history = new History(context.responses);
+  const before = body.previous_response_id ? await history.before(body.previous_response_id) : [];
+  const items = [...before, ...(await history.resolve(itemsOf(body)))];
+  const messages = toMessages(items, (index) =>
+    index < before.length ? 'previous_response_id' : `input.${index - before.length}`,
+  );
+  const { instructions } = body;
+  return {
+    kind: 'chat',
+    messages: instructions ? [{ role: 'system', content: instructions }, ...messages] : messages,
+    continueFinalMessage: false,
+    ...(toolbox.definitions.length === 0 ? {} : { tools: toolbox.definitions }),
+    ...thinkingOfTemplate(body.reasoning?.effort, body.chat_template_kwargs),
+  };
+};
+
+/** @throws EngineError invalid_request when a body has several */
+const textConstraint = (body: ResponsesBody): OutputConstraint | undefined => {
+  const format = body.text?.format ?? { type: 'text' as const };
+  const schema = format.type === 'json_schema' ? format.schema : undefined;
+  const constraint = format.type === 'text' ? undefined : schemaConstraint(schema, 'text.format.schema');
+  return constraintOf(body, constraint, 'text.format');
+};
+
+const requestOf = (
+  body: ResponsesBody,
+  prompt: ChatPrompt,
+  toolbox: Toolbox,
+  { model, requestId }: ParseContext,
+): GenerationRequest => {
+  const constraint = textConstraint(body);
+  const toolChoice = toolChoiceOf(body, toolbox);
+  const wantsLogprobs = body.include?.includes(LOGPROBS) || Boolean(body.top_logprobs);
+  const maxTokens = body.generate === false ? 0 : body.max_output_tokens;
+  return {
+    id: requestId,
+    prompt,
+    stop: stopStrings(body.stop),
+    ...(maxTokens === undefined || maxTokens === null ? {} : { maxTokens }),
+    sampling: {
+      ...samplingOf(body, model),
+      ...(body.seed === undefined || body.seed === null ? {} : { seed: body.seed }),
+      ...(wantsLogprobs ? { topLogprobs: body.top_logprobs ?? 0 } : {}),
+    },
+    ...(toolChoice === undefined ? {} : { toolChoice }),
+    ...(constraint === undefined ? {} : { constraint }),
+  };
+};
+
+const planOf = (
+  body: ResponsesBody,
+  toolbox: Toolbox,
+  context: ParseContext,
+): ResponsePlan & { signal: AbortSignal } => {
+  const id = newResponseId();
+  const cancelling = new AbortController();
+  return {
+    head: { id, createdAt: context.createdAt, repeated: repeatedFields(body, context.model, toolbox) },
+    input: withIds(itemsOf(body), id),
+    previousId: body.previous_response_id ?? undefined,
+    isStored: body.store ?? true,
+    reasoning: {
+      withSummary: Boolean(body.reasoning?.summary ?? body.reasoning?.generate_summary),
+      isSealed: body.include?.includes(ENCRYPTED_REASONING) ?? false,
+    },
+    toolNames: toolbox.names,
+    isWarmUp: body.generate === false,
+    responses: context.responses,
+    signal: cancelling.signal,
+    cancel: () => cancelling.abort(new EngineError('aborted', 'the response was cancelled')),
+  };
+};
+
+const parse = async (raw: unknown, context: ParseContext): Promise<GenerateExchange> => {
+  const body = parseBody(responsesBody, raw);
+  const toolbox = openToolbox(body.tools ?? []);
+  const prompt = await promptOf(body, toolbox, context);
+  const plan = planOf(body, toolbox, context);
+  return {
+    kind: 'generate',
+    requests: [requestOf(body, prompt, toolbox, context)],
+    hints: cacheHintsOf(body),
+    stream: body.stream ?? false,
+    signal: plan.signal,
+    encoder: () => new ResponseEncoder(plan),
+    response: ([answer]) => {
+      if (answer === undefined) throw new EngineError('internal', 'a response needs one answer');
+      const encoder = new ResponseEncoder(plan);
+      encoder.add(answer);
+      return encoder.finish();
+    },
+  };
+};
+
+const parseCount = async (raw: unknown, context: ParseContext): Promise<CountExchange> => {
+  const body = parseBody(countBody, raw);
+  return {
+    kind: 'count',
+    prompt: await promptOf(body, openToolbox(body.tools ?? []), context),
+    response: (numTokens) => ({ object: 'response.input_tokens', input_tokens: numTokens }),
+  };
+};
+
+const refuseCompaction = (): never => {
+  throw new EngineError(
+    'not_supported',
+    '/v1/responses/compact: conversations are not compacted by this server; send the items that still matter as input',
+  );
+};
+
+export const openaiResponses: Dialect = {
+  name: 'openai-responses',
+  routes: [
+    { path: '/v1/responses', summary: 'An answer as items (OpenAI)', body: responsesBody, parse },
+    {
+      path: '/v1/responses/input_tokens',
+      summary: 'How many tokens a prompt of items has',
+      body: countBody,
+      parse: parseCount,
+    },
+    {
+      path: '/v1/responses/compact',
+      summary: 'Always refused: conversations are not compacted',
+      body: z.unknown(),
+      parse: refuseCompaction,
+    },
+  ],
+  headers: openaiHeaders,
+  error: (error) => openaiError(error, 'input'),
+};

@@ -1,0 +1,126 @@
+/** `/v1/responses/{id}…`: a caller's own stored responses. */
+import { EngineError } from '../../runtime/errors.ts';
+import { invalidParam, unsupportedParam } from '../dialects/body-schema.ts';
+import type { HttpRequest } from '../http.ts';
+import type { Operation } from '../operation.ts';
+import { decodeSegment, type PlainRoute } from '../plain-route.ts';
+import type { Reply } from '../reply.ts';
+import { itemResource } from './item-resource.ts';
+import type { ResponseRecord } from './response-record.ts';
+import type { ResponseStore, StoredResponses } from './response-store.ts';
+
+export interface ResponseRouteContext {
+  readonly store: ResponseStore;
+  ownerOf(request: HttpRequest): string;
+}
+
+type Act = (responses: StoredResponses, id: string, call: { request: HttpRequest; reply: Reply }) => Promise<void>;
+
+const PREFIX = '/v1/responses/';
+/** Answered by the dialect. */
+const ACTIONS: ReadonlySet<string> = new Set(['input_tokens', 'compact']);
+const DEFAULT_PAGE = 20;
+const MAX_PAGE = 100;
+
+export const RESPONSE_OPERATIONS: readonly Operation[] = [
+  { method: 'GET', path: `${PREFIX}{id}`, summary: 'A stored response, or one that is being made' },
+  { method: 'DELETE', path: `${PREFIX}{id}`, summary: 'Erases a stored response' },
+  { method: 'POST', path: `${PREFIX}{id}/cancel`, summary: 'Ends a response that is being made' },
+  {
+    method: 'GET',
+    path: `${PREFIX}{id}/input_items`,
+    summary: "A response's own input",
+    query: {
+      order: 'asc or desc, which is the default',
+      limit: `items a page, at most ${MAX_PAGE}; ${DEFAULT_PAGE} when it is left out`,
+      after: 'the id of the item after which the page begins',
+    },
+  },
+];
+
+/** Undefined for other paths. */
+export const responseRouteOf = (path: string, context: ResponseRouteContext): PlainRoute | undefined => {
+  if (!path.startsWith(PREFIX)) return undefined;
+  const [id = '', action, ...rest] = path.slice(PREFIX.length).split('/');
+  if (id === '' || rest.length > 0 || (action === undefined && ACTIONS.has(id))) return undefined;
+  const name = decodeSegment(id);
+  if (action === undefined) return route(context, '', name, { GET: get, DELETE: remove });
+  if (action === 'cancel') return route(context, '/cancel', name, { POST: cancel });
+  return action === 'input_items' ? route(context, '/input_items', name, { GET: listInput }) : undefined;
+};
+
+const route = (
+  { store, ownerOf }: ResponseRouteContext,
+  suffix: string,
+  id: string,
+  acts: Readonly<Record<string, Act>>,
+): PlainRoute => ({
+  name: `${PREFIX}{id}${suffix}`,
+  methods: Object.keys(acts),
+  isAdmin: false,
+  answer: async (request, reply) => acts[request.method]?.(store.of(ownerOf(request)), id, { request, reply }),
+});
+
+const find = async (responses: StoredResponses, id: string): Promise<ResponseRecord> => {
+  const record = responses.running(id)?.record ?? (await responses.get(id));
+  if (record === undefined) throw notFound(id);
+  return record;
+};
+
+const notFound = (id: string): EngineError =>
+  new EngineError('not_found', `Response with id '${id}' not found`, { reason: 'response_not_found' });
+
+const get: Act = async (responses, id, { request, reply }) => {
+  if (request.query.get('stream') === 'true') throw unsupportedParam('stream', 'replaying the events of a response is');
+  reply.json(200, (await find(responses, id)).response);
+};
+
+const remove: Act = async (responses, id, { reply }) => {
+  const running = responses.running(id);
+  await running?.cancel();
+  const wasThere = await responses.erase(id);
+  if (!wasThere && running === undefined) throw notFound(id);
+  reply.json(200, { id, object: 'response', deleted: true });
+};
+
+/** Once more for a cancelled one, it changes nothing. */
+const cancel: Act = async (responses, id, { reply }) => {
+  const running = responses.running(id);
+  const { response } = running === undefined ? await find(responses, id) : await running.cancel();
+  if (running === undefined && response.status !== 'cancelled') {
+    const message = `the response '${id}' is ${response.status}: only one that is still being made can be cancelled`;
+    throw new EngineError('invalid_request', message, { reason: 'response_not_cancellable' });
+  }
+  reply.json(200, response);
+};
+
+const listInput: Act = async (responses, id, { request: { query }, reply }) => {
+  const { input } = await find(responses, id);
+  const order = query.get('order') ?? 'desc';
+  if (order !== 'asc' && order !== 'desc') throw invalidParam('order', `must be asc or desc, got '${order}'`);
+  const limit = pageLimit(query.get('limit'));
+  const items = order === 'asc' ? input : [...input].reverse();
+  const data = items.slice(startOf(items, query.get('after'))).map(itemResource);
+  const page = data.slice(0, limit);
+  reply.json(200, {
+    object: 'list',
+    data: page,
+    has_more: data.length > limit,
+    first_id: page[0]?.id ?? null,
+    last_id: page.at(-1)?.id ?? null,
+  });
+};
+
+const startOf = (items: readonly { readonly id?: unknown }[], after: string | null): number => {
+  if (after === null) return 0;
+  const index = items.findIndex(({ id }) => id === after);
+  if (index < 0) throw invalidParam('after', `there is no item '${after}' in this list`);
+  return index + 1;
+};
+
+const pageLimit = (text: string | null): number => {
+  if (text === null) return DEFAULT_PAGE;
+  const limit = Number(text);
+  if (Number.isInteger(limit) && limit >= 1 && limit <= MAX_PAGE) return limit;
+  throw invalidParam('limit', `must be an integer from 1 to ${MAX_PAGE}, got '${text}'`);
+};
