@@ -261,6 +261,8 @@ export interface KvTierStats {
   readonly droppedBlocks: number;
   /** Not written, since writing failed. */
   readonly failedBlocks: number;
+  /** Times that the thread which keeps the tier's files died, and another took its place. */
+  readonly threadDeaths: number;
 }
 
 /** A snapshot of the engine's load. Counts, bytes and seconds. */
@@ -284,6 +286,8 @@ export interface EngineStats {
   /** What that took of the engine's loop, in milliseconds. */
   readonly kvTrafficMs: number;
   readonly kvTiers: readonly KvTierStats[];
+  /** Sessions that could not be read, written or removed on disk. */
+  readonly sessionFailures: number;
 }
 
 /** A token's text, or its bytes where they are no whole UTF-8. */

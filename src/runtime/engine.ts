@@ -167,6 +167,7 @@ export class LocalEngine implements Engine {
       kvBlocksRestored: this.#traffic?.stats.restoredBlocks ?? 0,
       kvTrafficMs: (this.#traffic?.stats.loopMs ?? 0) + (this.#runner?.kvTransferMs ?? 0),
       kvTiers: this.#parts.store?.stats() ?? [],
+      sessionFailures: this.sessions.numFailures,
     };
   }
 

@@ -31,6 +31,11 @@ const COUNTERS: readonly StatsField[] = [
     "What saving and restoring took of the engine's loop",
     (stats) => stats.kvTrafficMs / 1000,
   ],
+  [
+    'firstlight_session_failures_total',
+    'Sessions that could not be read, written or removed on disk',
+    (stats) => stats.sessionFailures,
+  ],
   ['firstlight_device_losses_total', 'Times the device was lost and rebuilt', (stats) => stats.deviceLosses],
 ];
 
@@ -53,6 +58,7 @@ const TIER_COUNTERS: readonly TierField[] = [
   ['firstlight_kv_tier_corrupt_total', 'Blocks that were not what was written', (tier) => tier.corruptBlocks],
   ['firstlight_kv_tier_dropped_total', 'Blocks not written for want of room', (tier) => tier.droppedBlocks],
   ['firstlight_kv_tier_failed_total', 'Blocks not written since writing failed', (tier) => tier.failedBlocks],
+  ['firstlight_kv_tier_thread_deaths_total', "Times the thread of the tier's files died", (tier) => tier.threadDeaths],
 ];
 
 /** Follows one request's events. */

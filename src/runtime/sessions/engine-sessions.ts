@@ -74,6 +74,11 @@ export class EngineSessions implements Sessions {
     void this.#enliven(stored);
   }
 
+  /** Sessions that could not be read, written or removed on disk, since the start. */
+  get numFailures(): number {
+    return this.#parts.store?.numFailures ?? 0;
+  }
+
   /** Follows a request whose prompt is these tokens. */
   begin(request: GenerationRequest, tokenIds: Uint32Array): Exchange {
     return this.#registry.begin(request, tokenIds);

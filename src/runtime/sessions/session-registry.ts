@@ -57,7 +57,9 @@ export class SessionRegistry {
   adopt(sessions: readonly Session[]): void {
     for (const session of [...sessions].sort((one, other) => one.head.lastUsedAt - other.head.lastUsedAt)) {
       this.#sessions.set(keyOf(session.head.owner, session.head.id), session);
-      if (session.head.isPinned && this.isCurrent(session)) this.#pinAll(session);
+      if (!this.isCurrent(session)) continue;
+      if (session.head.isPinned) this.#pinAll(session);
+      else this.#pinMarked(session);
     }
     this.#sweep();
     while (this.#sessions.size > this.#parts.limits.maxSessions && this.#dropOldest());
@@ -188,6 +190,7 @@ export class SessionRegistry {
     const timeline = this.#record(session, left);
     const longest = session.head.isPinned ? Number.POSITIVE_INFINITY : Math.max(until, this.#pins.until(timeline));
     if (longest > 0) this.#pins.set(timeline, left.tokenIds, longest);
+    if (longest > 0 && Number.isFinite(longest)) timeline.state = { ...left, pinnedUntil: longest };
     this.#touch(session);
     this.#parts.store?.write(session);
     this.#makeRoom();
@@ -231,6 +234,14 @@ export class SessionRegistry {
 
   #pinAll({ timelines }: Session): void {
     for (const timeline of timelines) this.#pins.set(timeline, timeline.state.tokenIds, Number.POSITIVE_INFINITY);
+  }
+
+  /** What marks of an earlier process keep. */
+  #pinMarked({ timelines }: Session): void {
+    for (const timeline of timelines) {
+      const { tokenIds, pinnedUntil = 0 } = timeline.state;
+      if (pinnedUntil > this.#parts.now()) this.#pins.set(timeline, tokenIds, pinnedUntil);
+    }
   }
 
   #remember(owner: string, found: RequestCache): void {

@@ -35,9 +35,15 @@ interface Pending {
 export class SessionStore {
   readonly #options: SessionStoreOptions;
   readonly #pending = new Map<string, Pending>();
+  #numFailures = 0;
 
   constructor(options: SessionStoreOptions) {
     this.#options = options;
+  }
+
+  /** Sessions that could not be read, written or removed, since the start. */
+  get numFailures(): number {
+    return this.#numFailures;
   }
 
   /** Reads all sessions. What is damaged, or sealed with another key, is passed over with a warning. */
@@ -167,6 +173,7 @@ export class SessionStore {
       return await work();
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
+      this.#numFailures++;
       this.#options.onWarning(`could not ${what}: ${reason}`);
       return undefined;
     }

@@ -11,6 +11,8 @@ export interface TimelineState {
   readonly answerReasons: boolean;
   /** Unix milliseconds. */
   readonly lastUsedAt: number;
+  /** Until when a request's mark keeps its KV, in Unix milliseconds; absent: none does. */
+  readonly pinnedUntil?: number;
 }
 
 export class Timeline {

@@ -69,6 +69,21 @@ describe('a session on disk', () => {
     expect(after.warnings).toEqual([]);
   });
 
+  test('has its KV pinned after a restart as long as a mark said, and no longer', async () => {
+    const directory = temporaryFolder();
+    const before = await start(directory);
+    before.exchange({ session: 's', pinSeconds: 300 }, run(0, 20), run(100, 4));
+    before.exchange({ session: 'unmarked' }, run(500, 20), run(100, 4));
+    const { pinnedUntil } = await before.sessions.get('ann', 's');
+    await before.sessions.close();
+    const after = await start(directory);
+    expect(after.chains.pinned).toEqual([joined(run(0, 20), run(100, 4))]);
+    expect(await after.sessions.get('ann', 's')).toMatchObject({ pinnedUntil, isPinned: false });
+    after.clock.now += 301_000;
+    await after.sessions.list('ann', PAGE);
+    expect(after.chains.pinned).toEqual([]);
+  });
+
   test('is written without being asked, soon after the answer', async () => {
     const directory = temporaryFolder();
     const before = await start(directory);
@@ -192,6 +207,7 @@ describe('a directory in a bad way', () => {
     await expect(sessions.save('ann', 's')).rejects.toMatchObject({ code: 'disk_full' });
     expect((await sessions.get('ann', 's')).savedTokens).toBe(0);
     expect(warnings.length).toBeGreaterThan(0);
+    expect(sessions.numFailures).toBeGreaterThan(0);
     await rm(directory);
     expect((await sessions.save('ann', 's')).savedTokens).toBe(24);
   });

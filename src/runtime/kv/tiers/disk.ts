@@ -46,6 +46,7 @@ export class DiskTier implements BlockTier {
     droppedBlocks: 0,
     failedBlocks: 0,
     readErrors: 0,
+    threadDeaths: 0,
     sealedBytes: 0,
   };
   #draining: Promise<void> | undefined;
@@ -63,8 +64,9 @@ export class DiskTier implements BlockTier {
   }
 
   /** Reads what is there. Never rejects: a directory that cannot be used makes a tier that has and keeps nothing. */
-  static async open(options: DiskTierOptions, segments: Segments = new SegmentThread(options)): Promise<DiskTier> {
-    const tier = new DiskTier(options, segments);
+  static async open(options: DiskTierOptions, given?: Segments): Promise<DiskTier> {
+    const segments = given ?? new SegmentThread(options, (message) => tier.#mourn(message));
+    const tier: DiskTier = new DiskTier(options, segments);
     try {
       const { segments: found, sealedBytes, faults } = await segments.open(tier.#buffers.free);
       for (const fault of faults) tier.#blame(fault);
@@ -92,7 +94,9 @@ export class DiskTier implements BlockTier {
   }
 
   childrenOf(parent: BlockKey): Iterable<readonly [BlockKey, Uint32Array]> {
-    return this.#index.childrenOf(parent);
+    const queued = this.#queue.childrenOf(parent);
+    const saved = this.#index.childrenOf(parent);
+    return queued.length === 0 ? saved : new Map([...queued, ...saved]);
   }
 
   put(blocks: readonly TierBlock[]): void {
@@ -304,6 +308,11 @@ export class DiskTier implements BlockTier {
     if (numBlocks === 0) return;
     this.#counts.droppedBlocks += numBlocks;
     this.#warn('dropped', `the disk does not keep up, or is full: ${this.#counts.droppedBlocks} KV blocks not written`);
+  }
+
+  #mourn(message: string): void {
+    this.#counts.threadDeaths++;
+    this.#warn('thread_died', message);
   }
 
   #blame({ fault, message, numBlocks }: Fault): void {

@@ -70,7 +70,7 @@ export class RamTier implements BlockTier {
   }
 
   stats(): TierStats {
-    const never = { corruptBlocks: 0, failedBlocks: 0, readErrors: 0, queuedBytes: 0, sealedBytes: 0 };
+    const never = { corruptBlocks: 0, failedBlocks: 0, readErrors: 0, threadDeaths: 0, queuedBytes: 0, sealedBytes: 0 };
     const { name: tier } = this;
     return { tier, bytes: this.#bytes, maxBytes: this.#maxBytes, blocks: this.#blocks.size, ...this.#counts, ...never };
   }

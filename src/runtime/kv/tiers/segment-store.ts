@@ -29,6 +29,14 @@ export interface SegmentStoreOptions extends SegmentOwner {
   readonly encryptionKey?: Uint8Array;
 }
 
+/** What a store leaves to another one of the same process that takes its place. */
+export interface StoreHeritage {
+  /** Folders that it holds. */
+  readonly folders: readonly string[];
+  /** Of the last segment. */
+  readonly counter: number;
+}
+
 /** A fault, with the message to warn with. */
 export interface Fault {
   readonly fault: TierFault;
@@ -53,12 +61,15 @@ export interface ScannedFile extends Omit<ScannedSegment, 'blocks'> {
   readonly numWhole: number;
 }
 
-export interface Scan {
+export interface Scan extends StoreHeritage {
   /** The oldest first. */
   readonly segments: readonly ScannedFile[];
   readonly sealedBytes: number;
   readonly faults: readonly Fault[];
 }
+
+/** A segment that was written just now. */
+export interface WrittenSegment extends Omit<ScannedSegment, 'blocks'>, StoreHeritage {}
 
 export interface WritableBlock {
   readonly key: string;
@@ -85,10 +96,7 @@ export interface Segments {
   /** @param buffers that are going to be read into: their pages are made ready, but nobody waits for that */
   open(buffers?: readonly SharedBytes[]): Promise<Scan>;
   /** @param onWritten given the payloads back as soon as the file needs them no more, also when it fails */
-  write(
-    blocks: readonly WritableBlock[],
-    onWritten: (payloads: Bytes[]) => void,
-  ): Promise<Omit<ScannedSegment, 'blocks'>>;
+  write(blocks: readonly WritableBlock[], onWritten: (payloads: Bytes[]) => void): Promise<WrittenSegment>;
   /** @param into has room for all of the blocks, as they are stored, and belongs to the call until it is over */
   read(reads: readonly SegmentRead[], into: SharedBytes): Promise<ReadResult[]>;
   remove(names: readonly string[]): Promise<void>;
@@ -113,11 +121,15 @@ export class SegmentStore implements Segments {
   #counter = 0;
   #timers: NodeJS.Timeout[] = [];
 
-  constructor(options: SegmentStoreOptions, fs: FileSystem = nodeFileSystem) {
+  /** @param heritage of a store that died; it is not to be opened then */
+  constructor(options: SegmentStoreOptions, fs: FileSystem = nodeFileSystem, heritage?: StoreHeritage) {
     this.#options = options;
     this.#fs = fs;
-    this.#folders = new WriterFolders(options.directory, fs);
+    this.#folders = new WriterFolders(options.directory, fs, heritage?.folders);
     this.#reader = new SegmentReader(options, fs);
+    if (!heritage) return;
+    this.#counter = heritage.counter;
+    this.#startTimers();
   }
 
   /** Reads headers alone, also those of other models, which count towards the limit. A directory that cannot be used is a fault, not an error. */
@@ -141,18 +153,11 @@ export class SegmentStore implements Segments {
     }
     found.sort((a, b) => a.counter - b.counter);
     this.#counter = Math.max(0, ...found.slice(-1).map(({ counter }) => counter));
-    this.#timers = [setInterval(() => this.#folders.touch(), TOUCH_MS).unref()];
-    if (this.#options.fsync === 'interval') {
-      // What fails is tried again, and told to whoever waits for a flush.
-      this.#timers.push(setInterval(() => void this.sync().catch(() => undefined), SYNC_MS).unref());
-    }
-    return { segments: found, sealedBytes, faults };
+    this.#startTimers();
+    return { segments: found, sealedBytes, faults, folders: this.#folders.held, counter: this.#counter };
   }
 
-  async write(
-    blocks: readonly WritableBlock[],
-    onWritten: (payloads: Bytes[]) => void,
-  ): Promise<Omit<ScannedSegment, 'blocks'>> {
+  async write(blocks: readonly WritableBlock[], onWritten: (payloads: Bytes[]) => void): Promise<WrittenSegment> {
     const { fsync, directory } = this.#options;
     const id = `${(++this.#counter).toString(16).padStart(12, '0')}-${randomBytes(6).toString('hex')}`;
     try {
@@ -163,7 +168,7 @@ export class SegmentStore implements Segments {
       await this.#writeFile(path, parts, () => onWritten(blocks.map(({ bytes }) => bytes)));
       if (fsync === 'always') await this.#syncFolder(join(path, '..'));
       if (fsync === 'interval') this.#unsynced.add(path);
-      return { name, fileBytes, isOwned: true };
+      return { name, fileBytes, isOwned: true, folders: this.#folders.held, counter: this.#counter };
     } catch (error) {
       onWritten(blocks.map(({ bytes }) => bytes));
       throw error;
@@ -204,6 +209,14 @@ export class SegmentStore implements Segments {
       await this.sync();
     } finally {
       this.#folders.release();
+    }
+  }
+
+  #startTimers(): void {
+    this.#timers = [setInterval(() => this.#folders.touch(), TOUCH_MS).unref()];
+    if (this.#options.fsync === 'interval') {
+      // What fails is tried again, and told to whoever waits for a flush.
+      this.#timers.push(setInterval(() => void this.sync().catch(() => undefined), SYNC_MS).unref());
     }
   }
 

@@ -6,11 +6,12 @@ import type { Bytes } from './payload.ts';
 import type {
   ReadResult,
   Scan,
-  ScannedSegment,
   SegmentRead,
   SegmentStoreOptions,
   Segments,
+  StoreHeritage,
   WritableBlock,
+  WrittenSegment,
 } from './segment-store.ts';
 import type { SharedBytes } from './shared-buffers.ts';
 
@@ -27,6 +28,13 @@ export type FromSegments =
   /** Payloads that were lent, and come back before the answer. */
   | { readonly id: number; readonly payloads: Bytes[] };
 
+/** What a thread is started with. */
+export interface SegmentThreadSetup {
+  readonly options: SegmentStoreOptions;
+  /** Of the thread that died; absent: this is the first one, and is going to be opened. */
+  readonly heritage?: StoreHeritage;
+}
+
 interface Call {
   readonly resolve: (result: unknown) => void;
   readonly reject: (error: EngineError) => void;
@@ -36,41 +44,46 @@ interface Call {
 /** `Omit` over each member of a union. */
 type WithoutId<Message> = Message extends unknown ? Omit<Message, 'id'> : never;
 
-/** The thread keeps the process alive only while it has something to do. When it dies, every call rejects. */
-export class SegmentThread implements Segments {
-  readonly #worker: Worker;
-  readonly #calls = new Map<number, Call>();
-  #nextId = 0;
-  #death: EngineError | undefined;
+/** More, in so short a time, and the files are let alone: something is wrong that another thread does not cure. */
+const MAX_DEATHS = 5;
+const DEATHS_MS = 60_000;
 
-  constructor(options: SegmentStoreOptions) {
-    const { url, execArgv } = threadEntry(import.meta.url, './segment-worker');
+/**
+ * The thread keeps the process alive only while it has something to do. When it dies, every call that it had rejects, and
+ * the next call starts another one, which goes on with the same folders.
+ */
+export class SegmentThread implements Segments {
+  readonly #options: SegmentStoreOptions;
+  readonly #onDeath: (message: string) => void;
+  readonly #calls = new Map<number, Call>();
+  #worker: Worker | undefined;
+  #nextId = 0;
+  #heritage: StoreHeritage | undefined;
+  #deaths: number[] = [];
+  #isClosed = false;
+
+  /** @param onDeath called with what to warn with */
+  constructor(options: SegmentStoreOptions, onDeath: (message: string) => void = () => {}) {
     const { directory, fsync, modelFingerprint, kvFormat, encryptionKey } = options;
     // Only these can cross: whoever calls may have callbacks beside them.
-    const workerData: SegmentStoreOptions = {
-      directory,
-      fsync,
-      modelFingerprint,
-      kvFormat,
-      ...(encryptionKey ? { encryptionKey } : {}),
-    };
-    this.#worker = new Worker(url, { workerData, execArgv });
-    this.#worker.unref();
-    this.#worker.on('message', (message: FromSegments) => this.#receive(message));
-    this.#worker.on('error', (error) => this.#fail(error instanceof Error ? error.message : String(error)));
-    this.#worker.on('exit', () => this.#fail('it ended'));
+    const crossing = { directory, fsync, modelFingerprint, kvFormat };
+    this.#options = { ...crossing, ...(encryptionKey ? { encryptionKey } : {}) };
+    this.#onDeath = onDeath;
+    this.#worker = this.#start();
   }
 
-  open(buffers: readonly SharedBytes[] = []): Promise<Scan> {
-    return this.#call({ method: 'open', buffers });
+  async open(buffers: readonly SharedBytes[] = []): Promise<Scan> {
+    const scan = await this.#call<Scan>({ method: 'open', buffers });
+    this.#heritage = { folders: scan.folders, counter: scan.counter };
+    return scan;
   }
 
-  write(
-    blocks: readonly WritableBlock[],
-    onWritten: (payloads: Bytes[]) => void,
-  ): Promise<Omit<ScannedSegment, 'blocks'>> {
+  async write(blocks: readonly WritableBlock[], onWritten: (payloads: Bytes[]) => void): Promise<WrittenSegment> {
     const buffers = blocks.map(({ bytes }) => bytes.buffer);
-    return this.#call({ method: 'write', blocks }, buffers, onWritten);
+    const written = await this.#call<WrittenSegment>({ method: 'write', blocks }, buffers, onWritten);
+    const { folders, counter } = written;
+    this.#heritage = { folders, counter };
+    return written;
   }
 
   read(reads: readonly SegmentRead[], into: SharedBytes): Promise<ReadResult[]> {
@@ -87,10 +100,32 @@ export class SegmentThread implements Segments {
 
   async close(): Promise<void> {
     try {
-      await this.#call({ method: 'close' });
+      // A thread that died has left its locks to another.
+      if (this.#worker || this.#heritage) await this.#call({ method: 'close' });
     } finally {
-      await this.#worker.terminate();
+      this.#isClosed = true;
+      await this.#worker?.terminate();
     }
+  }
+
+  #start(): Worker {
+    const { url, execArgv } = threadEntry(import.meta.url, './segment-worker');
+    const setup: SegmentThreadSetup = { options: this.#options, ...(this.#heritage && { heritage: this.#heritage }) };
+    const worker = new Worker(url, { workerData: setup, execArgv });
+    worker.unref();
+    worker.on('message', (message: FromSegments) => this.#receive(message));
+    worker.on('error', (error) => this.#fail(worker, error instanceof Error ? error.message : String(error)));
+    worker.on('exit', () => this.#fail(worker, 'it ended'));
+    return worker;
+  }
+
+  /** @throws EngineError internal: threads have died one after another */
+  #revive(): Worker {
+    const now = performance.now();
+    this.#deaths = this.#deaths.filter((diedAt) => now - diedAt < DEATHS_MS);
+    // Without what the first one found, a second would take the folders for another server's.
+    if (!this.#isClosed && this.#heritage && this.#deaths.length <= MAX_DEATHS) return this.#start();
+    throw new EngineError('internal', `the thread that keeps the KV cache's files died; in a minute it is tried again`);
   }
 
   #call<Result>(
@@ -99,10 +134,7 @@ export class SegmentThread implements Segments {
     onWritten?: (payloads: Bytes[]) => void,
   ): Promise<Result> {
     return new Promise<Result>((resolve, reject) => {
-      if (this.#death) {
-        reject(this.#death);
-        return;
-      }
+      this.#worker ??= this.#revive();
       const id = this.#nextId++;
       const call: Call = { resolve: resolve as (result: unknown) => void, reject, ...(onWritten && { onWritten }) };
       this.#calls.set(id, call);
@@ -119,14 +151,18 @@ export class SegmentThread implements Segments {
       return;
     }
     this.#calls.delete(message.id);
-    if (this.#calls.size === 0) this.#worker.unref();
+    if (this.#calls.size === 0) this.#worker?.unref();
     if ('error' in message) call.reject(fromErrorRecord(message.error));
     else call.resolve(message.result);
   }
 
-  #fail(reason: string): void {
-    this.#death ??= new EngineError('internal', `the thread that keeps the KV cache's files failed: ${reason}`);
-    for (const { reject } of this.#calls.values()) reject(this.#death);
+  #fail(worker: Worker, reason: string): void {
+    if (this.#isClosed || worker !== this.#worker) return;
+    this.#worker = undefined;
+    this.#deaths.push(performance.now());
+    const death = new EngineError('internal', `the thread that keeps the KV cache's files failed: ${reason}`);
+    for (const { reject } of this.#calls.values()) reject(death);
     this.#calls.clear();
+    this.#onDeath(death.message);
   }
 }

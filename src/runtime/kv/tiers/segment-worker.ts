@@ -2,10 +2,11 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { toErrorRecord } from '../../errors.ts';
 import type { Bytes } from './payload.ts';
-import { SegmentStore, type SegmentStoreOptions } from './segment-store.ts';
-import type { FromSegments, ToSegments } from './segment-thread.ts';
+import { SegmentStore } from './segment-store.ts';
+import type { FromSegments, SegmentThreadSetup, ToSegments } from './segment-thread.ts';
 
-const store = new SegmentStore(workerData as SegmentStoreOptions);
+const { options, heritage } = workerData as SegmentThreadSetup;
+const store = new SegmentStore(options, undefined, heritage);
 const port = parentPort!;
 const post = (message: FromSegments, payloads: readonly (Bytes | undefined)[] = []): void =>
   port.postMessage(

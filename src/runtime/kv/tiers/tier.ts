@@ -38,6 +38,8 @@ export type TierFault =
   | 'sealed'
   | 'write_failed'
   | 'read_failed'
+  /** The thread that keeps the files ended; another takes its place. */
+  | 'thread_died'
   /** Blocks that were not written, since the queue was full. */
   | 'dropped'
   /** Another process writes to the same folder. */
@@ -68,6 +70,8 @@ export interface TierStats {
   /** Blocks that were not written, since writing failed. */
   readonly failedBlocks: number;
   readonly readErrors: number;
+  /** Times that the thread which keeps the tier's files died. */
+  readonly threadDeaths: number;
   /** Waiting to be written. */
   readonly queuedBytes: number;
   /** Bytes of files that are left alone: of another key or version. Beside `bytes`. */

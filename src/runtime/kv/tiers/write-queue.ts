@@ -1,5 +1,6 @@
 /** Blocks that wait to be written. Bounded: what there is no room for is dropped, the oldest unpinned first. */
 import type { BlockKey } from '../block-key.ts';
+import { ChildIndex } from './child-index.ts';
 import type { TierBlock } from './tier.ts';
 
 /** Large enough for a disk to be quick, small enough for reads to come between. */
@@ -11,6 +12,7 @@ export class WriteQueue {
   readonly #isPinned: (key: BlockKey) => boolean;
   readonly #waiting = new Map<BlockKey, TierBlock>();
   readonly #leaving = new Map<BlockKey, TierBlock>();
+  readonly #children = new ChildIndex();
   #bytes = 0;
 
   constructor(maxBytes: number, isPinned: (key: BlockKey) => boolean) {
@@ -35,9 +37,15 @@ export class WriteQueue {
     return this.#waiting.get(key) ?? this.#leaving.get(key);
   }
 
+  /** Blocks here that come next after `parent`. */
+  childrenOf(parent: BlockKey): (readonly [BlockKey, Uint32Array])[] {
+    return this.#children.of(parent).map((key) => [key, this.find(key)!.tokenIds]);
+  }
+
   /** @returns how many blocks were dropped for it, itself perhaps */
   add(block: TierBlock): number {
     this.#waiting.set(block.key, block);
+    this.#children.add(block.key, block.parent);
     this.#bytes += block.payload.byteLength;
     let numDropped = 0;
     while (this.#bytes > this.#maxBytes) {
@@ -53,6 +61,7 @@ export class WriteQueue {
     const block = this.#waiting.get(key);
     if (!block) return false;
     this.#waiting.delete(key);
+    this.#children.remove(key, block.parent);
     this.#bytes -= block.payload.byteLength;
     return true;
   }
@@ -79,8 +88,9 @@ export class WriteQueue {
 
   /** What was taken has been written, or not: it is no more to be found here. */
   settle(batch: readonly TierBlock[]): void {
-    for (const { key, payload } of batch) {
+    for (const { key, parent, payload } of batch) {
       this.#leaving.delete(key);
+      this.#children.remove(key, parent);
       this.#bytes -= payload.byteLength;
     }
   }

@@ -45,9 +45,16 @@ export class WriterFolders {
   readonly #directory: string;
   readonly #locks = new Set<string>();
 
-  constructor(directory: string, fs: FileSystem) {
+  /** @param held folders that this process holds already: another thread had them before */
+  constructor(directory: string, fs: FileSystem, held: readonly string[] = []) {
     this.#directory = directory;
     this.#fs = fs;
+    for (const name of held) this.#locks.add(name);
+  }
+
+  /** Names of the folders that this process may write to. */
+  get held(): readonly string[] {
+    return [...this.#locks];
   }
 
   /** Folders that there are, after taking every one that nobody holds. Throws the system's error where none can be read. */

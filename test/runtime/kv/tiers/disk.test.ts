@@ -2,7 +2,8 @@ import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { Worker } from 'node:worker_threads';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { EngineError } from '../../../../src/runtime/errors.ts';
 import { readEncryptionKey } from '../../../../src/runtime/kv/tiers/cipher.ts';
 import { DiskTier, type DiskTierOptions } from '../../../../src/runtime/kv/tiers/disk.ts';
@@ -91,6 +92,20 @@ describe('disk tier', () => {
       expect(warnings).toEqual([]);
     },
   );
+
+  test('says what comes next after a block while that waits to be written, or is being', async () => {
+    const tier = await open();
+    const blocks = chain(3, 0);
+    const next = [[blocks[1]!.key, blocks[1]!.tokenIds]];
+    put(tier, blocks);
+    expect([...tier.childrenOf(blocks[0]!.key)]).toEqual(next);
+    const flushing = tier.flush();
+    expect([...tier.childrenOf(blocks[0]!.key)]).toEqual(next);
+    await flushing;
+    expect([...tier.childrenOf(blocks[0]!.key)]).toEqual(next);
+    tier.delete(keysOf(blocks));
+    expect([...tier.childrenOf(blocks[0]!.key)]).toEqual([]);
+  });
 
   test('has a block as soon as it is put, and has it saved after a flush', async () => {
     const tier = await open();
@@ -337,6 +352,76 @@ describe('faults on disk', () => {
       .sort();
     expect(names.map((name) => Number.parseInt(name, 16))).toEqual([1, 2, 3]);
     expect(await readable(await open(), blocks)).toEqual(all(blocks, true));
+  });
+});
+
+describe('the thread of the files', () => {
+  /** Threads that something was posted to. */
+  const watchThreads = (): Set<Worker> => {
+    const threads = new Set<Worker>();
+    const { postMessage } = Worker.prototype;
+    vi.spyOn(Worker.prototype, 'postMessage').mockImplementation(function (this: Worker, ...args) {
+      threads.add(this);
+      return postMessage.apply(this, args);
+    });
+    return threads;
+  };
+  const openThread = async (): Promise<DiskTier> => {
+    const owner = { directory, modelFingerprint: 'model', kvFormat: 'f16', fsync: 'interval' as const };
+    const tier = await DiskTier.open({
+      ...owner,
+      maxBytes: 10_000_000,
+      onWarning: (warning) => warnings.push(warning),
+    });
+    opened.push(tier);
+    return tier;
+  };
+  afterEach(() => vi.restoreAllMocks());
+
+  test('may die at any time: what it did is lost, what is on disk is not, and another takes its place', async () => {
+    const threads = watchThreads();
+    const kill = (): Promise<unknown> => Promise.all([...threads].map((thread) => thread.terminate()));
+    const tier = await openThread();
+    const [saved, written, later] = [chain(30, 0), chain(30, 5000), chain(30, 9000)];
+    put(tier, saved);
+    await tier.flush();
+    const reading = tier.lend(keysOf(saved));
+    await kill();
+    const { payloads, release } = await reading;
+    for (const [i, payload] of payloads.entries())
+      if (payload) expect(Buffer.from(payload).equals(payloadOf(saved[i]!.key, 1024))).toBe(true);
+    release();
+    expect(await readable(tier, saved)).toEqual(all(saved, true));
+    put(tier, written);
+    const flushing = tier.flush();
+    await kill();
+    await flushing;
+    put(tier, later);
+    await tier.flush();
+    expect(await readable(tier, later)).toEqual(all(later, true));
+    const { threadDeaths, failedBlocks } = tier.stats();
+    expect(threadDeaths).toBe(2);
+    expect([0, 30]).toContain(failedBlocks);
+    expect(faultsOf()).toContain('thread_died');
+    await tier.close();
+    expect(fs.readdirSync(directory)).toEqual(['writer-0']);
+    const numWarnings = warnings.length;
+    expect(await readable(await open(), [...saved, ...later])).toEqual(all([...saved, ...later], true));
+    expect(warnings.length).toBe(numWarnings);
+  });
+
+  test('is let alone once several have died one after another, and requests go on without it', async () => {
+    const threads = watchThreads();
+    const tier = await openThread();
+    const blocks = chain(3, 0);
+    put(tier, blocks);
+    await tier.flush();
+    for (let death = 0; death < 8; death++) {
+      await Promise.all([...threads].map((thread) => thread.terminate()));
+      await readable(tier, blocks);
+    }
+    expect(await readable(tier, blocks)).toEqual(all(blocks, false));
+    expect(tier.stats()).toMatchObject({ threadDeaths: 6, blocks: 3 });
   });
 });
 
