@@ -276,7 +276,8 @@ export class LocalEngine implements Engine {
       void this.#finish(running, 'length');
       return;
     }
-    if (!token.endOfTurn) this.#totals.completionTokens++;
+    const tokens = [token, ...(token.followers ?? [])];
+    this.#totals.completionTokens += tokens.filter(({ endOfTurn }) => !endOfTurn).length;
     const reason = running.accept(token);
     if (reason) void this.#finish(running, reason);
   }

@@ -116,12 +116,13 @@ describe('an answer under a grammar', () => {
   });
 
   test('gives a text without alternatives in fewer steps than tokens', async () => {
-    const { answer, runner } = start();
+    const { answer, engine, runner } = start();
     const fixed = 'The quick brown fox jumps over the lazy dog, twice: ';
     const events = await answer({ kind: 'regex', pattern: `${fixed}[0-9]{3}` });
     expect(textOf(events).slice(0, -3)).toBe(fixed);
     expect(finishOf(events).usage.completionTokens).toBeGreaterThan(fixed.length);
     expect(runner.numSteps).toBeLessThan(10);
+    expect(engine.stats().completionTokens).toBe(finishOf(events).usage.completionTokens);
   });
 
   test('chooses every token itself where log-probabilities are asked for', async () => {
