@@ -49,7 +49,7 @@ describe.each(SDKS)('%s', (_name, Sdk) => {
         stop_reason: 'end_turn',
         stop_sequence: null,
       });
-      expect(message.content).toEqual([{ type: 'text', text: '1, 2, 3', citations: null }]);
+      expect(message.content).toEqual([{ type: 'text', text: '1, 2, 3', citations: [] }]);
       expect(message.usage).toMatchObject({ output_tokens: 5, cache_creation_input_tokens: 0 });
       expect(message.usage.input_tokens).toBeGreaterThan(0);
     });

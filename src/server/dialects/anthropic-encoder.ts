@@ -81,7 +81,7 @@ export class MessageEncoder implements Encoder {
     if (text === '') return [];
     const isText = type === 'text';
     const block = isText
-      ? { type: 'text', text: '', citations: null }
+      ? { type: 'text', text: '', citations: [] }
       : { type: 'thinking', thinking: '', signature: '' };
     const opening = this.#open === type ? [] : [...this.#closeBlock(), this.#openBlock(type, block)];
     if (!isText) this.#signature.update(text);

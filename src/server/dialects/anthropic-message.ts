@@ -29,7 +29,8 @@ export const messageBody = (head: MessageHead, { parts, warnings, finish }: Answ
 export const warningsField = (warnings: readonly AnswerWarning[]) => (warnings.length > 0 ? { warnings } : {});
 
 const blockBody = (part: AnswerPart, head: MessageHead): object[] => {
-  if (part.type === 'text') return [{ type: 'text', text: part.text, citations: null }];
+  // Null would do by the protocol, but the AI SDK takes a list alone.
+  if (part.type === 'text') return [{ type: 'text', text: part.text, citations: [] }];
   if (part.type === 'tool_call') return [{ ...callBlock(part), input: answeredArguments(part.arguments) }];
   return [{ type: 'thinking', thinking: part.text, signature: signatureOf(newSignature(head).update(part.text)) }];
 };

@@ -1,0 +1,127 @@
+/** Vercel's AI SDK through its three providers. */
+import { expect } from 'vitest';
+import { type Script, serve } from '../support/serve.ts';
+import { clientCase } from './client-case.ts';
+import { importPeer } from './peers.ts';
+import { OBJECT, QUESTION, READ_FILE, readerLoop, readFile, SCHEMA } from './reader-tool.ts';
+import { clientScript, pieces } from './scripts.ts';
+
+const PEER = 'ai-sdk-6';
+
+/** As much of the SDK as the tests use. */
+interface Sdk {
+  generateText(options: object): Promise<{
+    text: string;
+    reasoningText?: string;
+    finishReason: string;
+    output: unknown;
+    steps: readonly unknown[];
+    usage: { outputTokens: number };
+  }>;
+  streamText(options: object): {
+    textStream: AsyncIterable<string>;
+    text: Promise<string>;
+    reasoningText: Promise<string | undefined>;
+    steps: Promise<readonly unknown[]>;
+  };
+  tool(options: object): unknown;
+  jsonSchema(schema: object): unknown;
+  stepCountIs(count: number): unknown;
+  Output: { object(options: object): unknown };
+}
+
+type Provider = (url: string) => Promise<unknown>;
+
+const provider =
+  (path: string, factory: string, settings: (url: string) => object, pick: (made: never) => unknown): Provider =>
+  async (url) => {
+    const module = await importPeer<Record<string, (options: object) => never>>(PEER, path);
+    return pick(module[factory]!({ apiKey: 'none', ...settings(url) }));
+  };
+
+const call = (made: (name: string) => unknown): unknown => made('scripted');
+const v1 = (url: string): object => ({ baseURL: `${url}/v1` });
+
+const PROVIDERS: Readonly<Record<string, readonly [endpoint: string, provider: Provider]>> = {
+  '@ai-sdk/openai-compatible 2.0.87': [
+    'POST /v1/chat/completions',
+    provider(
+      '@ai-sdk/openai-compatible/dist/index.mjs',
+      'createOpenAICompatible',
+      (url) => ({ ...v1(url), name: 'local', supportsStructuredOutputs: true, includeUsage: true }),
+      call,
+    ),
+  ],
+  '@ai-sdk/anthropic 3.0.137': [
+    'POST /v1/messages',
+    provider('@ai-sdk/anthropic/dist/index.mjs', 'createAnthropic', v1, call),
+  ],
+  '@ai-sdk/openai 3.0.141': [
+    'POST /v1/responses',
+    provider('@ai-sdk/openai/dist/index.mjs', 'createOpenAI', v1, ({ responses }: { responses: typeof call }) =>
+      (responses as unknown as (name: string) => unknown)('scripted'),
+    ),
+  ],
+};
+
+for (const [client, [endpoint, connect]] of Object.entries(PROVIDERS)) {
+  const open = async (script: Script) => {
+    const { url } = await serve(script);
+    const sdk = await importPeer<Sdk>(PEER, 'ai/dist/index.mjs');
+    return { sdk, model: await connect(url) };
+  };
+  const readerTools = (sdk: Sdk) => ({
+    [READ_FILE.name]: sdk.tool({
+      description: READ_FILE.description,
+      inputSchema: sdk.jsonSchema(READ_FILE.parameters),
+      execute: async (input: { path: string }) => readFile(input),
+    }),
+  });
+
+  clientCase(client, endpoint, 'gets a whole answer', async () => {
+    const { sdk, model } = await open(clientScript([{ tokens: pieces('Hello from the model.') }]));
+    const { text, finishReason, usage } = await sdk.generateText({ model, prompt: 'hi', maxRetries: 0 });
+    expect([text, finishReason]).toEqual(['Hello from the model.', 'stop']);
+    expect(usage.outputTokens).toBeGreaterThan(0);
+  });
+
+  clientCase(client, endpoint, 'streams an answer', async () => {
+    const { sdk, model } = await open(clientScript([{ tokens: pieces('Hello from the model.') }]));
+    let text = '';
+    for await (const piece of sdk.streamText({ model, prompt: 'hi', maxRetries: 0 }).textStream) text += piece;
+    expect(text).toBe('Hello from the model.');
+  });
+
+  clientCase(client, endpoint, 'runs a tool and answers, whole', async () => {
+    const { script, answer } = readerLoop();
+    const { sdk, model } = await open(script);
+    const options = { model, prompt: QUESTION, tools: readerTools(sdk), stopWhen: sdk.stepCountIs(3), maxRetries: 0 };
+    const { text, steps } = await sdk.generateText(options);
+    expect([text, steps.length]).toEqual([answer, 2]);
+  });
+
+  clientCase(client, endpoint, 'runs a tool and answers, streamed', async () => {
+    const { script, answer } = readerLoop();
+    const { sdk, model } = await open(script);
+    const options = { model, prompt: QUESTION, tools: readerTools(sdk), stopWhen: sdk.stepCountIs(3), maxRetries: 0 };
+    const result = sdk.streamText(options);
+    for await (const _ of result.textStream);
+    expect([await result.text, (await result.steps).length]).toEqual([answer, 2]);
+  });
+
+  clientCase(client, endpoint, 'parses an answer in the form of a schema', async () => {
+    const { sdk, model } = await open(clientScript([{ tokens: pieces(JSON.stringify(OBJECT)) }]));
+    const output = sdk.Output.object({ schema: sdk.jsonSchema(SCHEMA) });
+    expect((await sdk.generateText({ model, prompt: 'hi', output, maxRetries: 0 })).output).toEqual(OBJECT);
+  });
+
+  clientCase(client, endpoint, 'streams reasoning apart from the answer', async () => {
+    const replies = [{ tokens: ['<think>', 'Hm', '</think>', 'Yes', '.'] }];
+    const { sdk, model } = await open(clientScript(replies, { reasoningFormat: 'think' }));
+    // Of OpenAI's own reasoning, its provider shows summaries alone, and only to models it knows or is told of.
+    const providerOptions = { openai: { reasoningSummary: 'auto', forceReasoning: true } };
+    const result = sdk.streamText({ model, prompt: 'hi', providerOptions, maxRetries: 0 });
+    for await (const _ of result.textStream);
+    expect([await result.reasoningText, await result.text]).toEqual(['Hm', 'Yes.']);
+  });
+}

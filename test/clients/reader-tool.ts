@@ -1,0 +1,37 @@
+/** The one tool that the SDKs are given, and a conversation that needs it. */
+import { toolLoop } from './scripts.ts';
+
+const SECRET = 'plum-4711';
+
+export const READ_FILE = {
+  name: 'read_file',
+  description: 'Reads a file',
+  parameters: {
+    type: 'object' as const,
+    properties: { path: { type: 'string' } },
+    required: ['path'],
+    additionalProperties: false,
+  },
+};
+
+export const QUESTION = 'What is in notes.txt?';
+
+/** The model calls the tool once; what it gets must be `readFile`'s answer. */
+export const readerLoop = () => toolLoop(SECRET, READ_FILE.name, { path: 'notes.txt' });
+
+export const readFile = ({ path }: { path: string }): string => {
+  if (path !== 'notes.txt') throw new Error(`there is no ${path}`);
+  return SECRET;
+};
+
+/** The arguments of a call, from JSON. */
+export const parseArguments = (text: string): { path: string } => JSON.parse(text) as { path: string };
+
+export const SCHEMA = {
+  type: 'object',
+  properties: { city: { type: 'string' }, people: { type: 'integer' } },
+  required: ['city', 'people'],
+  additionalProperties: false,
+};
+
+export const OBJECT = { city: 'Oslo', people: 3 };

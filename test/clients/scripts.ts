@@ -1,0 +1,31 @@
+/** What the scripted model says to clients that have tools. */
+import type { Script } from '../support/serve.ts';
+
+/** As clients with long prompts want it: one token a byte. */
+const CONTEXT_LENGTH = 400_000;
+
+export interface ToolLoop {
+  readonly script: Script;
+  /** What the model says in the end. */
+  readonly answer: string;
+}
+
+/** Text in pieces, as a model makes it. */
+export const pieces = (text: string): string[] => text.match(/.{1,7}/gs) ?? [];
+
+const hermesCall = (name: string, parameters: object): string =>
+  `<tool_call>\n${JSON.stringify({ name, arguments: parameters })}\n</tool_call>`;
+
+/** Calls a tool once, and answers as soon as the last thing it is told has the secret in it. */
+export const toolLoop = (secret: string, name: string, parameters: object, preamble = 'I will look. '): ToolLoop => {
+  const answer = `The file says ${secret}.`;
+  const replies = [
+    { when: secret, tokens: pieces(answer) },
+    { times: 1, tokens: pieces(`${preamble}${hermesCall(name, parameters)}`) },
+    { tokens: ['The tool gave nothing.'] },
+  ];
+  return { answer, script: clientScript(replies, { toolFormat: 'hermes' }) };
+};
+
+export const clientScript = (replies: Script['replies'], more: object = {}): Script =>
+  ({ contextLength: CONTEXT_LENGTH, replies, ...more }) as Script;
