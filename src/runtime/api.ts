@@ -104,7 +104,14 @@ export interface TokensPrompt {
   readonly tokenIds: readonly number[];
 }
 
-export type Prompt = ChatPrompt | TextPrompt | TokensPrompt;
+/** Text around a gap, which the model fills: put together with its own tokens for that. Both texts are plain. */
+export interface FillPrompt {
+  readonly kind: 'fill';
+  readonly prefix: string;
+  readonly suffix: string;
+}
+
+export type Prompt = ChatPrompt | TextPrompt | TokensPrompt | FillPrompt;
 
 /** How the next token is chosen. Every field is set; `DEFAULT_SAMPLING` in `sampling.ts` has the neutral values. */
 export interface SamplingParameters {

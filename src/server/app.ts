@@ -203,6 +203,7 @@ class App {
       const owner = this.#access.ownerOf(request);
       const exchange = await route.parse(body, {
         model: this.#engine.model,
+        tokenizer: this.#engine.tokenizer,
         requestId: reply.requestId,
         createdAt: Math.floor(Date.now() / 1000),
         responses: this.#responses.of(owner),

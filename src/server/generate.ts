@@ -48,7 +48,7 @@ export const generate = async (
       if (event.type === 'start' && choice === 0 && event.cache) reply.addHeaders(reportHeader(event.cache));
       if (event.type !== 'finish') return;
       usages[choice] = event.usage;
-      reply.usage = totalUsage(usages.filter((usage) => usage !== undefined));
+      reply.usage = totalUsage(usages, exchange.choicesPerPrompt);
     });
     if (exchange.stream) await stream(context, exchange.encoder(), queue, reply);
     else await collect(exchange, queue, reply);

@@ -110,9 +110,9 @@ const chatPrompt = async (
   owner: string,
   requestId: string,
 ): Promise<ChatPrompt> => {
-  const { model } = engine;
+  const { model, tokenizer } = engine;
   const [route] = openaiChat.routes;
-  const exchange = await route?.parse({ model: model.id, ...body }, { model, requestId, createdAt: 0 });
+  const exchange = await route?.parse({ model: model.id, ...body }, { model, requestId, createdAt: 0, tokenizer });
   const prompt = exchange?.kind === 'generate' ? exchange.requests[0]?.prompt : undefined;
   if (prompt?.kind !== 'chat') throw new EngineError('internal', 'a chat request has no conversation');
   return canon.apply(owner, prompt) as ChatPrompt;

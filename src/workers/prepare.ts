@@ -1,6 +1,7 @@
 /** From a prompt as requests have it to the token ids that the model is fed. */
 import type { ChatPrompt, Prompt } from '../runtime/api.ts';
 import { contentText } from './chat-template.ts';
+import { fillMiddle } from './fill-middle.ts';
 import { createRender, type Render } from './render.ts';
 import type { ByteDefinition, TokenizerDefinition } from './tokenizer/definition.ts';
 import type { PromptPart, Segment } from './tokenizer/special-tokens.ts';
@@ -19,7 +20,8 @@ export interface PreparedPrompt {
  * Builds the tokenizer. What it returns renders and tokenizes:
  * - token ids stay as they are;
  * - in a text, special tokens count, since people write templates out by hand for completions;
- * - in a chat, they count only where the template put them.
+ * - in a chat, they count only where the template put them;
+ * - a gap to fill stands between the tokens that the model has for that, and in its texts none count.
  * BOS goes before texts and chats that lack it, where the model wants one.
  * Prompts of more than `partLength` characters are left in parts where the vocabulary allows it.
  * @throws EngineError model_unsupported, model_file_invalid: no such tokenizer can be built
@@ -39,6 +41,7 @@ export const createPrepare = (
   return (prompt) => {
     if (prompt.kind === 'chat') return chat(prompt);
     if (prompt.kind === 'tokens') return prepared(Uint32Array.from(prompt.tokenIds));
+    if (prompt.kind === 'fill') return prepared(withBos(fillMiddle(prompt, definition, tokenizer), definition));
     const { text, addSpecial = true, parseSpecial = true } = prompt;
     const added = addSpecial ? definition : { ...definition, addBos: false };
     return tokenized([{ text, isLiteral: !parseSpecial }], added, tokenizer, partLength);

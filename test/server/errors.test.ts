@@ -123,17 +123,29 @@ test('a completion body with a fault, or with a wish for later, is refused with 
   const { url } = await serve(SCRIPT);
   const cases = [
     [{ prompt: undefined }, 'prompt'],
-    [{ prompt: ['a', 'b'] }, 'prompt'],
-    [{ prompt: [1, 2] }, 'prompt'],
-    [{ echo: true }, 'echo'],
-    [{ best_of: 2 }, 'best_of'],
+    [{ prompt: [] }, 'prompt'],
+    [{ prompt: ['a', 5] }, 'prompt.1'],
+    [{ prompt: ['a', [5]] }, 'prompt.1'],
+    [{ prompt: [1, 'a'] }, 'prompt.1'],
+    [{ prompt: [1, -2] }, 'prompt.1'],
+    [{ prompt: [[1], []] }, 'prompt.1'],
+    [{ prompt: [[1], [1.5]] }, 'prompt.1.0'],
+    [{ prompt: [{}] }, 'prompt.0'],
+    [{ prompt: [100_000] }, 'prompt.0'],
+    [{ prompt: Array.from({ length: 65 }, () => 'a'), n: 2 }, 'prompt'],
+    [{ echo: true, logprobs: 1 }, 'logprobs'],
+    [{ echo: true, prompt: [[1], [100_000]] }, 'prompt.1.0'],
+    [{ n: 3, best_of: 2 }, 'best_of'],
+    [{ best_of: 2, stream: true }, 'best_of'],
+    [{ best_of: 21 }, 'best_of'],
     [{ suffix: 'x' }, 'suffix'],
-    [{ logprobs: 1 }, 'logprobs'],
+    [{ suffix: 'x', prompt: [1, 2] }, 'suffix'],
+    [{ logprobs: 6 }, 'logprobs'],
     [{ max_tokens: -1 }, 'max_tokens'],
   ] as const;
   for (const [extra, param] of cases) {
     const { status, body } = await post(`${url}/v1/completions`, { model: 'scripted', prompt: 'x', ...extra });
-    expect([status, body]).toMatchObject([400, { error: { param } }]);
+    expect([extra, status, body]).toMatchObject([extra, 400, { error: { param } }]);
   }
 });
 

@@ -2,6 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import {
   chat,
+  completionRequests,
   first,
   MODEL,
   message,
@@ -120,15 +121,15 @@ describe('/v1/chat/completions', () => {
 });
 
 describe('/v1/completions', () => {
-  test('generates 16 tokens unless told otherwise', () => {
-    const request = first(requestsOf('/v1/completions', { prompt: 'Once', stop: ['a', 'b'] }));
+  test('generates 16 tokens unless told otherwise', async () => {
+    const request = first(await completionRequests({ prompt: 'Once', stop: ['a', 'b'] }));
     expect(request).toMatchObject({ prompt: { kind: 'text', text: 'Once' }, maxTokens: 16, stop: ['a', 'b'] });
-    expect(first(requestsOf('/v1/completions', { prompt: '', max_tokens: 0 })).maxTokens).toBe(0);
+    expect(first(await completionRequests({ prompt: '', max_tokens: 0 })).maxTokens).toBe(0);
   });
 
-  test('needs no chat template', () => {
+  test('needs no chat template', async () => {
     const model = { ...MODEL, hasChatTemplate: false };
-    expect(requestsOf('/v1/completions', { prompt: 'Once' }, model)).toHaveLength(1);
+    expect(await completionRequests({ prompt: 'Once' }, model)).toHaveLength(1);
     for (const path of ['/v1/chat/completions', '/v1/messages', '/v1/messages/count_tokens']) {
       const body = { messages: [user('hi')], max_tokens: 1 };
       expect(() => requestsOf(path, body, model)).toThrow(

@@ -1,6 +1,6 @@
 /** What a dialect makes of a body, before any engine sees it. */
 import type { ChatPrompt, GenerationRequest, ModelDescription } from '../../src/runtime/api.ts';
-import type { GenerateExchange } from '../../src/server/dialects/dialect.ts';
+import type { Exchange, GenerateExchange } from '../../src/server/dialects/dialect.ts';
 import { routeOf } from '../../src/server/dialects/index.ts';
 
 export const MODEL: ModelDescription = {
@@ -13,14 +13,20 @@ export const MODEL: ModelDescription = {
   createdAt: 1_700_000_000,
 };
 
-export const exchangeOf = (path: string, body: object, model = MODEL): GenerateExchange => {
+const tokenizer = { detokenize: async (ids: readonly number[]) => `<${ids.join(' ')}>` };
+
+const exchangeOf = (path: string, body: object, model: ModelDescription): Exchange | Promise<Exchange> => {
   const route = routeOf(path);
   if (route === undefined) throw new Error(`no route ${path}`);
-  return route.parse({ model: 'm', ...body }, { model, requestId: 'req_1', createdAt: 1 }) as GenerateExchange;
+  return route.parse({ model: 'm', ...body }, { model, requestId: 'req_1', createdAt: 1, tokenizer });
 };
 
+/** Of a route that reads a body at once. */
 export const requestsOf = (path: string, body: object, model = MODEL): readonly GenerationRequest[] =>
-  exchangeOf(path, body, model).requests;
+  (exchangeOf(path, body, model) as GenerateExchange).requests;
+
+export const completionRequests = async (body: object, model = MODEL): Promise<readonly GenerationRequest[]> =>
+  ((await exchangeOf('/v1/completions', body, model)) as GenerateExchange).requests;
 
 export const first = (requests: readonly GenerationRequest[]): GenerationRequest => requests[0] as GenerationRequest;
 

@@ -40,6 +40,45 @@ describe('a small vocabulary', () => {
   });
 });
 
+describe('a gap to fill', () => {
+  const MARKS = ['<|fim_prefix|>', '<|fim_suffix|>', '<|fim_middle|>'];
+  const { tokens, tokenTypes, scores } = smallVocabulary();
+  const withMarks = (marks: readonly string[], rest: Partial<VocabularyDefinition> = {}) =>
+    smallVocabulary({
+      tokens: [...tokens, ...marks],
+      tokenTypes: [...tokenTypes, ...marks.map(() => 3)],
+      scores: [...scores!, ...marks.map(() => 0)],
+      ...rest,
+    });
+  const fill = (definition: VocabularyDefinition, prefix: string, suffix: string) => [
+    ...createPrepare(definition)({ kind: 'fill', prefix, suffix }).tokenIds,
+  ];
+
+  test('stands between the tokens that the model has for it', () => {
+    expect(fill(withMarks(MARKS), 'ab', 'b')).toEqual([1, 7, 6, 8, 5, 9]);
+    expect(fill(withMarks(MARKS, { addBos: false }), '', 'b')).toEqual([7, 8, 5, 9]);
+    const others = [
+      ['<fim_prefix>', '<fim_suffix>', '<fim_middle>'],
+      ['<｜fim▁begin｜>', '<｜fim▁hole｜>', '<｜fim▁end｜>'],
+      ['▁<PRE>', '▁<SUF>', '▁<MID>'],
+    ];
+    for (const marks of others) expect(fill(withMarks(marks), 'a', 'b')).toEqual([1, 7, 4, 8, 5, 9]);
+  });
+
+  test('has only plain text around it, and no space of its own before it', () => {
+    expect(fill(withMarks(MARKS), '</s>', MARKS[2]!).filter((id) => id === 2 || id === 9)).toEqual([9]);
+    const spaced = withMarks(MARKS, { addSpacePrefix: true, onlyFirstSpacePrefix: true });
+    expect(fill(spaced, 'a', 'b')).toEqual([1, 7, 4, 8, 5, 9]);
+  });
+
+  test('is refused by name where the model has no such tokens', () => {
+    for (const marks of [[], MARKS.slice(0, 2)])
+      expect(() => fill(withMarks(marks), 'a', 'b')).toThrow(
+        expect.objectContaining({ code: 'not_supported', details: { param: 'suffix' } }),
+      );
+  });
+});
+
 const stories = testData('models/stories260K.gguf');
 describe.runIf(stories)('stories260K', () => {
   const references = () =>

@@ -56,14 +56,22 @@ export class AnswerCollector {
 export const textOf = (answer: Answer, type: 'text' | 'reasoning'): string =>
   answer.parts.map((part) => (part.type === type ? part.text : '')).join('');
 
-/** The usage of a request with several answers: they share one prompt, which counts once, as the first one found it. */
-export const totalUsage = (usages: readonly Usage[]): Usage => {
-  const [first] = usages;
-  const sum = (read: (usage: Usage) => number): number => usages.reduce((total, usage) => total + read(usage), 0);
+/**
+ * The usage of a request with several answers: those to one prompt share it, so it counts once, as the first one found
+ * it. @param usages in the order of the requests; undefined where an answer is not there yet
+ * @param choicesPerPrompt how many neighbours share a prompt; absent: all
+ */
+export const totalUsage = (usages: readonly (Usage | undefined)[], choicesPerPrompt = usages.length): Usage => {
+  const numPrompts = Math.ceil(usages.length / choicesPerPrompt);
+  const firsts = Array.from({ length: numPrompts }, (_, prompt) =>
+    usages.slice(prompt * choicesPerPrompt, (prompt + 1) * choicesPerPrompt).find((usage) => usage !== undefined),
+  );
+  const sum = (from: readonly (Usage | undefined)[], read: (usage: Usage) => number): number =>
+    from.reduce((total, usage) => total + (usage === undefined ? 0 : read(usage)), 0);
   return {
-    promptTokens: first?.promptTokens ?? 0,
-    cachedTokens: first?.cachedTokens ?? 0,
-    completionTokens: sum((usage) => usage.completionTokens),
-    reasoningTokens: sum((usage) => usage.reasoningTokens),
+    promptTokens: sum(firsts, (usage) => usage.promptTokens),
+    cachedTokens: sum(firsts, (usage) => usage.cachedTokens),
+    completionTokens: sum(usages, (usage) => usage.completionTokens),
+    reasoningTokens: sum(usages, (usage) => usage.reasoningTokens),
   };
 };

@@ -1,6 +1,13 @@
 /** What a dialect is: it reads a body into generation requests, and writes events, answers and errors its own way. */
 import type { z } from 'zod';
-import type { ChosenLogprob, GenerationEvent, GenerationRequest, ModelDescription, Prompt } from '../../runtime/api.ts';
+import type {
+  ChosenLogprob,
+  GenerationEvent,
+  GenerationRequest,
+  ModelDescription,
+  Prompt,
+  Tokenization,
+} from '../../runtime/api.ts';
 import type { EngineError } from '../../runtime/errors.ts';
 import type { OwnResponses } from '../responses/response-record.ts';
 
@@ -11,6 +18,7 @@ export interface ParseContext {
   readonly requestId: string;
   /** Unix seconds. */
   readonly createdAt: number;
+  readonly tokenizer: Pick<Tokenization, 'detokenize'>;
   /** The caller's stored responses; absent: none are kept. */
   readonly responses?: OwnResponses;
 }
@@ -74,8 +82,10 @@ export interface BodyHints {
 export interface GenerateExchange {
   readonly kind: 'generate';
   readonly hints?: BodyHints;
-  /** One for each choice. */
+  /** One for each choice; those of one prompt are neighbours. */
   readonly requests: readonly GenerationRequest[];
+  /** How many of them share a prompt; absent: all. */
+  readonly choicesPerPrompt?: number;
   readonly stream: boolean;
   /** Aborting it ends the answer early, as if the client had left. */
   readonly signal?: AbortSignal;

@@ -1,151 +1,116 @@
-/** OpenAI's legacy completions: `POST /v1/completions`. Text in, text out, no chat template. */
+/** OpenAI's legacy completions: `POST /v1/completions`. Text or tokens in, text out, no chat template. */
 import { z } from 'zod';
-import type { GenerationEvent, Usage } from '../../runtime/api.ts';
-import type { EngineError } from '../../runtime/errors.ts';
-import { textOf, totalUsage } from './answer.ts';
-import { integer, optional, parseBody, unsupportedParam } from './body-schema.ts';
-import type { Dialect, Encoder, Frame, GenerateExchange, ParseContext } from './dialect.ts';
+import type { GenerationRequest, Prompt } from '../../runtime/api.ts';
+import { integer, invalidParam, optional, parseBody, unsupportedParam } from './body-schema.ts';
+import { completionBody as answerBody, type CompletionAnswerOptions, CompletionEncoder } from './completion-answer.ts';
+import { readPrompts } from './completion-prompts.ts';
+import type { Dialect, GenerateExchange, ParseContext } from './dialect.ts';
 import {
   cacheFields,
   cacheHintsOf,
   checkModel,
-  FINISH_REASONS,
-  fingerprintOf,
+  MAX_CHOICES,
   openaiError,
   openaiHeaders,
-  type StreamOptions,
   samplingFields,
   samplingOf,
   seedOfChoice,
   stopStrings,
-  usageBody,
 } from './openai.ts';
+import { constraintFields, constraintOf, formatConstraint, responseFormat } from './output-format.ts';
 
 /** OpenAI's default. */
 const DEFAULT_MAX_TOKENS = 16;
+const MAX_CANDIDATES = 20;
 
 const completionBody = z.object({
   ...samplingFields,
   ...cacheFields,
+  ...constraintFields,
+  /** A text, a list of texts, token ids, or a list of lists of token ids. */
   prompt: z.union([z.string(), z.array(z.unknown())]),
   max_tokens: optional(integer(0)),
   suffix: optional(z.string()),
   echo: optional(z.boolean()),
-  best_of: optional(integer(1, 20)),
+  best_of: optional(integer(1, MAX_CANDIDATES)),
   logprobs: optional(integer(0, 5)),
+  response_format: optional(responseFormat),
 });
 
 type CompletionBody = z.output<typeof completionBody>;
 
-const refuseUnsupported = (body: CompletionBody): void => {
-  if (body.suffix) throw unsupportedParam('suffix', 'text after the completion is');
-  if (body.echo) throw unsupportedParam('echo', 'echoing the prompt is');
-  if ((body.best_of ?? 1) > 1) throw unsupportedParam('best_of', 'choosing the best of several is');
-  if (typeof body.logprobs === 'number') throw unsupportedParam('logprobs', 'log-probabilities of completions are');
-};
-
-const promptText = (prompt: CompletionBody['prompt']): string => {
-  if (typeof prompt === 'string') return prompt;
-  throw unsupportedParam('prompt', 'a list of prompts or token ids instead of one string is');
-};
-
-const parse = (raw: unknown, context: ParseContext): GenerateExchange => {
+const parse = async (raw: unknown, context: ParseContext): Promise<GenerateExchange> => {
   const body = parseBody(completionBody, raw);
   checkModel(body.model, context.model);
-  refuseUnsupported(body);
-  const prompt = { kind: 'text', text: promptText(body.prompt) } as const;
-  const sampling = samplingOf(body, context.model);
-  const id = `cmpl-${context.requestId.replace(/^req_/, '')}`;
+  const prompts = readPrompts(body.prompt, body.suffix ?? '', context.model.vocabularySize);
+  const numChoices = body.n ?? 1;
+  const numCandidates = checkCandidates(body, prompts.length);
+  if (body.echo && typeof body.logprobs === 'number')
+    throw unsupportedParam('logprobs', 'log-probabilities of an echoed prompt are');
+  const options: CompletionAnswerOptions = {
+    id: `cmpl-${context.requestId.replace(/^req_/, '')}`,
+    numChoices,
+    numCandidates,
+    echoes: await Promise.all(prompts.map((prompt) => (body.echo ? promptText(prompt, context) : ''))),
+    withUsage: body.stream_options?.include_usage ?? false,
+    withLogprobs: typeof body.logprobs === 'number',
+  };
   return {
     kind: 'generate',
-    requests: Array.from({ length: body.n ?? 1 }, (_, choice) => ({
-      id: `${context.requestId}-${choice}`,
-      prompt,
-      stop: stopStrings(body.stop),
-      maxTokens: body.max_tokens ?? DEFAULT_MAX_TOKENS,
-      sampling:
-        body.seed === undefined || body.seed === null
-          ? sampling
-          : { ...sampling, seed: seedOfChoice(body.seed, choice) },
-    })),
+    requests: requestsOf(body, prompts, numCandidates, context),
+    choicesPerPrompt: numCandidates,
     hints: cacheHintsOf(body),
     stream: body.stream ?? false,
-    encoder: () =>
-      new CompletionEncoder(id, context, {
-        numChoices: body.n ?? 1,
-        withUsage: body.stream_options?.include_usage ?? false,
-      }),
-    response: (answers) => ({
-      ...envelope(id, context),
-      choices: answers.map((answer, index) =>
-        choiceBody(index, textOf(answer, 'text'), FINISH_REASONS[answer.finish.reason]),
-      ),
-      usage: usageBody(totalUsage(answers.map((answer) => answer.finish.usage))),
-    }),
+    encoder: () => new CompletionEncoder(context, options),
+    response: (answers) => answerBody(answers, context, options),
   };
 };
 
-const envelope = (id: string, { createdAt, model }: ParseContext) => ({
-  id,
-  object: 'text_completion',
-  created: createdAt,
-  model: model.id,
-  system_fingerprint: fingerprintOf(model),
-});
-
-const choiceBody = (index: number, text: string, finishReason: string | null) => ({
-  text,
-  index,
-  logprobs: null,
-  finish_reason: finishReason,
-});
-
-class CompletionEncoder implements Encoder {
-  readonly #envelope: object;
-  readonly #numChoices: number;
-  readonly #withUsage: boolean;
-  readonly #usages: Usage[] = [];
-
-  constructor(id: string, context: ParseContext, { numChoices, withUsage }: StreamOptions) {
-    this.#envelope = envelope(id, context);
-    this.#numChoices = numChoices;
-    this.#withUsage = withUsage;
+/** How many answers each prompt gets. @throws EngineError invalid_request */
+const checkCandidates = ({ n, best_of: bestOf, stream }: CompletionBody, numPrompts: number): number => {
+  const numChoices = n ?? 1;
+  const numCandidates = bestOf ?? numChoices;
+  if (numCandidates < numChoices) throw invalidParam('best_of', `must be at least n, got ${bestOf} against ${n}`);
+  if (numCandidates > numChoices && stream)
+    throw invalidParam('best_of', 'cannot choose the best of a stream; leave stream or best_of out');
+  if (numPrompts * numCandidates > MAX_CHOICES) {
+    const made = `${numPrompts} prompts make ${numPrompts * numCandidates} answers`;
+    throw invalidParam('prompt', `${made}, and a request has at most ${MAX_CHOICES}; send several requests`);
   }
+  return numCandidates;
+};
 
-  begin(): readonly Frame[] {
-    return Array.from({ length: this.#numChoices }, (_, choice) => this.#chunk(choiceBody(choice, '', null)));
-  }
+const promptText = (prompt: Prompt, { tokenizer }: ParseContext): string | Promise<string> => {
+  if (prompt.kind === 'tokens') return tokenizer.detokenize(prompt.tokenIds);
+  if (prompt.kind === 'fill') return prompt.prefix;
+  return prompt.kind === 'text' ? prompt.text : '';
+};
 
-  event(choice: number, event: GenerationEvent): readonly Frame[] {
-    switch (event.type) {
-      case 'text':
-        return event.text === '' ? [] : [this.#chunk(choiceBody(choice, event.text, null))];
-      case 'finish':
-        this.#usages[choice] = event.usage;
-        return [this.#chunk(choiceBody(choice, '', FINISH_REASONS[event.reason]))];
-      default: // Reasoning and calls are of chats alone: a plain text's tags are its own.
-        return [];
-    }
-  }
-
-  end(): readonly Frame[] {
-    const usage = { ...this.#envelope, choices: [], usage: usageBody(totalUsage(this.#usages)) };
-    return [...(this.#withUsage ? [{ kind: 'data', payload: usage } as const] : []), { kind: 'done' }];
-  }
-
-  failure(error: EngineError): readonly Frame[] {
-    return [{ kind: 'data', payload: openaiError(error, 'prompt').body }];
-  }
-
-  ping(): readonly Frame[] {
-    return [{ kind: 'comment', text: 'ping' }];
-  }
-
-  #chunk(choice: object): Frame {
-    const payload = { ...this.#envelope, choices: [choice], ...(this.#withUsage ? { usage: null } : {}) };
-    return { kind: 'data', payload };
-  }
-}
+const requestsOf = (
+  body: CompletionBody,
+  prompts: readonly Prompt[],
+  numCandidates: number,
+  context: ParseContext,
+): readonly GenerationRequest[] => {
+  const sampling = samplingOf(body, context.model);
+  const constraint = constraintOf(body, formatConstraint(body.response_format));
+  // The best of several is told by its log-probabilities.
+  const topLogprobs = body.logprobs ?? (numCandidates > (body.n ?? 1) ? 0 : undefined);
+  return prompts.flatMap((prompt, index) =>
+    Array.from({ length: numCandidates }, (_, candidate) => ({
+      id: `${context.requestId}-${index * numCandidates + candidate}`,
+      prompt,
+      stop: stopStrings(body.stop),
+      maxTokens: body.max_tokens ?? DEFAULT_MAX_TOKENS,
+      sampling: {
+        ...sampling,
+        ...(body.seed === undefined || body.seed === null ? {} : { seed: seedOfChoice(body.seed, candidate) }),
+        ...(topLogprobs === undefined ? {} : { topLogprobs }),
+      },
+      ...(constraint === undefined ? {} : { constraint }),
+    })),
+  );
+};
 
 export const openaiCompletions: Dialect = {
   name: 'openai-completions',

@@ -18,7 +18,7 @@ const MAX_STOP_STRINGS = 4;
 /** They are looked at for every token, while all other streams wait. */
 const MAX_BIASED_TOKENS = 1024;
 /** JSON has no infinity; OpenAI writes this for impossible tokens. */
-const LOWEST_LOGPROB = -9999;
+export const LOWEST_LOGPROB = -9999;
 
 export const samplingFields = {
   model: z.string().min(1),
@@ -89,13 +89,6 @@ export const requireChatTemplate = (model: ModelDescription, param: string): voi
 
 export const fingerprintOf = (model: ModelDescription): string => `fp_${model.fingerprint.slice(0, 16)}`;
 
-/** What the encoders of both routes are told. */
-export interface StreamOptions {
-  readonly numChoices: number;
-  /** End with a chunk that has no choices, but the usage. */
-  readonly withUsage: boolean;
-}
-
 export const FINISH_REASONS = {
   stop: 'stop',
   tool_calls: 'tool_calls',
@@ -128,7 +121,7 @@ export const cacheHintsOf = (body: z.output<z.ZodObject<typeof cacheFields>>): B
 const strictUtf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /** A token's text; one that is no whole UTF-8 is written as OpenAI does: `bytes:\xf0\x9f`. */
-const tokenText = (bytes: Uint8Array): string => {
+export const tokenText = (bytes: Uint8Array): string => {
   try {
     return strictUtf8.decode(bytes);
   } catch {
