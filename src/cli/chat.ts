@@ -31,7 +31,9 @@ export const runChat = async (config: Config, command: ChatCommand): Promise<voi
     if (!engine.model.hasChatTemplate) {
       throw new EngineError(
         'not_supported',
-        `${engine.model.id} has no chat template; serve it and use /v1/completions`,
+        engine.model.generates
+          ? `${engine.model.id} has no chat template; serve it and use /v1/completions`
+          : `${engine.model.id} makes embeddings and no text; serve it and use /v1/embeddings`,
       );
     }
     await new Conversation(engine, command).run();

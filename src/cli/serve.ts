@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { type Logger, pino } from 'pino';
 import { hubSettings } from '../hub/settings.ts';
-import type { Engine } from '../runtime/api.ts';
+import type { Engine, ModelDescription } from '../runtime/api.ts';
 import { type Config, processEnvironment } from '../runtime/config.ts';
 import { EngineError } from '../runtime/errors.ts';
 import { checkAddress } from '../server/address.ts';
@@ -80,16 +80,21 @@ const openStore = (servedPath: string, logger: Logger): ModelStore | undefined =
 
 /** Prints what was started, and a command to try it with. */
 const greet = (engine: Engine, url: string, needsKey: boolean): void => {
-  const { id, architecture, contextLength, hasChatTemplate } = engine.model;
+  const { id, architecture, contextLength } = engine.model;
   const key = needsKey ? " -H 'Authorization: Bearer YOUR_KEY'" : '';
-  const [path, body] = hasChatTemplate
-    ? ['/v1/chat/completions', { model: id, stream: true, messages: [{ role: 'user', content: 'Count to 3' }] }]
-    : ['/v1/completions', { model: id, stream: true, prompt: 'Once upon a time', max_tokens: 64 }];
+  const [path, body] = firstRequest(engine.model);
   const json = JSON.stringify(body).replaceAll("'", "'\\''");
   console.log(`adapter  ${engine.adapter}`);
   console.log(`model    ${id} (${architecture}, context ${contextLength})`);
   console.log(`url      ${url}`);
   console.log(`try      curl -N ${url}${path}${key} -H 'Content-Type: application/json' -d '${json}'`);
+};
+
+const firstRequest = ({ id, hasChatTemplate, generates }: ModelDescription): [path: string, body: object] => {
+  if (!generates) return ['/v1/embeddings', { model: id, input: 'Once upon a time' }];
+  return hasChatTemplate
+    ? ['/v1/chat/completions', { model: id, stream: true, messages: [{ role: 'user', content: 'Count to 3' }] }]
+    : ['/v1/completions', { model: id, stream: true, prompt: 'Once upon a time', max_tokens: 64 }];
 };
 
 /** The first SIGINT or SIGTERM. A second SIGINT ends the process where it stands. */

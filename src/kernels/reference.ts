@@ -15,6 +15,34 @@ export const rmsNorm = (x: Numbers, weight: Numbers, eps: number): Float64Array 
   return y;
 };
 
+/** y = (x − mean) / sqrt(variance + eps) * weight + bias, per row of `weight.length` elements. */
+export const layerNorm = (x: Numbers, weight: Numbers, bias: Numbers, eps: number): Float64Array => {
+  const dim = weight.length;
+  const y = new Float64Array(x.length);
+  for (let start = 0; start < x.length; start += dim) {
+    let sum = 0;
+    for (let i = 0; i < dim; i++) sum += x[start + i]!;
+    let squares = 0;
+    for (let i = 0; i < dim; i++) squares += (x[start + i]! - sum / dim) ** 2;
+    const factor = 1 / Math.sqrt(squares / dim + eps);
+    for (let i = 0; i < dim; i++) y[start + i] = (x[start + i]! - sum / dim) * factor * weight[i]! + bias[i]!;
+  }
+  return y;
+};
+
+/** x · Φ(x), by a series of positive terms. Source: Abramowitz & Stegun 1964, equation 7.1.6. */
+export const gelu = (x: number): number => {
+  const a = Math.min(Math.abs(x) / Math.SQRT2, 7);
+  let term = a;
+  let sum = a;
+  for (let n = 1; term > sum * 1e-17; n++) {
+    term *= (2 * a * a) / (2 * n + 1);
+    sum += term;
+  }
+  const erf = ((2 / Math.sqrt(Math.PI)) * sum) / Math.exp(a * a);
+  return (x * (1 + Math.sign(x) * erf)) / 2;
+};
+
 /** Rotates one head by the angles position / base^(2 i / rotaryDim); elements from rotaryDim on stay. */
 export const rotateHead = (
   head: Numbers,

@@ -4,6 +4,7 @@ import { isQuantized, KV_FORMATS } from './kv-format.ts';
 import { QUANT_FORMATS } from './quant/index.ts';
 import { attentionDecodeCheck, attentionPrefillCheck } from './self-test/attention-checks.ts';
 import { argmaxCheck, topKCheck } from './self-test/candidate-checks.ts';
+import { attentionPackedCheck, geluCheck, layerNormCheck, poolingCheck } from './self-test/encoder-checks.ts';
 import { expertChoiceCheck, expertRoutesCheck, expertSumCheck } from './self-test/expert-checks.ts';
 import { type FloatType, type KernelCheck, runCheck } from './self-test/kernel-check.ts';
 import { hadamardCheck, kvWriteCheck } from './self-test/kv-checks.ts';
@@ -113,6 +114,27 @@ const activationTests = (activations: FloatType): SelfTest[] => {
       kernel: 'glu',
       variant: activations,
       makeCheck: (device) => gluCheck(device, { numRows: 3, dim: 300, activations }),
+    },
+    {
+      kernel: 'gelu',
+      variant: activations,
+      makeCheck: (device) => geluCheck(device, { numRows: 3, dim: 300, activations }),
+    },
+    {
+      kernel: 'layer-norm',
+      variant: activations,
+      makeCheck: (device) => layerNormCheck(device, { numRows: 5, dim: 300, activations, delta: activations }),
+    },
+    {
+      kernel: 'attention-packed',
+      variant: activations,
+      makeCheck: (device) =>
+        attentionPackedCheck(device, { lengths: [50, 1, 17], numHeads: 4, headDim: 32, activations }),
+    },
+    {
+      kernel: 'pooling',
+      variant: activations,
+      makeCheck: (device) => poolingCheck(device, { lengths: [5, 1, 30], dim: 300, activations }),
     },
   ];
 };

@@ -239,6 +239,28 @@ export interface Generation {
   readonly events: AsyncIterable<GenerationEvent>;
 }
 
+export interface EmbedOptions {
+  /** Length of the embeddings: the model's own, cut to its first elements; absent: all. */
+  readonly dimensions?: number;
+  readonly signal: AbortSignal;
+}
+
+/** Directions in the model's space of meanings: of length 1, so that a dot product is the cosine. */
+export interface Embeddings {
+  /** One for each prompt, in order. */
+  readonly embeddings: readonly Float32Array[];
+  /** Of all prompts together, the model's own tokens around a text included. */
+  readonly promptTokens: number;
+}
+
+/** What a model's embeddings are. */
+export interface EmbeddingDescription {
+  /** Elements. */
+  readonly size: number;
+  /** What they are made of: the mean of all tokens' last states, the first one's, or the last one's. */
+  readonly pooling: 'mean' | 'cls' | 'last';
+}
+
 /** What the server needs to know of the loaded model. */
 export interface ModelDescription {
   /** The name clients use. */
@@ -248,6 +270,10 @@ export interface ModelDescription {
   readonly contextLength: number;
   readonly vocabularySize: number;
   readonly hasChatTemplate: boolean;
+  /** False: an encoder, which makes embeddings alone. */
+  readonly generates: boolean;
+  /** Absent: it makes no embeddings. */
+  readonly embedding?: EmbeddingDescription;
   /** Hex digest of weights, tokenizer and sampler version: equal fingerprints keep `seed` promises. */
   readonly fingerprint: string;
   /** Unix seconds: the model file's modification time. */
@@ -323,6 +349,12 @@ export interface Engine {
    * @throws EngineError invalid_request, context_length_exceeded, overloaded, shutting_down, not_supported
    */
   generate(request: GenerationRequest, signal: AbortSignal): Promise<Generation>;
+  /**
+   * The embeddings of all prompts, computed together as far as a step holds them; streams go on meanwhile. A text gets
+   * the tokens around it that the model was trained with; token ids are used as they are. Nothing is cut off.
+   * @throws EngineError invalid_request, context_length_exceeded, overloaded, shutting_down, aborted, not_supported
+   */
+  embed(prompts: readonly Prompt[], options: EmbedOptions): Promise<Embeddings>;
   /** Tokens of the prompt as `generate` would feed it. @throws EngineError as `generate` */
   countTokens(prompt: Prompt): Promise<number>;
   stats(): EngineStats;

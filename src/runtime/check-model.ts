@@ -3,7 +3,7 @@ import { posix } from 'node:path';
 import { QUANT_FORMATS, quantFormatOf } from '../kernels/quant/index.ts';
 import type { TokenizerDefinition } from '../workers/tokenizer/definition.ts';
 import { EngineError } from './errors.ts';
-import { findArchitecture } from './models/index.ts';
+import { findArchitecture, findEncoder } from './models/index.ts';
 import { readGgufHead } from './weights/gguf.ts';
 import { ggufTokenizer } from './weights/gguf-tokenizer.ts';
 import { translateConfig } from './weights/hugging-face-config.ts';
@@ -38,7 +38,8 @@ export const describeModel = async (path: string): Promise<ModelFacts> => {
 };
 
 const factsOf = (file: ModelFile, tokenizer: TokenizerDefinition | undefined): ModelFacts => {
-  const architecture = findArchitecture(file.string('general.architecture'), file.path);
+  const name = file.string('general.architecture');
+  const architecture = findEncoder(name) ?? findArchitecture(name, file.path);
   const { contextLength } = architecture.readConfig(file);
   requireFormats(file);
   const weightsByType = new Map<string, number>();
@@ -54,6 +55,10 @@ const factsOf = (file: ModelFile, tokenizer: TokenizerDefinition | undefined): M
     hasTokenizer: tokenizer !== undefined,
     hasChatTemplate: tokenizer?.chatTemplate !== undefined,
   };
+};
+
+const requireArchitecture = (name: string, path: string): void => {
+  if (!findEncoder(name)) findArchitecture(name, path);
 };
 
 const requireFormats = (file: ModelFile): void => {
@@ -81,7 +86,7 @@ export const modelCheck = {
     if (isWhole) factsOf(file, ggufTokenizer(file));
     else {
       // Of several parts the first has all metadata, but not all tensors.
-      findArchitecture(file.string('general.architecture'), what);
+      requireArchitecture(file.string('general.architecture'), what);
       requireFormats(file);
     }
     return true;
@@ -90,7 +95,7 @@ export const modelCheck = {
   /** @throws EngineError model_unsupported, model_file_invalid */
   config(what: string, config: unknown): void {
     if (!isObject(config)) throw new EngineError('model_file_invalid', `${what}: is no JSON object`);
-    findArchitecture(translateConfig(what, config).architecture, what);
+    requireArchitecture(translateConfig(what, config).architecture, what);
     requireQuantization(posix.dirname(what), config);
   },
 };

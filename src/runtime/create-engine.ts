@@ -59,6 +59,11 @@ const SCRIPTED = 'scripted:';
  */
 export const createEngine = async (options: CreateEngineOptions, hooks: EngineHooks = {}): Promise<Engine> => {
   const isScripted = options.model.startsWith(SCRIPTED);
+  if (!isScripted) {
+    // Imported when needed: a scripted model runs where no GPU binding can be loaded.
+    const { createEncoderEngine, holdsEncoder } = await import('./create-encoder-engine.ts');
+    if (await holdsEncoder(options.model)) return createEncoderEngine(options, hooks);
+  }
   const loaded = await (isScripted ? loadScripted(options, hooks) : loadFromFile(options, hooks));
   const { definition, ...parts } = loaded;
   const numThreads = options.numWorkerThreads ?? Math.max(1, Math.min(4, availableParallelism() - 1));
@@ -187,6 +192,7 @@ const describeScript = (script: Script, contextLength: number, modelId: string |
   contextLength,
   vocabularySize: script.vocabulary.length,
   hasChatTemplate: true,
+  generates: true,
   fingerprint: script.fingerprint,
   createdAt: script.createdAt,
 });

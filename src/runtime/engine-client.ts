@@ -1,6 +1,8 @@
 /** An `Engine` whose work is done at the other end of a MessagePort. */
 import type { MessagePort } from 'node:worker_threads';
 import type {
+  Embeddings,
+  EmbedOptions,
   Engine,
   EngineStats,
   Generation,
@@ -32,6 +34,8 @@ export interface EngineListeners {
   /** Hears of troubles that fail no request, as long as the engine lives. */
   readonly onWarning?: (message: string) => void;
 }
+
+const abortedError = (): EngineError => new EngineError('aborted', 'the request was aborted');
 
 type Ready = Extract<FromEngine, { type: 'ready' }>;
 
@@ -108,13 +112,12 @@ export class EngineClient implements Engine {
   }
 
   async generate(request: GenerationRequest, signal: AbortSignal): Promise<Generation> {
-    const aborted = () => new EngineError('aborted', 'the request was aborted');
-    if (signal.aborted) throw aborted();
+    if (signal.aborted) throw abortedError();
     const id = this.#nextId++;
     const abort = (): void => {
       this.#post({ type: 'abort', id });
-      this.#questions.get(id)?.refuse(aborted());
-      this.#streams.get(id)?.fail(aborted());
+      this.#questions.get(id)?.refuse(abortedError());
+      this.#streams.get(id)?.fail(abortedError());
       this.#questions.delete(id);
       this.#streams.delete(id);
     };
@@ -128,6 +131,22 @@ export class EngineClient implements Engine {
       this.#streams.delete(id);
       events.end();
       throw error;
+    }
+  }
+
+  async embed(prompts: readonly Prompt[], { signal, ...options }: EmbedOptions): Promise<Embeddings> {
+    if (signal.aborted) throw abortedError();
+    const id = this.#nextId++;
+    const abort = (): void => {
+      this.#post({ type: 'abort', id });
+      this.#questions.get(id)?.refuse(abortedError());
+      this.#questions.delete(id);
+    };
+    signal.addEventListener('abort', abort, { once: true });
+    try {
+      return await this.#ask<Embeddings>(id, { type: 'embed', id, prompts, options });
+    } finally {
+      signal.removeEventListener('abort', abort);
     }
   }
 

@@ -1,6 +1,7 @@
 /** The engine behind a MessagePort: what crosses between the thread that serves and the thread that computes. */
 import type { MessagePort } from 'node:worker_threads';
 import type {
+  EmbedOptions,
   Engine,
   EngineStats,
   Generation,
@@ -29,6 +30,12 @@ export interface EngineCall {
 
 export type ToEngine =
   | { readonly type: 'generate'; readonly id: number; readonly request: GenerationRequest }
+  | {
+      readonly type: 'embed';
+      readonly id: number;
+      readonly prompts: readonly Prompt[];
+      readonly options: Omit<EmbedOptions, 'signal'>;
+    }
   | { readonly type: 'count'; readonly id: number; readonly prompt: Prompt }
   | ({ readonly type: 'call'; readonly id: number } & EngineCall)
   | { readonly type: 'abort'; readonly id: number }
@@ -41,7 +48,7 @@ export type FromEngine =
   | { readonly type: 'ready'; readonly model: ModelDescription; readonly adapter: string; readonly stats: EngineStats }
   | { readonly type: 'refused'; readonly id: number; readonly error: ErrorRecord }
   | { readonly type: 'accepted'; readonly id: number; readonly generation: Omit<Generation, 'events'> }
-  /** What a `count` or a `call` was asked for. */
+  /** What a `count`, a `call` or an `embed` was asked for. */
   | { readonly type: 'returned'; readonly id: number; readonly value: unknown }
   /** What happened since the last such message, in order. */
   | { readonly type: 'happened'; readonly happenings: readonly Happening[]; readonly stats: EngineStats }
@@ -100,6 +107,12 @@ export const serveEngine = (engine: Engine, port: MessagePort): void => {
       post({ type: 'refused', id, error: toErrorRecord(error) });
     }
   };
+  const embed = async ({ id, prompts, options }: Extract<ToEngine, { type: 'embed' }>): Promise<void> => {
+    const abort = new AbortController();
+    aborts.set(id, abort);
+    await answer(id, () => engine.embed(prompts, { ...options, signal: abort.signal }));
+    aborts.delete(id);
+  };
   const close = async (): Promise<void> => {
     clearInterval(timer);
     await engine.close();
@@ -113,6 +126,7 @@ export const serveEngine = (engine: Engine, port: MessagePort): void => {
 
   port.on('message', (message: ToEngine) => {
     if (message.type === 'generate') void generate(message.id, message.request);
+    else if (message.type === 'embed') void embed(message);
     else if (message.type === 'count') void answer(message.id, () => engine.countTokens(message.prompt));
     else if (message.type === 'call') void answer(message.id, () => call(engine, message));
     else if (message.type === 'abort') aborts.get(message.id)?.abort();

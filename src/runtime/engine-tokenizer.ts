@@ -1,6 +1,7 @@
 /** What stands between text and token ids, asked for by itself. */
 import type { WorkerPool } from '../workers/pool.ts';
 import type { ChatPrompt, Prompt, Tokenization, TokenPiece } from './api.ts';
+import { withEnd } from './embedding-input.ts';
 import type { Preparation } from './preparation.ts';
 import { checkTokenIds } from './request-limits.ts';
 
@@ -8,20 +9,24 @@ export class EngineTokenizer implements Tokenization {
   readonly #preparation: Preparation;
   readonly #workers: Pick<WorkerPool, 'render' | 'decode' | 'pieces'>;
   readonly #vocabularySize: number;
+  readonly #endTokenId: number | undefined;
 
+  /** @param endTokenId goes behind texts, where a model reads them so */
   constructor(
     preparation: Preparation,
     workers: Pick<WorkerPool, 'render' | 'decode' | 'pieces'>,
     vocabularySize: number,
+    endTokenId?: number,
   ) {
     this.#preparation = preparation;
     this.#workers = workers;
     this.#vocabularySize = vocabularySize;
+    this.#endTokenId = endTokenId;
   }
 
   async tokenize(prompt: Prompt): Promise<Uint32Array> {
     if (prompt.kind === 'tokens') checkTokenIds(prompt.tokenIds, this.#vocabularySize, 'prompt');
-    return (await this.#preparation.tokenize(prompt)).tokenIds;
+    return withEnd((await this.#preparation.tokenize(prompt)).tokenIds, prompt, this.#endTokenId);
   }
 
   detokenize(tokenIds: readonly number[]): Promise<string> {

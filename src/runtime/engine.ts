@@ -3,6 +3,7 @@ import { randomInt } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import { openAnswerRules } from './answer-rules.ts';
 import type {
+  Embeddings,
   Engine,
   EngineStats,
   FinishReason,
@@ -139,6 +140,10 @@ export class LocalEngine implements Engine {
     this.#scheduler.submit(sequence);
     this.#wake();
     return { promptTokens: sequence.numPromptTokens, lookup, events: running.events };
+  }
+
+  async embed(): Promise<Embeddings> {
+    throw new EngineError('not_supported', `the model '${this.model.id}' makes no embeddings: serve one that does`);
   }
 
   /** What the cache has of a sequence now. */

@@ -1,13 +1,12 @@
 /** A digest of what a model computes: models whose KV must not be mixed up have different ones. */
 import { createHash, type Hash } from 'node:crypto';
 import type { TokenizerDefinition } from '../workers/tokenizer/definition.ts';
-import type { ModelConfig } from './models/architecture.ts';
 import type { ModelFile, ModelTensor } from './weights/model-file.ts';
 
 export interface FingerprintParts {
   readonly file: ModelFile;
   /** As the architecture read it: sizes, rotation, windows, scales. */
-  readonly config: ModelConfig;
+  readonly config: object;
   /** What text becomes; the chat template is no part of it, since KV goes by token ids. */
   readonly tokenizer: TokenizerDefinition | undefined;
   /** What a sequence may have: some models rotate by it. */

@@ -58,7 +58,7 @@ export interface LoadedModel {
 }
 
 /** What weights can be converted to while loading, as options name it. */
-const QUANTIZE_TO = { q8_0, q4_0, q4_k } as const;
+export const QUANTIZE_TO = { q8_0, q4_0, q4_k } as const;
 
 const BLOCK_SIZE = 16;
 const DEFAULT_BATCH_TOKENS = 512;
@@ -141,7 +141,7 @@ export const loadModel = async (
 const chooseKvFormat = (wanted: 'auto' | KvFormat = 'auto', device: GpuDevice): KvFormat =>
   wanted === 'q8' || wanted === 'q4' ? wanted : choosePrecision(wanted, device, '--kv-format');
 
-const choosePrecision = (wanted: Precision = 'auto', device: GpuDevice, flag: string): 'f32' | 'f16' => {
+export const choosePrecision = (wanted: Precision = 'auto', device: GpuDevice, flag: string): 'f32' | 'f16' => {
   if (wanted === 'auto') return device.hasF16 && !device.isSoftware ? 'f16' : 'f32';
   if (wanted === 'f16' && !device.hasF16) {
     throw new EngineError('config_invalid', `${flag} f16: the adapter ${device.name} has no shader-f16; use f32`);
@@ -150,7 +150,11 @@ const choosePrecision = (wanted: Precision = 'auto', device: GpuDevice, flag: st
 };
 
 /** @throws EngineError config_invalid for more than the model was trained for */
-const contextOption = (path: string, config: ModelConfig, wanted: number | undefined): { contextLength?: number } => {
+export const contextOption = (
+  path: string,
+  config: Pick<ModelConfig, 'contextLength'>,
+  wanted: number | undefined,
+): { contextLength?: number } => {
   if (wanted === undefined) return {};
   if (wanted <= config.contextLength) return { contextLength: wanted };
   throw new EngineError(
@@ -170,4 +174,5 @@ const describe = (
   contextLength,
   vocabularySize: config.vocabularySize,
   hasChatTemplate: tokenizer?.chatTemplate !== undefined,
+  generates: true,
 });

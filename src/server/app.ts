@@ -9,6 +9,7 @@ import { readBody } from './body.ts';
 import { CoordinationRoutes } from './coordination/route.ts';
 import type { Dialect, DialectRoute } from './dialects/dialect.ts';
 import { DIALECTS, dialectOf, routeOf } from './dialects/index.ts';
+import { embed } from './embed.ts';
 import { generate } from './generate.ts';
 import { readHealth } from './health.ts';
 import type { HttpRequest, HttpResponse, Transport } from './http.ts';
@@ -214,6 +215,7 @@ class App {
         reply.json(200, exchange.response(await this.#engine.countTokens(prompt)));
         return;
       }
+      if (exchange.kind === 'embed') return await embed(this.#engine, exchange, request, reply);
       const context = {
         engine: this.#engine,
         metrics: this.#metrics,

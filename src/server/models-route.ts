@@ -53,7 +53,13 @@ const fileFields = ({ format, sizeBytes }: StoredModel) => ({ format, size_bytes
 const modelBodies = async (model: ModelDescription, store: ModelStore | undefined): Promise<ModelBody[]> => {
   const stored = (await store?.list()) ?? [];
   const loaded = stored.find(({ isServed }) => isServed);
-  const served: ModelBody = { ...modelBody(model), ...(loaded ? fileFields(loaded) : {}), served: true };
+  const served: ModelBody = {
+    ...modelBody(model),
+    ...(loaded ? fileFields(loaded) : {}),
+    tasks: [...(model.generates ? ['generate'] : []), ...(model.embedding ? ['embed'] : [])],
+    ...(model.embedding ? { embedding: model.embedding } : {}),
+    served: true,
+  };
   return [served, ...stored.filter(({ id, isServed }) => !isServed && id !== model.id).map(storedModelBody)];
 };
 

@@ -92,10 +92,12 @@ test('refuses a model that cannot run, in words, before its weights are fetched'
   const { code, stderr } = await run(['pull', `${REPOSITORY}:IQ1_S`]);
   expect(code).toBe(1);
   expect(stderr).toMatch(/error: org\/tiny-GGUF\/tiny-IQ1_S\.gguf: magic, at byte 0: not a GGUF file/);
-  hub.add('org/bert', 'config.json', '{"model_type": "bert", "architectures": ["BertModel"]}');
-  hub.add('org/bert', 'model.safetensors', noise(1000), true);
-  const { stderr: whyNot } = await run(['pull', 'org/bert']);
-  expect(whyNot).toContain('error: org/bert/config.json: model_type is "bert" (BertModel): an embedding model');
+  hub.add('org/roberta', 'config.json', '{"model_type": "roberta", "architectures": ["RobertaModel"]}');
+  hub.add('org/roberta', 'model.safetensors', noise(1000), true);
+  const { stderr: whyNot } = await run(['pull', 'org/roberta']);
+  expect(whyNot).toContain(
+    'error: org/roberta/config.json: model_type is "roberta" (RobertaModel): an embedding model',
+  );
   expect(hub.rangesOf('model.safetensors')).toEqual([]);
 });
 

@@ -89,8 +89,8 @@ test('understands a safetensors repository as the hub client lays it out', async
 });
 
 test('refuses a config.json whose model_type is not supported', () => {
-  expect(() => modelCheck.config('org/x/config.json', { model_type: 'bert', architectures: ['BertModel'] })).toThrow(
-    /org\/x\/config\.json: model_type is "bert" \(BertModel\): an embedding model/,
-  );
+  expect(() =>
+    modelCheck.config('org/x/config.json', { model_type: 'roberta', architectures: ['RobertaModel'] }),
+  ).toThrow(/org\/x\/config\.json: model_type is "roberta" \(RobertaModel\): an embedding model/);
   expect(() => modelCheck.config('org/x/config.json', [])).toThrow(/is no JSON object/);
 });

@@ -37,6 +37,7 @@ const start = ({ reasoningFormat = 'none', liked, endTokenIds = definition.endTo
       contextLength: 2048,
       vocabularySize: VOCABULARY_SIZE,
       hasChatTemplate: true,
+      generates: true,
       fingerprint: 'noise',
       createdAt: 0,
     },

@@ -40,6 +40,7 @@ const serveEmbedded = async () => {
       contextLength: 64,
       vocabularySize: definition.tokens.length,
       hasChatTemplate: true,
+      generates: true,
       fingerprint: '00',
       createdAt: 0,
     },

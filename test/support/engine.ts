@@ -44,6 +44,7 @@ export const startEngine = async (script: object, options: TestEngineOptions = {
       contextLength: parsed.contextLength,
       vocabularySize: parsed.vocabulary.length,
       hasChatTemplate: true,
+      generates: true,
       fingerprint: parsed.fingerprint,
       createdAt: 0,
     },

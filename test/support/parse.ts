@@ -9,6 +9,7 @@ export const MODEL: ModelDescription = {
   contextLength: 4096,
   vocabularySize: 1000,
   hasChatTemplate: true,
+  generates: true,
   fingerprint: 'f'.repeat(64),
   createdAt: 1_700_000_000,
 };

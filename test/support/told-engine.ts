@@ -46,6 +46,7 @@ export const toldEngine = (tell: (request: GenerationRequest) => readonly (Told 
       contextLength: 32_768,
       vocabularySize: 1000,
       hasChatTemplate: true,
+      generates: true,
       fingerprint: 'f'.repeat(64),
       createdAt: 1_700_000_000,
     },
@@ -64,6 +65,7 @@ export const toldEngine = (tell: (request: GenerationRequest) => readonly (Told 
         })(),
       };
     },
+    embed: absent,
     countTokens: async (prompt) => JSON.stringify(prompt).length,
     stats: absent,
     sessions: new Proxy({} as Engine['sessions'], { get: absent }),

@@ -13,12 +13,14 @@ import { type Activations, bindProjection, type Recorder } from './layers.ts';
 
 type RecordRows = (pass: GPUComputePassEncoder, numRows: number) => void;
 
+type RotaryContext = Pick<ForwardContext, 'device' | 'weights' | 'contextLength'>;
+
 /** Cosines and sines on the device, one table a scheme. */
 export class RotaryTables {
-  readonly #context: ForwardContext;
+  readonly #context: RotaryContext;
   readonly #tables = new Map<RopeScheme, Promise<Tensor>>();
 
-  constructor(context: ForwardContext) {
+  constructor(context: RotaryContext) {
     this.#context = context;
   }
 

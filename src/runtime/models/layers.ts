@@ -1,7 +1,9 @@
 /** Pieces that blocks share: the activations between kernels, and projections over fused weights. */
+import type { GpuDevice } from '../../kernels/device.ts';
 import { bindMatmul } from '../../kernels/matmul.ts';
 import { createTensor, type Tensor, uploadTensor } from '../../kernels/tensor.ts';
 import type { StepShape } from '../step-state.ts';
+import type { WeightLoader } from '../weights/load.ts';
 import type { ForwardContext, ModelConfig } from './architecture.ts';
 
 export type Recorder = (pass: GPUComputePassEncoder, shape: StepShape) => void;
@@ -40,13 +42,19 @@ interface Part {
   readonly rows: number;
 }
 
+/** Where a projection's weights come from and go to. */
+interface Loading {
+  readonly device: GpuDevice;
+  readonly weights: WeightLoader;
+}
+
 /**
  * y = [W₁; W₂; …] · x + b, one matrix under the other: one dispatch where all tensors have one format, else one each.
  * b is what the file has under the tensors' names with `.bias` in place of `.weight`.
  * @throws EngineError model_file_invalid when a tensor is absent or of the wrong shape
  */
 export const bindProjection = async (
-  context: ForwardContext,
+  context: Loading,
   tensors: readonly Part[],
   x: Tensor,
   y: Tensor,
@@ -70,7 +78,7 @@ export const bindProjection = async (
 
 /** The tensors' biases side by side, zeros for those without one; nothing when none has. */
 const joinBiases = async (
-  { device, weights }: ForwardContext,
+  { device, weights }: Loading,
   tensors: readonly Part[],
   width: number,
 ): Promise<{ bias?: Tensor }> => {

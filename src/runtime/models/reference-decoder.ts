@@ -2,17 +2,14 @@
  * The decoder's forward pass as plain float64 loops on the CPU: what a device's logits are held against. It reads one tensor
  * at a time and keeps no weights, so that any model's fits; it takes seconds per billion weights.
  */
-import { quantFormatOf } from '../../kernels/quant/index.ts';
 import { attend, chooseExperts, glu, rmsNorm } from '../../kernels/reference.ts';
 import { EngineError } from '../errors.ts';
 import type { ModelFile } from '../weights/model-file.ts';
+import { WeightRows } from '../weights/weight-rows.ts';
 import type { DecoderConfig, RopeScheme } from './decoder-config.ts';
 
 /** One vector a token. */
 type Rows = Float64Array[];
-
-/** Weights decoded at a time. */
-const WEIGHTS_PER_READ = 4 * 1024 * 1024;
 
 /**
  * Logits of every position of one sequence, [ids.length · vocabularySize]. `servedContext` is what the model is served with:
@@ -28,12 +25,12 @@ export const referenceLogits = async (
 
 class ReferenceDecoder {
   readonly #config: DecoderConfig;
-  readonly #file: ModelFile;
+  readonly #weights: WeightRows;
   readonly #servedContext: number;
 
   constructor(config: DecoderConfig, file: ModelFile, servedContext: number) {
     this.#config = config;
-    this.#file = file;
+    this.#weights = new WeightRows(file);
     this.#servedContext = servedContext;
   }
 
@@ -41,75 +38,34 @@ class ReferenceDecoder {
     const { numLayers, vocabularySize, embeddingScale = 1, logitSoftCap: cap } = this.#config;
     let x: Rows = [];
     for (const id of ids) {
-      const row = await this.#weights('token_embd.weight', id, 1);
+      const row = await this.#weights.rows('token_embd.weight', id, 1);
       x.push(Float64Array.from(row, (value) => value * embeddingScale));
     }
     for (let layer = 0; layer < numLayers; layer++) {
       const name = (part: string) => `blk.${layer}.${part}.weight`;
       // Files whose feed-forward norm goes by the name of a post norm have no post norms.
-      const hasOwnNorm = this.#has(name('ffn_norm'));
+      const hasOwnNorm = this.#weights.has(name('ffn_norm'));
       const attended = await this.#attention(layer, await this.#norm(name('attn_norm'), x));
       x = add(x, hasOwnNorm ? await this.#norm(name('post_attention_norm'), attended) : attended);
       const normed = await this.#norm(name(hasOwnNorm ? 'ffn_norm' : 'post_attention_norm'), x);
-      const fed = this.#has(name('ffn_gate_inp'))
+      const fed = this.#weights.has(name('ffn_gate_inp'))
         ? await this.#experts(layer, normed)
         : await this.#dense(layer, normed);
       x = add(x, await this.#norm(name('post_ffw_norm'), fed));
     }
     const last = await this.#norm('output_norm.weight', x);
-    const head = this.#has('output.weight') ? 'output.weight' : 'token_embd.weight';
-    const logits = await this.#product(head, last);
+    const head = this.#weights.has('output.weight') ? 'output.weight' : 'token_embd.weight';
+    const logits = await this.#weights.product(head, last);
     const bent = cap === undefined ? logits : logits.map((row) => row.map((value) => cap * Math.tanh(value / cap)));
     const all = new Float64Array(ids.length * vocabularySize);
     for (const [token, row] of bent.entries()) all.set(row, token * vocabularySize);
     return all;
   }
 
-  #has(name: string): boolean {
-    return this.#file.tensors.has(name);
-  }
-
-  /** `count` rows of a tensor, decoded. */
-  async #weights(name: string, firstRow: number, count: number): Promise<Float32Array> {
-    const tensor = this.#file.tensor(name);
-    const format = quantFormatOf(tensor.type);
-    if (!format) throw new EngineError('model_unsupported', `${this.#file.path}: tensor ${name} is ${tensor.type}`);
-    const rowBytes = tensor.byteLength / tensor.rows;
-    const values = new Float32Array(count * tensor.columns);
-    format.dequantize(await this.#file.readTensor(tensor, firstRow * rowBytes, count * rowBytes), values);
-    return tensor.addend === undefined ? values : values.map((value) => value + tensor.addend!);
-  }
-
-  /** The whole of a small tensor. */
-  #all(name: string): Promise<Float32Array> {
-    return this.#weights(name, 0, this.#file.tensor(name).rows);
-  }
-
-  /** weight · x + bias, for rows `firstRow` … of the weight; all of them when `count` is absent. */
-  async #product(name: string, x: Rows, firstRow = 0, count = this.#file.tensor(name).rows): Promise<Rows> {
-    const { columns } = this.#file.tensor(name);
-    const biasName = name.replace(/weight$/, 'bias');
-    const bias = this.#has(biasName) ? await this.#all(biasName) : undefined;
-    const y = x.map(() => new Float64Array(count));
-    const rowsPerRead = Math.max(1, Math.floor(WEIGHTS_PER_READ / columns));
-    for (let row = 0; row < count; row += rowsPerRead) {
-      const numRows = Math.min(rowsPerRead, count - row);
-      const weights = await this.#weights(name, firstRow + row, numRows);
-      for (const [token, vector] of x.entries()) {
-        for (let n = 0; n < numRows; n++) {
-          let sum = bias?.[firstRow + row + n] ?? 0;
-          for (let k = 0; k < columns; k++) sum += weights[n * columns + k]! * vector[k]!;
-          y[token]![row + n] = sum;
-        }
-      }
-    }
-    return y;
-  }
-
   /** As they are where the file has no such norm. */
   async #norm(name: string, x: Rows): Promise<Rows> {
-    if (!this.#has(name)) return x;
-    const weight = await this.#all(name);
+    if (!this.#weights.has(name)) return x;
+    const weight = await this.#weights.all(name);
     return x.map((row) => rmsNorm(row, weight, this.#config.rmsNormEpsilon));
   }
 
@@ -121,7 +77,7 @@ class ReferenceDecoder {
     const queries = await this.#prepareHeads(name('attn_q_norm'), q, numHeads, rope);
     const keys = await this.#prepareHeads(name('attn_k_norm'), k, numKvHeads, rope);
     const values = v.map((row) => headsOf(row, headDim));
-    const sinks = this.#has(name('attn_sinks')) ? await this.#all(name('attn_sinks')) : undefined;
+    const sinks = this.#weights.has(name('attn_sinks')) ? await this.#weights.all(name('attn_sinks')) : undefined;
     const attended = queries.map((heads, position) => {
       const first = Math.max(0, position + 1 - window);
       const y = new Float64Array(numHeads * headDim);
@@ -136,20 +92,20 @@ class ReferenceDecoder {
       }
       return y;
     });
-    return this.#product(name('attn_output'), attended);
+    return this.#weights.product(name('attn_output'), attended);
   }
 
   async #projections(name: (part: string) => string, x: Rows): Promise<[Rows, Rows, Rows]> {
     const { numHeads, numKvHeads, headDim } = this.#config;
-    if (!this.#has(name('attn_qkv'))) {
+    if (!this.#weights.has(name('attn_qkv'))) {
       return [
-        await this.#product(name('attn_q'), x),
-        await this.#product(name('attn_k'), x),
-        await this.#product(name('attn_v'), x),
+        await this.#weights.product(name('attn_q'), x),
+        await this.#weights.product(name('attn_k'), x),
+        await this.#weights.product(name('attn_v'), x),
       ];
     }
     const [keysAt, valuesAt] = [numHeads * headDim, (numHeads + numKvHeads) * headDim];
-    const whole = await this.#product(name('attn_qkv'), x);
+    const whole = await this.#weights.product(name('attn_qkv'), x);
     const part = (start: number, end?: number) => whole.map((row) => row.slice(start, end));
     return [part(0, keysAt), part(keysAt, valuesAt), part(valuesAt)];
   }
@@ -157,7 +113,7 @@ class ReferenceDecoder {
   /** By token and head, normalised and rotated. */
   async #prepareHeads(normName: string, x: Rows, numHeads: number, rope: RopeScheme | undefined): Promise<Rows[]> {
     const { headDim, rmsNormEpsilon } = this.#config;
-    const weight = this.#has(normName) ? await this.#all(normName) : undefined;
+    const weight = this.#weights.has(normName) ? await this.#weights.all(normName) : undefined;
     const factors = rope && (await this.#factors(rope));
     return x.map((row, position) =>
       headsOf(row.subarray(0, numHeads * headDim), headDim).map((head) => {
@@ -169,17 +125,19 @@ class ReferenceDecoder {
 
   async #factors({ frequencyFactors: factors }: RopeScheme): Promise<ArrayLike<number> | undefined> {
     if (factors === undefined || factors instanceof Float64Array) return factors;
-    if (typeof factors === 'string') return this.#all(factors);
-    return this.#all(this.#servedContext > factors.originalContext ? factors.long : factors.short);
+    if (typeof factors === 'string') return this.#weights.all(factors);
+    return this.#weights.all(this.#servedContext > factors.originalContext ? factors.long : factors.short);
   }
 
   async #dense(layer: number, x: Rows): Promise<Rows> {
     const { feedForwardSize, activation } = this.#config;
     const name = (part: string) => `blk.${layer}.${part}.weight`;
-    const up = await this.#product(name('ffn_up'), x);
-    const gateUp = this.#has(name('ffn_gate')) ? join(await this.#product(name('ffn_gate'), x), up) : up;
+    const up = await this.#weights.product(name('ffn_up'), x);
+    const gateUp = this.#weights.has(name('ffn_gate'))
+      ? join(await this.#weights.product(name('ffn_gate'), x), up)
+      : up;
     const gated = gateUp.map((row) => glu(row, feedForwardSize, activation));
-    return this.#product(name('ffn_down'), gated);
+    return this.#weights.product(name('ffn_down'), gated);
   }
 
   async #experts(layer: number, x: Rows): Promise<Rows> {
@@ -187,17 +145,17 @@ class ReferenceDecoder {
     if (!experts) throw new EngineError('internal', `layer ${layer} has a router, the configuration no experts`);
     const { expertsPerToken, feedForwardSize: width, sharesOf } = experts;
     const name = (part: string) => `blk.${layer}.${part}.weight`;
-    const logits = await this.#product(name('ffn_gate_inp'), x);
+    const logits = await this.#weights.product(name('ffn_gate_inp'), x);
     const chosen = logits.map((row) => chooseExperts(row, expertsPerToken, sharesOf));
     const fed = x.map(() => new Float64Array(hiddenSize));
     // By expert, so that each one's weights are decoded once for all its tokens.
     for (const expert of new Set(chosen.flatMap(({ experts: ids }) => [...ids]))) {
       const tokens = [...x.keys()].filter((token) => chosen[token]!.experts.includes(expert));
       const rows = tokens.map((token) => x[token]!);
-      const gate = await this.#product(name('ffn_gate_exps'), rows, expert * width, width);
-      const up = await this.#product(name('ffn_up_exps'), rows, expert * width, width);
+      const gate = await this.#weights.product(name('ffn_gate_exps'), rows, expert * width, width);
+      const up = await this.#weights.product(name('ffn_up_exps'), rows, expert * width, width);
       const gated = join(gate, up).map((both) => glu(both, width, activation));
-      const down = await this.#product(name('ffn_down_exps'), gated, expert * hiddenSize, hiddenSize);
+      const down = await this.#weights.product(name('ffn_down_exps'), gated, expert * hiddenSize, hiddenSize);
       for (const [row, token] of tokens.entries()) {
         const { experts: ids, shares } = chosen[token]!;
         const share = shares[ids.indexOf(expert)]!;

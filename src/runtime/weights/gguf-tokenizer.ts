@@ -14,6 +14,8 @@ const DEFAULTS = {
   bert: { bos: 101, unknown: 100, eos: undefined, addBos: true, addSpacePrefix: false },
 } as const;
 
+const BERT_SEPARATOR = 102;
+
 type VocabularyKind = keyof typeof DEFAULTS;
 
 /**
@@ -42,8 +44,10 @@ export const ggufTokenizer = (file: ModelFile): TokenizerDefinition | undefined 
   const tokenTypes = readTokenTypes(file, tokens);
   const scores = file.numbers('tokenizer.ggml.scores');
   const merges = model === 'gpt2' ? file.strings('tokenizer.ggml.merges') : undefined;
-  const bosTokenId = tokenId(file, 'bos', tokens.length, defaults.bos);
+  const clsTokenId = model === 'bert' ? tokenId(file, 'cls', tokens.length, defaults.bos) : defaults.bos;
+  const bosTokenId = tokenId(file, 'bos', tokens.length, clsTokenId);
   const unknownTokenId = tokenId(file, 'unknown', tokens.length, defaults.unknown);
+  const embeddingEndTokenId = embeddingEnd(file, model, tokens.length, defaults.eos);
   const normalizer = readNormalizer(file, model);
   const chatTemplate = file.metadata.has('tokenizer.chat_template')
     ? file.string('tokenizer.chat_template')
@@ -65,6 +69,7 @@ export const ggufTokenizer = (file: ModelFile): TokenizerDefinition | undefined 
     ...(merges ? { merges } : {}),
     ...(bosTokenId === undefined ? {} : { bosTokenId }),
     ...(unknownTokenId === undefined ? {} : { unknownTokenId }),
+    ...(embeddingEndTokenId === undefined ? {} : { embeddingEndTokenId }),
     ...(chatTemplate === undefined ? {} : { chatTemplate }),
   };
 };
@@ -122,6 +127,18 @@ const tokenId = (
     'model_file_invalid',
     `${file.path}: ${key} is ${id}, the vocabulary has ${vocabularySize} tokens`,
   );
+};
+
+/** BERT always closes a text; others where their file says that EOS is added. Source: llama.cpp's `llama_vocab`. */
+const embeddingEnd = (
+  file: ModelFile,
+  model: VocabularyKind,
+  vocabularySize: number,
+  eos: number | undefined,
+): number | undefined => {
+  // The key is spelt so in the specification.
+  if (model === 'bert') return tokenId(file, 'seperator', vocabularySize, BERT_SEPARATOR);
+  return file.boolean('tokenizer.ggml.add_eos_token', false) ? tokenId(file, 'eos', vocabularySize, eos) : undefined;
 };
 
 const endTokenIds = (

@@ -1,6 +1,7 @@
 /** Translates a Hugging Face config.json into the keys that GGUF files use, which architectures read. */
 import { EngineError } from '../errors.ts';
 import { CONFIG_DEFAULTS } from './hugging-face-defaults.ts';
+import { ENCODER_TYPES, translateEncoder } from './hugging-face-encoders.ts';
 import type { MetadataValue } from './model-file.ts';
 import { isObject } from './safetensors.ts';
 
@@ -34,8 +35,8 @@ const ARCHITECTURES: Readonly<Record<string, string>> = {
 /** Why a model that is no text decoder does not load, by a word in its `architectures`. */
 const OTHER_KINDS: readonly (readonly [pattern: RegExp, kind: string])[] = [
   [
-    /^(Bert|Roberta|XLMRoberta|Nomic|MPNet|DistilBert|ModernBert)/,
-    'an embedding model; encoders come in a later version',
+    /^(Roberta|XLMRoberta|MPNet|DistilBert|ModernBert)/,
+    'an embedding model of another kind; bert and nomic_bert are supported',
   ],
   [/^(T5|MT5|UMT5|Bart|MBart|Pegasus|Marian|Whisper)/, 'an encoder–decoder model; decoder-only models are supported'],
   [/(ForImage|VisionModel|CLIP|Siglip)/, 'a vision model; text models are supported'],
@@ -65,6 +66,8 @@ const COPIED: readonly (readonly [from: string, to: string])[] = [
 /** @throws EngineError model_unsupported or model_file_invalid, naming the file and the field */
 export const translateConfig = (path: string, whole: Readonly<Record<string, unknown>>): TranslatedConfig => {
   const modelType = whole.model_type;
+  const encoder = typeof modelType === 'string' ? ENCODER_TYPES[modelType] : undefined;
+  if (encoder !== undefined) return translateEncoder(path, encoder, whole);
   const architecture = typeof modelType === 'string' ? ARCHITECTURES[modelType] : undefined;
   if (!architecture) throw unsupportedModel(path, whole);
   // Models that also see images keep the text model's configuration apart.
@@ -78,7 +81,7 @@ const unsupportedModel = (path: string, config: Readonly<Record<string, unknown>
   const classes = Array.isArray(config.architectures) ? config.architectures.map(String) : [];
   const kind = OTHER_KINDS.find(([pattern]) => classes.some((name) => pattern.test(name)))?.[1];
   const found = `model_type is ${JSON.stringify(config.model_type)}${classes.length ? ` (${classes.join(', ')})` : ''}`;
-  const supported = Object.keys(ARCHITECTURES).join(', ');
+  const supported = Object.keys({ ...ARCHITECTURES, ...ENCODER_TYPES }).join(', ');
   return new EngineError('model_unsupported', `${path}: ${found}${kind ? `: ${kind}` : ''}; supported: ${supported}`);
 };
 
@@ -152,7 +155,8 @@ class Translation {
   #checkLayers(): void {
     const { use_bidirectional_attention, use_sliding_window, no_rope_layers } = this.#config;
     if (use_bidirectional_attention === true) {
-      const allowed = 'false: this is an embedding model; encoders come in a later version';
+      const allowed =
+        'false: this is an embedding model whose layers see the future; bert and nomic_bert are supported';
       this.#fail('model_unsupported', 'use_bidirectional_attention', true, allowed);
     }
     const firstWindowed = this.#number('max_window_layers') ?? 0;

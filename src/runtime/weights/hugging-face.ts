@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { EngineError } from '../errors.ts';
 import { GGML_TYPES } from './ggml-type.ts';
 import { translateConfig } from './hugging-face-config.ts';
+import { encoderTensorName, isEncoder, readPoolingModule } from './hugging-face-encoders.ts';
 import { assembleTensors } from './hugging-face-tensors.ts';
 import { type AssembleRows, ModelFile, type ModelTensor } from './model-file.ts';
 import { openSafetensors, readJsonObject } from './safetensors.ts';
@@ -60,13 +61,16 @@ export const openHuggingFace = async (folder: string): Promise<ModelFile> => {
     throw new EngineError('model_not_found', `${configPath}: missing; a folder of safetensors needs its config.json`);
   }
   const translated = translateConfig(configPath, config);
+  const pooling = await readPoolingModule(folder);
+  const metadata = new Map(translated.metadata);
+  if (pooling !== undefined) metadata.set(`${translated.architecture}.pooling_type`, pooling);
   const files = await openSafetensors(folder);
   try {
     const published = assembleTensors(folder, config, files.tensors);
     const tensors = nameTensors(folder, published, translated.architecture);
     if (translated.isTied) tensors.delete('output.weight');
     for (const [name, values] of translated.vectors) tensors.set(name, vectorTensor(name, values));
-    return new ModelFile({ path: folder, metadata: translated.metadata, tensors, handles: files.handles });
+    return new ModelFile({ path: folder, metadata, tensors, handles: files.handles });
   } catch (error) {
     await Promise.all(files.handles.map((handle) => handle.close()));
     throw error;
@@ -78,13 +82,15 @@ const nameTensors = (
   tensors: readonly ModelTensor[],
   architecture: string,
 ): Map<string, ModelTensor> => {
+  if (isEncoder(architecture)) return nameEncoderTensors(tensors);
   const isGemma = architecture.startsWith('gemma');
   const named = new Map<string, ModelTensor>();
   const stacks = new Map<string, { expert: number; tensor: ModelTensor }[]>();
   for (const tensor of tensors) {
     // Models that also see images keep their text model under a name of its own; the rest of them is not computed.
     const ownName = tensor.name.replace(/^(model\.)?language_model\.(model\.)?(?=layers|embed|norm)/, 'model.');
-    const name = ownName.replace(/^language_model\./, '');
+    // Embedding models are published without what would be around them in a model that generates.
+    const name = ownName.replace(/^language_model\./, '').replace(/^(?=(layers|embed_tokens|norm)\.)/, 'model.');
     if (IGNORED.test(name)) continue;
     const expert = /^model\.layers\.(\d+)\.mlp\.experts\.(\d+)\.(\w+)\.weight$/.exec(name);
     if (expert && EXPERT_NAMES[expert[3]!]) {
@@ -98,6 +104,15 @@ const nameTensors = (
     named.set(ggufName, { ...tensor, name: ggufName, ...(addsOne ? { addend: 1 } : {}) });
   }
   for (const [name, stack] of stacks) named.set(name, joinExperts(folder, name, stack));
+  return named;
+};
+
+const nameEncoderTensors = (tensors: readonly ModelTensor[]): Map<string, ModelTensor> => {
+  const named = new Map<string, ModelTensor>();
+  for (const tensor of tensors) {
+    const name = encoderTensorName(tensor.name);
+    if (name !== null) named.set(name ?? tensor.name, { ...tensor, name: name ?? tensor.name });
+  }
   return named;
 };
 

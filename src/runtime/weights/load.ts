@@ -23,6 +23,8 @@ export interface LoadProgress {
 /** Where an architecture gets its weights from. Tensors live as long as the device. */
 export interface WeightLoader {
   has(name: string): boolean;
+  /** Rows of a tensor. @throws EngineError model_file_invalid when absent */
+  rowsOf(name: string): number;
   /**
    * The format that a matrix has on the device.
    * @throws EngineError model_file_invalid when absent, model_unsupported when no kernel reads its format
@@ -72,6 +74,10 @@ export class ModelWeights implements WeightLoader {
 
   has(name: string): boolean {
     return this.#file.tensors.has(name);
+  }
+
+  rowsOf(name: string): number {
+    return this.#file.tensor(name).rows;
   }
 
   formatOf(name: string): QuantFormat {

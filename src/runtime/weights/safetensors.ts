@@ -82,10 +82,22 @@ export const readJsonObject = async (path: string): Promise<Readonly<Record<stri
   return parseObject(text) ?? fail(path, 'is no JSON object');
 };
 
+/** The same for a JSON array. @throws EngineError model_file_invalid */
+export const readJsonList = async (path: string): Promise<readonly unknown[] | undefined> => {
+  const text = await readFile(path, 'utf8').catch(() => undefined);
+  if (text === undefined) return undefined;
+  const value = parse(text);
+  return Array.isArray(value) ? value : fail(path, 'is no JSON array');
+};
+
 const parseObject = (text: string): Readonly<Record<string, unknown>> | undefined => {
+  const value = parse(text);
+  return isObject(value) ? value : undefined;
+};
+
+const parse = (text: string): unknown => {
   try {
-    const value: unknown = JSON.parse(text);
-    return isObject(value) ? value : undefined;
+    return JSON.parse(text);
   } catch {
     // What JSON.parse would say has no place in the file's terms; the caller names the file.
     return undefined;

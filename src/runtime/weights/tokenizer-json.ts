@@ -59,7 +59,10 @@ const definitionOf = (path: string, json: JsonObject, settings: Settings): Vocab
     const id = text === undefined ? -1 : tokens.indexOf(text);
     return id < 0 ? undefined : id;
   };
-  const firstText = templateBeginning(json.post_processor);
+  const [firstText, lastText] = templateEnds(json.post_processor);
+  const embeddingEndTokenId = idOf(
+    lastText ?? (settings.tokenizer.add_eos_token === true ? specialText(settings, 'eos_token') : undefined),
+  );
   const bosTokenId = idOf(specialText(settings, 'bos_token') ?? specialText(settings, 'cls_token') ?? firstText);
   const addsBos = settings.tokenizer.add_bos_token ?? (firstText !== undefined && idOf(firstText) === bosTokenId);
   return {
@@ -67,6 +70,7 @@ const definitionOf = (path: string, json: JsonObject, settings: Settings): Vocab
     ...textFields(path, vocabulary, steps),
     ...(bosTokenId === undefined ? {} : { bosTokenId }),
     addBos: addsBos === true && bosTokenId !== undefined,
+    ...(embeddingEndTokenId === undefined ? {} : { embeddingEndTokenId }),
     endTokenIds: endTokenIds(vocabulary, settings, idOf(specialText(settings, 'eos_token'))),
   };
 };
@@ -116,19 +120,23 @@ const specialText = ({ tokenizer, specialTokens }: Settings, key: string): strin
   return undefined;
 };
 
-/** The special token that the post-processor puts before a text. */
-const templateBeginning = (postProcessor: unknown): string | undefined => {
+/** The special tokens that the post-processor puts before and behind a text. */
+const templateEnds = (postProcessor: unknown): readonly [first?: string | undefined, last?: string | undefined] => {
   for (const part of partsOf(postProcessor, 'processors')) {
-    if (part.type === 'TemplateProcessing' && Array.isArray(part.single)) {
-      const first: unknown = part.single[0];
-      const token = isObject(first) ? first.SpecialToken : undefined;
-      if (isObject(token) && typeof token.id === 'string') return token.id;
+    if (part.type === 'TemplateProcessing' && Array.isArray(part.single) && part.single.length > 1) {
+      const ends = [part.single[0], part.single.at(-1)].map(templateToken);
+      if (ends.some((end) => end !== undefined)) return [ends[0], ends[1]];
     }
     if ((part.type === 'BertProcessing' || part.type === 'RobertaProcessing') && Array.isArray(part.cls)) {
-      return String(part.cls[0]);
+      return [String(part.cls[0]), Array.isArray(part.sep) ? String(part.sep[0]) : undefined];
     }
   }
-  return undefined;
+  return [];
+};
+
+const templateToken = (item: unknown): string | undefined => {
+  const token = isObject(item) ? item.SpecialToken : undefined;
+  return isObject(token) && typeof token.id === 'string' ? token.id : undefined;
 };
 
 const endTokenIds = ({ tokens, tokenTypes }: Vocabulary, { generation, model }: Settings, eos?: number): number[] => {

@@ -12,6 +12,7 @@ import { readToolChoice, readTools, toolRequestFields } from './anthropic-tools.
 import { integer, invalidParam, optional, parseBody } from './body-schema.ts';
 import type { CountExchange, Dialect, GenerateExchange, ParseContext } from './dialect.ts';
 import { effortOfBudget, REASONING_EFFORTS, type Thinking } from './effort.ts';
+import { requireTask } from './model-task.ts';
 import { constraintFields, constraintOf, jsonSchema, schemaConstraint } from './output-format.ts';
 
 const MIN_THINKING_BUDGET_TOKENS = 1024;
@@ -60,10 +61,12 @@ type MessagesBody = z.output<typeof messagesBody>;
 
 /** Any Claude means "the model that is loaded": clients of this dialect have such names built in. */
 const checkModel = (name: string, model: ModelDescription): void => {
-  if (name === model.id || isClaudeName(name)) return;
-  throw new EngineError('model_not_found', `model: ${name} does not exist, this server has ${model.id}`, {
-    param: 'model',
-  });
+  if (name !== model.id && !isClaudeName(name)) {
+    throw new EngineError('model_not_found', `model: ${name} does not exist, this server has ${model.id}`, {
+      param: 'model',
+    });
+  }
+  requireTask('generate', model);
 };
 
 export const isClaudeName = (name: string): boolean => name.startsWith('claude-');

@@ -2,6 +2,7 @@
 import type { z } from 'zod';
 import type {
   ChosenLogprob,
+  Embeddings,
   GenerationEvent,
   GenerationRequest,
   ModelDescription,
@@ -101,7 +102,15 @@ export interface CountExchange {
   response(numTokens: number): object;
 }
 
-export type Exchange = GenerateExchange | CountExchange;
+/** A parsed request for embeddings. */
+export interface EmbedExchange {
+  readonly kind: 'embed';
+  readonly prompts: readonly Prompt[];
+  readonly dimensions?: number;
+  response(embeddings: Embeddings): object;
+}
+
+export type Exchange = GenerateExchange | CountExchange | EmbedExchange;
 
 export interface ErrorAnswer {
   readonly status: number;

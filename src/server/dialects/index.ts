@@ -4,9 +4,16 @@ import { anthropicMessages } from './anthropic-messages.ts';
 import type { Dialect, DialectRoute } from './dialect.ts';
 import { openaiChat } from './openai-chat.ts';
 import { openaiCompletions } from './openai-completions.ts';
+import { openaiEmbeddings } from './openai-embeddings.ts';
 import { openaiResponses } from './openai-responses.ts';
 
-export const DIALECTS: readonly Dialect[] = [openaiChat, openaiCompletions, openaiResponses, anthropicMessages];
+export const DIALECTS: readonly Dialect[] = [
+  openaiChat,
+  openaiCompletions,
+  openaiEmbeddings,
+  openaiResponses,
+  anthropicMessages,
+];
 
 /** The dialect whose errors a client of this path understands. */
 export const dialectOf = (request: RequestHead): Dialect => {

@@ -12,6 +12,7 @@ import { EngineError, type ErrorCode } from '../../runtime/errors.ts';
 import { DEFAULT_SAMPLING } from '../../runtime/sampling.ts';
 import { integer, invalidParam, optional } from './body-schema.ts';
 import type { BodyHints, ErrorAnswer } from './dialect.ts';
+import { requireTask } from './model-task.ts';
 
 export const MAX_CHOICES = 128;
 const MAX_STOP_STRINGS = 4;
@@ -70,9 +71,10 @@ export const seedOfChoice = (seed: number, choice: number): number =>
 export const stopStrings = (stop: string | readonly string[] | null | undefined): readonly string[] =>
   typeof stop === 'string' ? [stop] : (stop ?? []);
 
-/** @throws EngineError model_not_found */
-export const checkModel = (name: string, model: ModelDescription): void => {
+/** @throws EngineError model_not_found; not_supported for a task that is not the model's */
+export const checkModel = (name: string, model: ModelDescription, task: 'generate' | 'embed' = 'generate'): void => {
   if (name !== model.id) throw modelNotFound(name, model);
+  requireTask(task, model);
 };
 
 export const modelNotFound = (name: string, model: ModelDescription): EngineError =>

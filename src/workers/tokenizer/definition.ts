@@ -9,6 +9,8 @@ interface CommonDefinition {
   readonly endTokenIds: readonly number[];
   /** Put BOS before a prompt that does not have it. */
   readonly addBos: boolean;
+  /** Goes behind a text whose embedding is wanted: BERT's [SEP], or the end of sequence; absent: nothing does. */
+  readonly embeddingEndTokenId?: number;
   /** Jinja source; absent: plain text only. */
   readonly chatTemplate?: string;
 }

@@ -59,7 +59,10 @@ test('config.json becomes the keys and names that GGUF files have', async () => 
 });
 
 test.each([
-  [{ model_type: 'bert', architectures: ['BertModel'] }, /"bert" \(BertModel\): an embedding model.*supported: llama/],
+  [
+    { model_type: 'roberta', architectures: ['RobertaModel'] },
+    /"roberta" \(RobertaModel\): an embedding model.*supported: llama/,
+  ],
   [{ model_type: 't5', architectures: ['T5ForConditionalGeneration'] }, /an encoder–decoder model/],
   [{ model_type: 'clip', architectures: ['CLIPModel'] }, /a vision model/],
   [{ model_type: 'mamba' }, /model_type is "mamba".*supported: llama, mistral/],
