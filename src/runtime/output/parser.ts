@@ -1,160 +1,148 @@
-/** Turns the text of tokens into events once for all dialects: answer, reasoning, stop strings. */
-import type { ChosenLogprob, GenerationEvent } from '../api.ts';
-import { overlap, StopMatcher } from './stop-matcher.ts';
+/** Turns the text of tokens into events once for all dialects: answer, reasoning, tool calls, stop strings. */
+import type { ChosenLogprob, ToolDefinition } from '../api.ts';
+import { controlMark } from './control-marks.ts';
+import { type AnswerEvent, EventWriter } from './event-writer.ts';
+import { HARMONY_CLOSING, HarmonyReader } from './harmony-reader.ts';
+import { THINK_CLOSING, ThinkReader } from './think-reader.ts';
+import { randomId, ToolCalls } from './tool-calls.ts';
+import { TOOL_FORMATS, type ToolFormatName } from './tool-formats/index.ts';
+import type { ToolReader } from './tool-reader.ts';
 
-/** none: everything is the answer. think: `<think>…</think>` at its start is reasoning. */
-export type ReasoningFormat = 'none' | 'think';
+/**
+ * none: everything is the answer. think: `<think>…</think>` at its start is reasoning. harmony: gpt-oss's messages,
+ * calls included.
+ */
+export type ReasoningFormat = 'none' | 'think' | 'harmony';
 
 export interface OutputFormat {
   readonly reasoning: ReasoningFormat;
   /** The prompt already ends inside a reasoning block. */
   readonly reasoningOpened: boolean;
-  /** Looked for in the answer, not in reasoning. */
+  /** Looked for in the answer's text, not in reasoning or in calls. */
   readonly stop: readonly string[];
+  /** Absent: what looks like a call is text. */
+  readonly toolFormat?: ToolFormatName | undefined;
+  /** Those that may be called; none: what looks like a call is text. */
+  readonly tools?: readonly ToolDefinition[];
+  /** Tags of the format that are tokens of their own, by token id. */
+  readonly tags?: ReadonlyMap<number, string> | undefined;
+  /** The prompt ends inside the answer that goes on. */
+  readonly isContinued?: boolean;
 }
 
-type TextEvent = Extract<GenerationEvent, { type: 'text' | 'reasoning' }>;
+/** What is known of a token beside its text. */
+export interface OutputToken {
+  readonly tokenId?: number;
+  readonly logprobs?: ChosenLogprob;
+}
 
 /** What a model that has thought enough is made to write; undefined where no reasoning is told from the answer. */
 export const reasoningClosing = (reasoning: ReasoningFormat): string | undefined =>
-  reasoning === 'none' ? undefined : `\n${CLOSING}\n\n`;
+  ({ none: undefined, think: THINK_CLOSING, harmony: HARMONY_CLOSING })[reasoning];
 
-const OPENING = '<think>';
-const CLOSING = '</think>';
+const NO_TAGS: ReadonlyMap<number, string> = new Map();
 
 /**
- * Takes one token's text after the other. Each gives its event at once, unless the text may belong to a tag or a
- * stop string; tags and stop strings never come out. The result does not depend on how the text is split.
+ * Takes one token after the other. Each gives its events at once, unless its text may belong to a tag or a stop
+ * string; tags and stop strings never come out. The result does not depend on how the text is split.
  */
 export class OutputParser {
-  readonly #stops: StopMatcher;
-  readonly #opened: boolean;
-  /** start: an opening tag may come. closed: the white space after a closing tag is dropped. */
-  #state: 'start' | 'reasoning' | 'closed' | 'answer';
-  #held = '';
-  #events: TextEvent[] = [];
-  #logprobs: ChosenLogprob[] = [];
+  readonly #writer: EventWriter;
+  readonly #calls: ToolCalls;
+  readonly #tags: ReadonlyMap<number, string>;
+  readonly #marks: readonly string[];
+  readonly #harmony: HarmonyReader | undefined;
+  readonly #think: ThinkReader | undefined;
+  readonly #tools: ToolReader | undefined;
   #reasoningTokens = 0;
-  #stopSequence: string | undefined;
-  #sawReasoning = false;
 
-  constructor({ reasoning, reasoningOpened, stop }: OutputFormat) {
-    this.#stops = new StopMatcher(stop);
-    this.#opened = reasoning === 'think' && reasoningOpened;
-    this.#state = reasoning === 'think' ? 'start' : 'answer';
-  }
-
-  /** Whether what comes next is reasoning, as far as is known. */
-  get isReasoning(): boolean {
-    return this.#state === 'reasoning' || (this.#opened && this.#state === 'start');
+  constructor(options: OutputFormat) {
+    const { reasoning, reasoningOpened, stop, toolFormat, tools = [], tags = NO_TAGS, isContinued = false } = options;
+    const format = toolFormat === undefined ? undefined : TOOL_FORMATS[toolFormat];
+    const isHarmony = reasoning === 'harmony' || format === TOOL_FORMATS.harmony;
+    const reads = !isHarmony && tools.length > 0 ? format?.reader : undefined;
+    this.#writer = new EventWriter({ stop, mayCall: tools.length > 0 && format !== undefined });
+    this.#marks = reads ? format!.tags : [];
+    this.#calls = new ToolCalls(this.#writer, { tools, newCallId: format?.newCallId ?? newCallId, tags: this.#marks });
+    this.#tools = reads?.(this.#calls);
+    this.#tags = isHarmony || reads ? tags : NO_TAGS;
+    if (isHarmony) this.#harmony = new HarmonyReader(this.#writer, this.#calls, isContinued);
+    else if (reasoning === 'think') {
+      const sink = {
+        reasoning: (text: string) => this.#writer.reasoning(text),
+        answer: (text: string) => this.#answer(text),
+      };
+      this.#think = new ThinkReader(sink, reasoningOpened);
+    }
   }
 
   /** Tokens whose text was, wholly or partly, reasoning or one of its tags. */
   get reasoningTokens(): number {
-    return this.#reasoningTokens;
+    return this.#harmony?.reasoningTokens ?? this.#reasoningTokens;
   }
 
   /** The stop string that was met; nothing may be pushed after it. */
   get stopSequence(): string | undefined {
-    return this.#stopSequence;
+    return this.#writer.stopSequence;
   }
 
-  /** @param text the token's text; empty while its bytes are not whole UTF-8 */
-  push(text: string, logprob?: ChosenLogprob): TextEvent[] {
-    if (logprob) this.#logprobs.push(logprob);
-    this.#sawReasoning = this.isReasoning;
-    this.#advance(text);
-    if (this.#sawReasoning) this.#reasoningTokens++;
-    return this.#take();
+  /** Calls that came to their end. */
+  get numCalls(): number {
+    return this.#calls.numWhole;
   }
 
-  /** What was held back, when the answer is over. @param rest text of the last bytes, which belongs to no further token */
-  flush(rest = ''): TextEvent[] {
-    this.#advance(rest);
-    const held = this.#held;
-    this.#held = '';
-    if (this.#state === 'reasoning' || (this.#state === 'start' && this.#opened)) this.#emit('reasoning', held);
-    else if (this.#state !== 'closed') this.#answer(held);
-    if (this.#stopSequence === undefined) this.#emit('text', this.#stops.flush());
-    if (this.#logprobs.length > 0 && this.#stopSequence === undefined) {
-      this.#events.push({
-        type: this.#state === 'reasoning' ? 'reasoning' : 'text',
-        text: '',
-        logprobs: this.#logprobs,
-      });
-      this.#logprobs = [];
+  /** Whether what comes next is reasoning, as far as is known. */
+  get isReasoning(): boolean {
+    return this.#harmony?.isReasoning ?? this.#think?.isReasoning ?? false;
+  }
+
+  /** @param text the token's text; empty while its bytes are not whole UTF-8, and for control tokens */
+  push(text: string, { tokenId, logprobs }: OutputToken = {}): AnswerEvent[] {
+    const tag = tokenId === undefined ? undefined : this.#tags.get(tokenId);
+    // The tag's own text is not the answer's, where the vocabulary gives it one.
+    const said = tag !== undefined && text.endsWith(tag) ? text.slice(0, -tag.length) : text;
+    if (logprobs) this.#writer.logprob(logprobs);
+    if (this.#harmony) this.#harmony.push(said, tag);
+    else {
+      const index = tag === undefined ? -1 : this.#marks.indexOf(tag);
+      this.#advance(index < 0 ? said : said + controlMark(index));
     }
-    return this.#take();
+    return this.#writer.take();
+  }
+
+  /**
+   * What was held back, when the answer is over.
+   * @param rest text of the last bytes, which belongs to no further token
+   * @param isCut a limit ended the answer: a call that it was in stays open
+   */
+  flush(rest = '', isCut = false): AnswerEvent[] {
+    if (this.#harmony) {
+      if (rest !== '') this.#harmony.push(rest);
+      this.#harmony.end(isCut);
+    } else {
+      if (rest !== '') this.#advance(rest);
+      this.#think?.end();
+      this.#tools?.end(isCut);
+    }
+    this.#writer.flush();
+    return this.#writer.take();
   }
 
   #advance(piece: string): void {
-    if (this.#state === 'start') this.#open(this.#held + piece);
-    else if (this.#state === 'reasoning') this.#think(this.#held + piece);
-    else {
-      const text = this.#state === 'closed' ? piece.trimStart() : piece;
-      if (text === '') {
-        if (this.#state === 'closed') this.#giveLogprobsToReasoning();
-        return;
-      }
-      this.#state = 'answer';
-      this.#answer(text);
-    }
-  }
-
-  #open(text: string): void {
-    const trimmed = text.trimStart();
-    if (OPENING.startsWith(trimmed) && trimmed !== OPENING) {
-      this.#held = text;
+    if (!this.#think) {
+      this.#answer(piece);
       return;
     }
-    this.#held = '';
-    const isTagged = trimmed.startsWith(OPENING);
-    if (isTagged || this.#opened) {
-      this.#state = 'reasoning';
-      this.#think(isTagged ? trimmed.slice(OPENING.length) : text);
-    } else {
-      this.#state = 'answer';
-      this.#answer(text);
-    }
+    this.#think.push(piece);
+    if (this.#think.sawReasoning) this.#reasoningTokens++;
+    // Those of a closing tag and of the white space behind it must not pass for the answer's.
+    if (this.#think.isBehindTag) this.#writer.giveLogprobsTo('reasoning');
   }
 
-  #think(text: string): void {
-    this.#sawReasoning = true;
-    const end = text.indexOf(CLOSING);
-    if (end < 0) {
-      const numHeld = overlap(text, CLOSING);
-      this.#held = text.slice(text.length - numHeld);
-      this.#emit('reasoning', text.slice(0, text.length - numHeld));
-      return;
-    }
-    this.#held = '';
-    this.#emit('reasoning', text.slice(0, end));
-    this.#state = 'closed';
-    this.#advance(text.slice(end + CLOSING.length));
-  }
-
-  /** Those of a closing tag and of the white space behind it must not pass for the answer's. */
-  #giveLogprobsToReasoning(): void {
-    if (this.#logprobs.length === 0) return;
-    this.#events.push({ type: 'reasoning', text: '', logprobs: this.#logprobs });
-    this.#logprobs = [];
-  }
-
-  #answer(piece: string): void {
-    const { text, stop } = this.#stops.push(piece);
-    this.#emit('text', text);
-    if (stop !== undefined) this.#stopSequence = stop;
-  }
-
-  #emit(type: 'text' | 'reasoning', text: string): void {
-    if (text === '') return;
-    this.#events.push(this.#logprobs.length > 0 ? { type, text, logprobs: this.#logprobs } : { type, text });
-    this.#logprobs = [];
-  }
-
-  #take(): TextEvent[] {
-    const events = this.#events;
-    this.#events = [];
-    return events;
+  #answer(text: string): void {
+    if (this.#tools) this.#tools.push(text);
+    else this.#writer.text(text);
   }
 }
+
+const newCallId = (): string => `call_${randomId(24)}`;

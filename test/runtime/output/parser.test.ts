@@ -12,11 +12,7 @@ const parse = (pieces: readonly string[], format: Partial<OutputFormat> = {}) =>
     if (parser.stopSequence === undefined) events.push(...parser.push(piece));
   }
   if (parser.stopSequence === undefined) events.push(...parser.flush());
-  const join = (type: 'text' | 'reasoning') =>
-    events
-      .filter((event) => event.type === type)
-      .map((event) => event.text)
-      .join('');
+  const join = (type: 'text' | 'reasoning') => events.map((event) => (event.type === type ? event.text : '')).join('');
   return {
     events,
     text: join('text'),
@@ -142,9 +138,9 @@ describe('output parser', () => {
   test('attaches log-probabilities of held tokens to the next event', () => {
     const logprob = (tokenId: number) => ({ tokenId, bytes: new Uint8Array(), logprob: -1, top: [] });
     const parser = new OutputParser({ ...FORMAT, reasoning: 'none', stop: ['ab'] });
-    expect(parser.push('xa', logprob(1))).toEqual([{ type: 'text', text: 'x', logprobs: [logprob(1)] }]);
-    expect(parser.push('a', logprob(2))).toEqual([{ type: 'text', text: 'a', logprobs: [logprob(2)] }]);
-    expect(parser.push('', logprob(3))).toEqual([]);
+    expect(parser.push('xa', { logprobs: logprob(1) })).toEqual([{ type: 'text', text: 'x', logprobs: [logprob(1)] }]);
+    expect(parser.push('a', { logprobs: logprob(2) })).toEqual([{ type: 'text', text: 'a', logprobs: [logprob(2)] }]);
+    expect(parser.push('', { logprobs: logprob(3) })).toEqual([]);
     expect(parser.flush()).toEqual([{ type: 'text', text: 'a', logprobs: [logprob(3)] }]);
   });
 
@@ -152,7 +148,7 @@ describe('output parser', () => {
     const logprob = (tokenId: number) => ({ tokenId, bytes: new Uint8Array(), logprob: -1, top: [] });
     const parser = new OutputParser(FORMAT);
     const tokens = ['<think>', 'Hm', '</', 'think>', '\n\n', 'Yes', '.'];
-    const events = tokens.flatMap((text, id) => parser.push(text, logprob(id)));
+    const events = tokens.flatMap((text, id) => parser.push(text, { logprobs: logprob(id) }));
     const idsOf = (type: 'text' | 'reasoning') =>
       events.flatMap((event) => (event.type === type ? event.logprobs!.map(({ tokenId }) => tokenId) : []));
     expect([idsOf('reasoning'), idsOf('text')]).toEqual([

@@ -1,0 +1,42 @@
+/** The head of a harmony message: who speaks to whom, on which channel. */
+
+export interface HarmonyHeader {
+  readonly channel: 'analysis' | 'commentary' | 'final';
+  /** Whom a call is for: `functions.NAME`, or the name alone. */
+  readonly recipient: string | undefined;
+}
+
+const RECIPIENT = /to=([^\s<]+)/;
+const CHANNEL = /^\s*(analysis|commentary|final)/;
+const CONTENT_TYPE = /^\s*(json|code)?\s*/;
+/** They receive what is no call. */
+const PEOPLE = new Set(['assistant', 'user', 'all']);
+
+/**
+ * @param role what stands between `<|start|>` and `<|channel|>`
+ * @param channel what stands between `<|channel|>` and `<|constrain|>` or `<|message|>`
+ */
+export const readHeader = (role: string, channel: string): HarmonyHeader => {
+  const recipient = (RECIPIENT.exec(channel) ?? RECIPIENT.exec(role))?.[1];
+  const isCall = recipient !== undefined && !PEOPLE.has(recipient);
+  const name = CHANNEL.exec(channel.replace(RECIPIENT, ''))?.[1];
+  return {
+    channel: name === 'analysis' || name === 'commentary' ? name : 'final',
+    recipient: isCall ? recipient : undefined,
+  };
+};
+
+/** True while text outside a message may be the beginning of a head: the role, and a recipient. */
+export const mayBeRole = (text: string): boolean => {
+  const trimmed = text.trimStart();
+  if ('assistant'.startsWith(trimmed)) return true;
+  const rest = (trimmed.startsWith('assistant') ? trimmed.slice('assistant'.length) : trimmed).trimStart();
+  return 'to='.startsWith(rest) || /^to=[\w.-]*\s*(json)?\s*$/.test(rest);
+};
+
+/** What a head without a message says beyond what heads say: it may be the answer itself. */
+export const leftover = (hasStart: boolean, role: string, channel: string, contentType: string): string => {
+  const isRole = hasStart || /^\s*(assistant)?\s*(to=\S*)?\s*(json)?\s*$/.test(role);
+  const rest = channel.replace(RECIPIENT, '').replace(CHANNEL, '').replace(CONTENT_TYPE, '');
+  return (isRole ? '' : role) + rest + contentType.replace(CONTENT_TYPE, '');
+};

@@ -1,0 +1,36 @@
+/**
+ * A block ```` ```tool_code ````, or a bare object, with `{"name": …, "parameters": {…}}`: Gemma has no form of its
+ * own and follows what its prompt asks for.
+ * Source: "Function calling with Gemma", ai.google.dev (the JSON form).
+ */
+
+import { argumentsFormat, callsInText, callsWithSeparator, type TagFormat } from '../call-grammar.ts';
+import { JsonCallReader } from '../json-call-reader.ts';
+import type { ToolFormat } from '../tool-format.ts';
+
+const OPENER = '```tool_code';
+const CLOSER = '```';
+
+export const gemma: ToolFormat = {
+  name: 'gemma',
+  matches: (template) => template.includes('<start_of_turn>') || template.includes(OPENER),
+  tags: [],
+  reader: (calls) =>
+    new JsonCallReader(calls, {
+      openers: [OPENER],
+      quietOpeners: ['```json'],
+      closers: [CLOSER],
+      mayBeBare: true,
+    }),
+  grammar(tools, options) {
+    const tags = tools.map(
+      (tool): TagFormat => ({
+        type: 'tag',
+        begin: `${OPENER}\n{"name": ${JSON.stringify(tool.name)}, "parameters": `,
+        content: argumentsFormat(tool),
+        end: `}\n${CLOSER}`,
+      }),
+    );
+    return options.mode === 'required' ? callsWithSeparator(tags, '\n', options) : callsInText(tags, [OPENER], options);
+  },
+};

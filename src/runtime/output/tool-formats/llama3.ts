@@ -1,0 +1,29 @@
+/** `{"name": …, "parameters": {…}}`, bare or after `<|python_tag|>`, of Llama 3.1 to 3.3. */
+
+import { argumentsFormat, callsInText, callsWithSeparator, type TagFormat } from '../call-grammar.ts';
+import { controlMark } from '../control-marks.ts';
+import { JsonCallReader } from '../json-call-reader.ts';
+import type { ToolFormat } from '../tool-format.ts';
+
+const TAG = '<|python_tag|>';
+
+export const llama3: ToolFormat = {
+  name: 'llama3',
+  matches: (template) =>
+    template.includes('<|start_header_id|>') && template.includes('"parameters": ') && template.includes('tools'),
+  tags: [TAG],
+  reader: (calls) => new JsonCallReader(calls, { openers: [TAG, controlMark(0)], closers: [], mayBeBare: true }),
+  grammar(tools, options) {
+    const tags = tools.map(
+      (tool): TagFormat => ({
+        type: 'tag',
+        begin: `{"name": ${JSON.stringify(tool.name)}, "parameters": `,
+        content: argumentsFormat(tool),
+        end: '}',
+      }),
+    );
+    return options.mode === 'required'
+      ? callsWithSeparator(tags, '; ', options)
+      : callsInText(tags, ['{"name": '], options);
+  },
+};
