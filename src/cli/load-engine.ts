@@ -26,6 +26,7 @@ export const loadEngine = async (
         ...local,
         model: path,
         maxQueue: config.maxQueue,
+        toolFormat: config.toolFormat,
         kvTiers: {
           ramBytes: config.kvRam,
           diskBytes: config.kvDisk,

@@ -13,6 +13,7 @@ export const MODEL_OPTIONS: readonly OptionName[] = [
   'kvFormat',
   'quantize',
   'chatTemplate',
+  'toolFormat',
   'logLevel',
 ];
 

@@ -3,7 +3,8 @@ import type { PreparedPrompt, WorkerPool } from '../workers/pool.ts';
 import type { GenerationRequest } from './api.ts';
 import { Constraint, type GrammarWorkers } from './constraint.ts';
 import { answerFormat } from './output/answer-format.ts';
-import { type ReasoningFormat, reasoningClosing } from './output/parser.ts';
+import type { ModelOutput } from './output/model-output.ts';
+import { reasoningClosing } from './output/parser.ts';
 import type { ReasoningBudget } from './running.ts';
 
 export interface AnswerRules {
@@ -13,18 +14,18 @@ export interface AnswerRules {
 
 export interface AnswerRulesContext {
   readonly workers: GrammarWorkers & Pick<WorkerPool, 'encode'>;
-  readonly reasoning: ReasoningFormat;
+  readonly output: ModelOutput;
 }
 
 /** @param id the answer's, unique among those in progress. @throws EngineError invalid_request: its format cannot be compiled */
 export const openAnswerRules = async (
-  { workers, reasoning }: AnswerRulesContext,
+  { workers, output }: AnswerRulesContext,
   request: GenerationRequest,
   { reasoningOpened }: PreparedPrompt,
   id: number,
 ): Promise<AnswerRules> => {
   const { prompt, constraint, reasoningBudgetTokens: maxTokens, sampling } = request;
-  const spoken = prompt.kind === 'chat' ? reasoning : 'none';
+  const spoken = prompt.kind === 'chat' ? output.reasoning : 'none';
   const closing = maxTokens === undefined ? undefined : reasoningClosing(spoken);
   const closingTokenIds = closing === undefined ? undefined : [...(await workers.encode(closing))];
   const format = answerFormat({ reasoning: spoken, reasoningOpened, constraint });

@@ -8,6 +8,7 @@ import { z } from 'zod';
 import { KV_FORMATS } from '../kernels/kv-format.ts';
 import { byteSize, flag, integer, isOrigin, list, text } from './config-values.ts';
 import { EngineError } from './errors.ts';
+import { TOOL_FORMAT_NAMES } from './output/tool-formats/index.ts';
 
 /** The model that ships with the package. */
 export const EMBEDDED_MODEL_PATH = fileURLToPath(
@@ -18,6 +19,7 @@ const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'
 /** What weights can be converted to while loading. */
 const QUANTIZATIONS = ['q8_0', 'q4_0', 'q4_k'] as const;
 const PRECISIONS = ['auto', 'f32', 'f16'] as const;
+const TOOL_FORMATS = ['auto', 'none', ...TOOL_FORMAT_NAMES] as const;
 const KV_CHOICES = ['auto', ...KV_FORMATS] as const;
 const KV_FSYNC = ['always', 'interval', 'never'] as const;
 /** Body fields that may name a request's session. */
@@ -172,6 +174,14 @@ export const OPTIONS = {
     help: "a Jinja file in place of the model's own chat template",
     allowed: 'the path of a Jinja file',
     schema: text,
+  }),
+  toolFormat: option({
+    key: 'tool-format',
+    argument: 'NAME',
+    help: "how the model writes calls of tools: auto (as its chat template has it), none, or a format's name (default: auto)",
+    allowed: TOOL_FORMATS.join(', '),
+    schema: z.enum(TOOL_FORMATS),
+    fallback: 'auto',
   }),
   maxQueue: option({
     key: 'max-queue',

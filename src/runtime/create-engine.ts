@@ -13,8 +13,8 @@ import { kvLayout } from './kv/block-key.ts';
 import { type KvTierOptions, openKvStorage } from './kv-storage.ts';
 import type { LoadOptions } from './load-model.ts';
 import type { KvGeometry, ModelRunner } from './model-runner.ts';
-import type { ReasoningFormat } from './output/parser.ts';
-import { readScript, type Script, scriptDefinition } from './scripted-model.ts';
+import { type ModelOutput, type ModelOutputOptions, modelOutput } from './output/model-output.ts';
+import { readScript, type Script, scriptDefinition, scriptOutput } from './scripted-model.ts';
 import { ScriptedRunner, type ScriptedRunnerOptions } from './scripted-runner.ts';
 import type { LoadProgress } from './weights/load.ts';
 
@@ -25,6 +25,8 @@ export interface CreateEngineOptions extends EngineOptions, Omit<LoadOptions, 'm
   readonly numWorkerThreads?: number;
   /** Where KV goes that the pool has no room for, and sessions with it; absent: both end with the engine. */
   readonly kvTiers?: KvTierOptions;
+  /** How the model writes calls of tools. Absent or `auto`: as its chat template has it. */
+  readonly toolFormat?: NonNullable<ModelOutputOptions['toolFormat']>;
 }
 
 /** What cannot cross to another thread. */
@@ -46,7 +48,7 @@ interface Loaded {
   readonly model: ModelDescription;
   readonly adapter: string;
   readonly kvFormat: string;
-  readonly reasoningFormat: ReasoningFormat;
+  readonly output: ModelOutput;
   readonly definition: TokenizerDefinition;
   readonly rebuild: () => Promise<ModelRunner>;
 }
@@ -67,9 +69,11 @@ export const createEngine = async (options: CreateEngineOptions, hooks: EngineHo
   const loaded = await (isScripted ? loadScripted(options, hooks) : loadFromFile(options, hooks));
   const { definition, ...parts } = loaded;
   const numThreads = options.numWorkerThreads ?? Math.max(1, Math.min(4, availableParallelism() - 1));
+  const { vocabularySize } = parts.model;
+  const markers = [...parts.output.tags.values()];
   // A large cache on disk is read while the threads start.
   const [workers, storage] = await Promise.allSettled([
-    createWorkerPool({ definition, numThreads, vocabularySize: parts.model.vocabularySize }),
+    createWorkerPool({ definition, numThreads, vocabularySize, markers }),
     openStorage(options, hooks, parts),
   ]);
   if (workers.status === 'fulfilled' && storage.status === 'fulfilled') {
@@ -121,7 +125,7 @@ const loadFromFile = async (options: CreateEngineOptions, { onProgress, onRunner
     model: description,
     adapter,
     kvFormat,
-    reasoningFormat: reasoningFormatOf(tokenizer),
+    output: modelOutput(tokenizer, { toolFormat: options.toolFormat ?? 'auto' }),
     definition: tokenizer,
     rebuild: async () => {
       // The workers have their template already, whatever has become of its file.
@@ -133,12 +137,6 @@ const loadFromFile = async (options: CreateEngineOptions, { onProgress, onRunner
   };
 };
 
-/** A model thinks in tags when its template writes them, or its vocabulary has them as tokens. */
-const reasoningFormatOf = (definition: TokenizerDefinition): ReasoningFormat => {
-  const hasToken = definition.model !== 'bytes' && definition.tokens.includes('<think>');
-  return hasToken || definition.chatTemplate?.includes('<think>') ? 'think' : 'none';
-};
-
 const loadOptions = ({ maxRunning, ...options }: CreateEngineOptions): LoadOptions =>
   maxRunning === undefined ? options : { ...options, maxSequences: maxRunning };
 
@@ -148,11 +146,13 @@ const BLOCK_BYTES = BLOCK_SIZE * Uint32Array.BYTES_PER_ELEMENT;
 const DEFAULT_KV_BYTES = 64 * 1024 ** 2;
 
 const loadScripted = async (options: CreateEngineOptions, { beforeToken }: EngineHooks): Promise<Loaded> => {
+  const { toolFormat = 'auto' } = options;
   if (options.chatTemplatePath !== undefined) {
     const reason = 'a scripted model has its own marks for roles; leave the option out';
     throw new EngineError('config_invalid', `--chat-template ${options.chatTemplatePath}: ${reason}`);
   }
   const script = await readScript(options.model.slice(SCRIPTED.length));
+  const definition = scriptDefinition(script);
   await sleep(script.loadMs);
   const contextLength = options.contextLength ?? script.contextLength;
   const maxTokens = options.maxBatchTokens ?? DEFAULT_LIMITS.maxTokens;
@@ -169,8 +169,8 @@ const loadScripted = async (options: CreateEngineOptions, { beforeToken }: Engin
     model: describeScript(script, contextLength, options.modelId),
     adapter: 'none (scripted model)',
     kvFormat: 'u32',
-    reasoningFormat: script.reasoningFormat,
-    definition: scriptDefinition(script),
+    output: modelOutput(definition, { ...scriptOutput(script), ...(toolFormat === 'auto' ? {} : { toolFormat }) }),
+    definition,
     rebuild: async () => build(),
   };
 };

@@ -4,7 +4,7 @@ import type { ModelDescription } from './api.ts';
 import type { GrammarWorkers } from './constraint.ts';
 import type { KvStore } from './kv/block-traffic.ts';
 import type { ModelRunner } from './model-runner.ts';
-import type { ReasoningFormat } from './output/parser.ts';
+import type { ModelOutput } from './output/model-output.ts';
 import type { StoredSessions } from './sessions/engine-sessions.ts';
 
 export interface EngineOptions {
@@ -23,7 +23,8 @@ export interface EngineParts {
   readonly model: ModelDescription;
   readonly adapter: string;
   readonly kvFormat: string;
-  readonly reasoningFormat: ReasoningFormat;
+  /** How the model writes its answers. */
+  readonly output: ModelOutput;
   readonly workers: Pick<
     WorkerPool,
     'prepare' | 'render' | 'nextTokens' | 'flush' | 'encode' | 'decode' | 'pieces' | 'close'

@@ -24,6 +24,7 @@ import { PagedChains } from './kv/paged-chains.ts';
 import { SESSION_WEIGHT } from './kv/worth-order.ts';
 import type { KvGeometry, ModelRunner, StepLogits } from './model-runner.ts';
 import { type Candidate, nextTokens } from './next-tokens.ts';
+import { outputFormat } from './output/model-output.ts';
 import { OutputParser } from './output/parser.ts';
 import { aborted, Preparation, shuttingDown } from './preparation.ts';
 import { fitPrompt, refuseBadIds } from './request-limits.ts';
@@ -110,7 +111,7 @@ export class LocalEngine implements Engine {
     const prompt = await this.#preparation.prepare(request.prompt, signal);
     const maxTokens = fitPrompt(prompt.tokenIds.length, request.maxTokens, this.model.contextLength);
     const sequence = new Sequence(this.#nextId++, prompt.tokenIds, maxTokens, this.#rootKey);
-    const context = { workers: this.#parts.workers, reasoning: this.#parts.reasoningFormat };
+    const context = { workers: this.#parts.workers, output: this.#parts.output };
     const rules = await openAnswerRules(context, request, prompt, sequence.id);
     // From here on nothing may wait: an abort or a close from now on finds the sequence.
     try {
@@ -120,11 +121,7 @@ export class LocalEngine implements Engine {
       throw error;
     }
     if (request.cache?.session !== undefined) sequence.weight = SESSION_WEIGHT;
-    const parser = new OutputParser({
-      reasoning: request.prompt.kind === 'chat' ? this.#parts.reasoningFormat : 'none',
-      reasoningOpened: prompt.reasoningOpened,
-      stop: request.stop,
-    });
+    const parser = new OutputParser(outputFormat(this.#parts.output, request, prompt.reasoningOpened));
     const abort = (): void => this.#fail(running, aborted());
     const running = new Running(sequence, request.sampling, parser, {
       seed: request.sampling.seed ?? randomInt(2 ** 32),

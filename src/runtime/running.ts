@@ -98,7 +98,7 @@ export class Running {
       if (each.endOfTurn) return 'stop';
       this.#completionTokens++;
       this.pending = each.pending;
-      for (const event of this.#parser.push(each.text, each.logprobs)) this.events.push(event);
+      for (const event of this.#parser.push(each.text, each)) this.events.push(event);
       if (this.#parser.stopSequence !== undefined) return 'stop_sequence';
     }
     if (this.sequence.numGenerated >= this.sequence.maxTokens) return 'length';
@@ -108,12 +108,13 @@ export class Running {
   }
 
   /** @param rest the text of bytes that never became whole UTF-8 */
-  finish(reason: FinishReason, rest: string): void {
+  finish(ending: FinishReason, rest: string): void {
     this.start();
     const { stopSequence } = this.#parser;
     if (stopSequence === undefined) {
-      for (const event of this.#parser.flush(rest)) this.events.push(event);
+      for (const event of this.#parser.flush(rest, ending === 'length')) this.events.push(event);
     }
+    const reason = ending === 'stop' && this.#parser.numCalls > 0 ? 'tool_calls' : ending;
     const { numPromptTokens: promptTokens, cachedTokens = 0 } = this.sequence;
     this.events.push({
       type: 'finish',

@@ -4,9 +4,13 @@ import { readFile, stat } from 'node:fs/promises';
 import { z } from 'zod';
 import type { ByteDefinition } from '../workers/tokenizer/definition.ts';
 import { EngineError } from './errors.ts';
+import type { ModelOutputOptions } from './output/model-output.ts';
+import { TOOL_FORMAT_NAMES } from './output/tool-formats/index.ts';
+import { byteDefinition, FIRST_SCRIPT_TOKEN, ScriptVocabulary } from './scripted-vocabulary.ts';
 
-const TOKEN_ERROR = { error: 'must be a text or {"base64": …}, not empty' };
+const TOKEN_ERROR = { error: 'must be a text, {"base64": …} or {"special": …}, not empty' };
 const base64Token = z.strictObject({ base64: z.base64(TOKEN_ERROR).min(4, TOKEN_ERROR) });
+const specialToken = z.strictObject({ special: z.string().min(1, TOKEN_ERROR) });
 const delayMs = z.number().min(0).max(3_600_000);
 
 const isPattern = (pattern: string): boolean => {
@@ -26,7 +30,7 @@ const replySchema = z
     /** Uses after which the rule no longer matches; absent: no limit. */
     times: z.int().min(0).optional(),
     prefillMsPerToken: delayMs.default(0),
-    tokens: z.array(z.union([z.string().min(1, TOKEN_ERROR), base64Token], TOKEN_ERROR)),
+    tokens: z.array(z.union([z.string().min(1, TOKEN_ERROR), base64Token, specialToken], TOKEN_ERROR)),
     interTokenMs: delayMs.default(0),
     failAfterTokens: z.int().min(0).optional(),
     finish: z.enum(['stop', 'length']).default('stop'),
@@ -36,14 +40,34 @@ const replySchema = z
     error: 'must be at most the number of tokens',
   });
 
-const scriptSchema = z.strictObject({
-  contextLength: z.int().min(16).max(16_777_216).default(8192),
-  reasoningFormat: z.enum(['none', 'think']).default('none'),
-  toolFormat: z.enum(['none', 'hermes']).default('none'),
-  loadMs: delayMs.default(0),
-  replies: z.array(replySchema).min(1),
-});
+const isKnownIn =
+  (specialTokens: object) =>
+  (token: ReplyToken): boolean =>
+    typeof token === 'string' || !('special' in token) || Object.hasOwn(specialTokens, token.special);
 
+/** Every id below the highest takes room in each row of logits. */
+const MAX_SPECIAL_ID = 1_048_575;
+
+const scriptSchema = z
+  .strictObject({
+    contextLength: z.int().min(16).max(16_777_216).default(8192),
+    reasoningFormat: z.enum(['none', 'think', 'think-preopened', 'harmony']).default('none'),
+    toolFormat: z.enum(['none', ...TOOL_FORMAT_NAMES]).default('none'),
+    /** Control tokens: the ids of their texts. */
+    specialTokens: z.record(z.string().min(1), z.int().min(FIRST_SCRIPT_TOKEN).max(MAX_SPECIAL_ID)).default({}),
+    loadMs: delayMs.default(0),
+    replies: z.array(replySchema).min(1),
+  })
+  .refine(({ specialTokens }) => new Set(Object.values(specialTokens)).size === Object.keys(specialTokens).length, {
+    path: ['specialTokens'],
+    error: 'must give each text an id of its own',
+  })
+  .refine(({ specialTokens, replies }) => replies.every(({ tokens }) => tokens.every(isKnownIn(specialTokens))), {
+    path: ['replies'],
+    error: 'have a special token that is not one of specialTokens',
+  });
+
+type ReplyToken = z.infer<typeof replySchema>['tokens'][number];
 type ScriptFile = z.infer<typeof scriptSchema>;
 
 /** What the model says after a matching input. Token ids instead of texts. */
@@ -61,19 +85,6 @@ export interface Script extends Omit<ScriptFile, 'replies'> {
   /** Unix seconds. */
   readonly createdAt: number;
 }
-
-export const SCRIPT_ROLES = ['system', 'developer', 'user', 'assistant', 'tool'] as const;
-
-/** Ids 0 to 255 are the bytes; then come the role markers, end of sequence, and the script's own tokens. */
-export const ROLE_TOKENS: Readonly<Record<(typeof SCRIPT_ROLES)[number], number>> = Object.freeze({
-  system: 256,
-  developer: 257,
-  user: 258,
-  assistant: 259,
-  tool: 260,
-});
-export const END_OF_SEQUENCE = 261;
-export const FIRST_SCRIPT_TOKEN = 262;
 
 /**
  * Reads a script: JSON as the README describes it.
@@ -96,15 +107,12 @@ export const parseScript = (text: string, path: string, createdAt = 0): Script =
     );
   }
   const { replies, ...settings } = parsed.data;
-  const vocabulary = baseVocabulary();
-  const ids = new Map<string, number>();
-  const tokenId = (token: ScriptFile['replies'][number]['tokens'][number]): number => {
-    const bytes = typeof token === 'string' ? Buffer.from(token, 'utf8') : Buffer.from(token.base64, 'base64');
-    const name = bytes.toString('latin1');
-    const known = ids.get(name);
-    if (known !== undefined) return known;
-    ids.set(name, vocabulary.length);
-    return vocabulary.push(Uint8Array.from(bytes)) - 1;
+  const vocabulary = new ScriptVocabulary(settings.specialTokens);
+  const tokenId = (token: ReplyToken): number => {
+    if (typeof token === 'string') return vocabulary.token(Buffer.from(token, 'utf8'));
+    return 'special' in token
+      ? vocabulary.special(token.special)
+      : vocabulary.token(Buffer.from(token.base64, 'base64'));
   };
   return {
     ...settings,
@@ -115,22 +123,20 @@ export const parseScript = (text: string, path: string, createdAt = 0): Script =
       when: when === undefined ? undefined : new RegExp(when),
       tokenIds: tokens.map(tokenId),
     })),
-    vocabulary,
+    vocabulary: vocabulary.toArray(),
     fingerprint: createHash('sha256').update(text).digest('hex').slice(0, 32),
   };
 };
 
 /** What the tokenizer needs to know of a script. */
-export const scriptDefinition = (script: Script): ByteDefinition => ({
-  model: 'bytes',
-  endTokenIds: [END_OF_SEQUENCE],
-  addBos: false,
-  roleTokenIds: ROLE_TOKENS,
-  extraTokens: script.vocabulary.slice(256),
-});
+export const scriptDefinition = ({ vocabulary, specialTokens, reasoningFormat }: Script): ByteDefinition =>
+  byteDefinition({ vocabulary, specialTokens, opensReasoning: reasoningFormat === 'think-preopened' });
 
-const baseVocabulary = (): Uint8Array[] =>
-  Array.from({ length: FIRST_SCRIPT_TOKEN }, (_, id) => (id < 256 ? Uint8Array.of(id) : new Uint8Array()));
+/** How the script's answers are written. */
+export const scriptOutput = ({ reasoningFormat, toolFormat }: Script): Required<ModelOutputOptions> => ({
+  reasoning: reasoningFormat === 'think-preopened' ? 'think' : reasoningFormat,
+  toolFormat,
+});
 
 const parseJson = (text: string, path: string): unknown => {
   try {

@@ -2,7 +2,8 @@
 import { setImmediate as nextTick, setTimeout as sleep } from 'node:timers/promises';
 import { EngineError } from './errors.ts';
 import type { Batch, KvGeometry, ModelRunner, StepLimits, StepLogits } from './model-runner.ts';
-import { END_OF_SEQUENCE, FIRST_SCRIPT_TOKEN, ROLE_TOKENS, type Script, type ScriptedReply } from './scripted-model.ts';
+import type { Script, ScriptedReply } from './scripted-model.ts';
+import { END_OF_SEQUENCE, FIRST_SCRIPT_TOKEN, ROLE_TOKENS } from './scripted-vocabulary.ts';
 
 export interface ScriptedRunnerOptions {
   readonly blockSize: number;

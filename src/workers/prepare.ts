@@ -1,8 +1,7 @@
 /** From a prompt as requests have it to the token ids that the model is fed. */
 import type { ChatPrompt, Prompt } from '../runtime/api.ts';
-import { contentText } from './chat-template.ts';
 import { fillMiddle } from './fill-middle.ts';
-import { createRender, type Render } from './render.ts';
+import { byteMessages, createRender, type Render } from './render.ts';
 import type { ByteDefinition, TokenizerDefinition } from './tokenizer/definition.ts';
 import type { PromptPart, Segment } from './tokenizer/special-tokens.ts';
 import { joinTokens } from './tokenizer/token-buffer.ts';
@@ -32,7 +31,7 @@ export const createPrepare = (
   partLength = Number.POSITIVE_INFINITY,
   render: Render = createRender(definition, tokenizer),
 ): ((prompt: Prompt) => PreparedPrompt) => {
-  const encodeBytes = definition.model === 'bytes' ? byteChat(definition) : undefined;
+  const encodeBytes = definition.model === 'bytes' ? byteChat(definition, render) : undefined;
   const chat = (prompt: ChatPrompt): PreparedPrompt => {
     if (encodeBytes) return encodeBytes(prompt);
     const { segments, reasoningOpened } = render(prompt);
@@ -69,17 +68,17 @@ const withBos = (tokenIds: Uint32Array, { addBos, bosTokenId }: TokenizerDefinit
     : tokenIds;
 
 /** The scripted model's conversation: a marker for the role, then the text's bytes; at the end the assistant's marker. */
-const byteChat = ({ roleTokenIds }: ByteDefinition): ((prompt: ChatPrompt) => PreparedPrompt) => {
+const byteChat = ({ roleTokenIds }: ByteDefinition, render: Render): ((prompt: ChatPrompt) => PreparedPrompt) => {
   const encoder = new TextEncoder();
-  return ({ messages, continueFinalMessage }) => {
-    const parts = messages.map(({ role, content }) => {
-      const bytes = encoder.encode(contentText(content));
+  return (prompt) => {
+    const parts = byteMessages(prompt).map(({ role, text }) => {
+      const bytes = encoder.encode(text);
       const ids = new Uint32Array(bytes.length + 1);
       ids[0] = roleTokenIds[role];
       ids.set(bytes, 1);
       return ids;
     });
-    if (!continueFinalMessage) parts.push(Uint32Array.of(roleTokenIds.assistant));
-    return prepared(joinTokens(parts));
+    if (!prompt.continueFinalMessage) parts.push(Uint32Array.of(roleTokenIds.assistant));
+    return prepared(joinTokens(parts), render(prompt).reasoningOpened);
   };
 };

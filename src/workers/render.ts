@@ -1,8 +1,8 @@
 /** From a conversation to the text that the model reads: its own chat template, or none for the scripted model. */
-import type { ChatPrompt } from '../runtime/api.ts';
+import type { ChatPrompt, Role } from '../runtime/api.ts';
 import { EngineError } from '../runtime/errors.ts';
 import { ChatTemplate, contentText, type RenderedChat } from './chat-template.ts';
-import type { TokenizerDefinition, VocabularyDefinition } from './tokenizer/definition.ts';
+import type { ByteDefinition, TokenizerDefinition, VocabularyDefinition } from './tokenizer/definition.ts';
 import type { Segment } from './tokenizer/special-tokens.ts';
 import type { Tokenizer } from './tokenizer/tokenizer.ts';
 
@@ -11,7 +11,7 @@ export type Render = (prompt: ChatPrompt) => RenderedChat;
 
 /** The template is read when a conversation first needs it: a broken one leaves completions usable. */
 export const createRender = (definition: TokenizerDefinition, tokenizer: Tokenizer): Render => {
-  if (definition.model === 'bytes') return byteRender;
+  if (definition.model === 'bytes') return byteRender(definition);
   let template: ChatTemplate | undefined;
   return (prompt) => {
     template ??= readTemplate(definition, tokenizer);
@@ -38,7 +38,19 @@ const readTemplate = (definition: VocabularyDefinition, tokenizer: Tokenizer): C
 };
 
 /** The markers between the scripted model's messages have no text. */
-const byteRender: Render = ({ messages }) => ({
-  segments: messages.map(({ content }) => ({ text: contentText(content), isLiteral: true })),
-  reasoningOpened: false,
-});
+const byteRender =
+  ({ opensReasoning = false }: ByteDefinition): Render =>
+  (prompt) => ({
+    segments: byteMessages(prompt).map(({ text }) => ({ text, isLiteral: true })),
+    reasoningOpened: opensReasoning && prompt.enableThinking !== false && !prompt.continueFinalMessage,
+  });
+
+/** What the scripted model is told: the tools before all else, and calls in the message that made them, as JSON. */
+export const byteMessages = ({ messages, tools = [] }: ChatPrompt): readonly { role: Role; text: string }[] => {
+  const told = messages.map(({ role, content, toolCalls = [] }) => {
+    const calls = toolCalls.map((call) => JSON.stringify({ name: call.name, arguments: call.arguments }));
+    return { role, text: [contentText(content), ...calls].filter((text) => text !== '').join('\n') };
+  });
+  const offered = tools.map((tool) => JSON.stringify(tool)).join('\n');
+  return tools.length === 0 ? told : [{ role: 'system', text: offered }, ...told];
+};

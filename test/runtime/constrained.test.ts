@@ -3,7 +3,7 @@ import type { GenerationEvent, GenerationRequest, OutputConstraint } from '../..
 import { LocalEngine } from '../../src/runtime/engine.ts';
 import type { ReasoningFormat } from '../../src/runtime/output/parser.ts';
 import { DEFAULT_SAMPLING } from '../../src/runtime/sampling.ts';
-import { END_OF_SEQUENCE, ROLE_TOKENS } from '../../src/runtime/scripted-model.ts';
+import { END_OF_SEQUENCE, ROLE_TOKENS } from '../../src/runtime/scripted-vocabulary.ts';
 import type { ByteDefinition } from '../../src/workers/tokenizer/definition.ts';
 import { collect, generate, textOf } from '../support/engine.ts';
 import { inlineWorkers } from '../support/inline-workers.ts';
@@ -43,7 +43,7 @@ const start = ({ reasoningFormat = 'none', liked, endTokenIds = definition.endTo
     },
     adapter: 'none',
     kvFormat: 'u32',
-    reasoningFormat,
+    output: { reasoning: reasoningFormat, tags: new Map() },
     workers: inlineWorkers({ ...definition, endTokenIds }, VOCABULARY_SIZE),
     options: {},
     rebuild: () => Promise.reject(new Error('no device is lost here')),

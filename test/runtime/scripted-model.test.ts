@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { END_OF_SEQUENCE, FIRST_SCRIPT_TOKEN, parseScript } from '../../src/runtime/scripted-model.ts';
+import { parseScript } from '../../src/runtime/scripted-model.ts';
+import { END_OF_SEQUENCE, FIRST_SCRIPT_TOKEN } from '../../src/runtime/scripted-vocabulary.ts';
 
 const parse = (file: unknown) => parseScript(typeof file === 'string' ? file : JSON.stringify(file), 'a.json');
 

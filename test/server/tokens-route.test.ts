@@ -46,7 +46,7 @@ const serveEmbedded = async () => {
     },
     adapter: 'none',
     kvFormat: 'u32',
-    reasoningFormat: 'none',
+    output: { reasoning: 'none', tags: new Map() },
     workers: inlineWorkers(definition, definition.tokens.length),
     options: {},
     rebuild: async () => runner,

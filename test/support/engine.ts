@@ -4,8 +4,9 @@ import type { Engine, Generation, GenerationEvent, GenerationRequest, Prompt } f
 import { LocalEngine } from '../../src/runtime/engine.ts';
 import type { ClosableStore, EngineOptions } from '../../src/runtime/engine-parts.ts';
 import type { Batch, ModelRunner } from '../../src/runtime/model-runner.ts';
+import { modelOutput } from '../../src/runtime/output/model-output.ts';
 import { DEFAULT_SAMPLING } from '../../src/runtime/sampling.ts';
-import { parseScript, scriptDefinition } from '../../src/runtime/scripted-model.ts';
+import { parseScript, scriptDefinition, scriptOutput } from '../../src/runtime/scripted-model.ts';
 import { ScriptedRunner, type ScriptedRunnerOptions } from '../../src/runtime/scripted-runner.ts';
 import { inlineWorkers } from './inline-workers.ts';
 
@@ -21,6 +22,8 @@ export interface TestEngineOptions extends EngineOptions, Pick<ScriptedRunnerOpt
 /** A real engine whose forward pass alone is a script; closed after the test. */
 export const startEngine = async (script: object, options: TestEngineOptions = {}): Promise<Engine> => {
   const parsed = parseScript(JSON.stringify(script), 'test.json');
+  const definition = scriptDefinition(parsed);
+  const output = modelOutput(definition, scriptOutput(parsed));
   const { numBlocks = 256, store, onForward, beforeToken, rebuild, ...engineOptions } = options;
   const build = (blocks = numBlocks): ModelRunner => {
     const runner = new ScriptedRunner(parsed, {
@@ -50,8 +53,8 @@ export const startEngine = async (script: object, options: TestEngineOptions = {
     },
     adapter: 'none',
     kvFormat: 'u32',
-    reasoningFormat: parsed.reasoningFormat,
-    workers: inlineWorkers(scriptDefinition(parsed), parsed.vocabulary.length),
+    output,
+    workers: inlineWorkers(definition, parsed.vocabulary.length, [...output.tags.values()]),
     options: engineOptions,
     ...(store ? { store } : {}),
     rebuild: async () => {

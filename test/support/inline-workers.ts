@@ -10,13 +10,17 @@ import type { TokenizerDefinition } from '../../src/workers/tokenizer/definition
 import { tokenBytes } from '../../src/workers/tokenizer/token-bytes.ts';
 import { createTokenizer } from '../../src/workers/tokenizer/tokenizer.ts';
 
-export const inlineWorkers = (definition: TokenizerDefinition, vocabularySize: number): EngineParts['workers'] => {
+export const inlineWorkers = (
+  definition: TokenizerDefinition,
+  vocabularySize: number,
+  markers: readonly string[] = [],
+): EngineParts['workers'] => {
   const prepare = createPrepare(definition);
   const nextToken = createNextToken(definition, vocabularySize);
   const tokenizer = createTokenizer(definition);
   let grammars: Promise<AnswerGrammars> | undefined;
   const answers = (): Promise<AnswerGrammars> => {
-    grammars ??= AnswerGrammars.create(definition, tokenizer, vocabularySize, []);
+    grammars ??= AnswerGrammars.create(definition, tokenizer, vocabularySize, markers);
     return grammars;
   };
   return {

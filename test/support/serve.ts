@@ -6,17 +6,20 @@ import { pino } from 'pino';
 import { afterAll, onTestFinished } from 'vitest';
 import type { Engine } from '../../src/runtime/api.ts';
 import { type CreateEngineOptions, createEngine, type EngineHooks } from '../../src/runtime/create-engine.ts';
+import type { ToolFormatName } from '../../src/runtime/output/tool-formats/index.ts';
 import { createServer, type Server } from '../../src/server/app.ts';
 import type { ServerOptions } from '../../src/server/options.ts';
 
 /** The scripted model's file format. */
 export interface Script {
   readonly contextLength?: number;
-  readonly reasoningFormat?: 'none' | 'think';
+  readonly reasoningFormat?: 'none' | 'think' | 'think-preopened' | 'harmony';
+  readonly toolFormat?: 'none' | ToolFormatName;
+  readonly specialTokens?: Readonly<Record<string, number>>;
   readonly replies: readonly {
     readonly when?: string;
     readonly times?: number;
-    readonly tokens: readonly (string | { readonly base64: string })[];
+    readonly tokens: readonly (string | { readonly base64: string } | { readonly special: string })[];
     readonly failAfterTokens?: number;
     readonly finish?: 'stop' | 'length';
   }[];

@@ -4,7 +4,7 @@ import { takesWholeWords } from '../../workers/tokenizer/pre-tokenizers.ts';
 import { EngineError } from '../errors.ts';
 import { bertNormalizer } from './bert-normalizer.ts';
 import type { ModelFile } from './model-file.ts';
-import { endsTurn, isTag } from './special-texts.ts';
+import { isTag, turnEndsOf } from './special-texts.ts';
 
 /** What a model of each kind has where its file does not say. Source: llama.cpp's `llama_vocab`. */
 const DEFAULTS = {
@@ -148,9 +148,10 @@ const endTokenIds = (
   eos: number | undefined,
 ): number[] => {
   const ids = new Set<number>();
+  const endsTurn = turnEndsOf(tokens);
   for (const name of ['eos', 'eot', 'eom']) {
     const id = tokenId(file, name, tokens.length, name === 'eos' ? eos : undefined);
-    if (id !== undefined) ids.add(id);
+    if (id !== undefined && endsTurn(tokens[id]!) !== false) ids.add(id);
   }
   for (const [id, token] of tokens.entries()) {
     if (tokenTypes[id] === TOKEN_TYPE.control && endsTurn(token)) ids.add(id);

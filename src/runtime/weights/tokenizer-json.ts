@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { TOKEN_TYPE, type TokenizerDefinition, type VocabularyDefinition } from '../../workers/tokenizer/definition.ts';
 import { EngineError } from '../errors.ts';
 import { isObject, readJsonObject } from './safetensors.ts';
-import { endsTurn, isTag } from './special-texts.ts';
+import { isTag, turnEndsOf } from './special-texts.ts';
 import { type JsonObject, partsOf, readTextSteps, type TextSteps, unsupportedPart } from './tokenizer-json-steps.ts';
 import { readVocabulary, type Vocabulary } from './tokenizer-json-vocabulary.ts';
 
@@ -142,7 +142,9 @@ const templateToken = (item: unknown): string | undefined => {
 const endTokenIds = ({ tokens, tokenTypes }: Vocabulary, { generation, model }: Settings, eos?: number): number[] => {
   const listed = [generation.eos_token_id, model.eos_token_id].flat();
   const isToken = (id: unknown): id is number => Number.isInteger(id) && tokens[id as number] !== undefined;
-  const ids = new Set([...(eos === undefined ? [] : [eos]), ...listed.filter(isToken)]);
+  const endsTurn = turnEndsOf(tokens);
+  const given = [...(eos === undefined ? [] : [eos]), ...listed.filter(isToken)];
+  const ids = new Set(given.filter((id) => endsTurn(tokens[id]!) !== false));
   for (const [id, token] of tokens.entries()) {
     if (tokenTypes[id] === TOKEN_TYPE.control && endsTurn(token) && !isTag(token)) ids.add(id);
   }

@@ -80,8 +80,12 @@ export interface ByteDefinition extends CommonDefinition {
   readonly model: 'bytes';
   /** Control tokens that begin a message, by role. */
   readonly roleTokenIds: Readonly<Record<'system' | 'developer' | 'user' | 'assistant' | 'tool', number>>;
-  /** Bytes of the tokens from 256 on; a control token's are empty. */
+  /** Bytes of the tokens from 256 on; empty for roles, the end, and ids that are no token. */
   readonly extraTokens: readonly Uint8Array[];
+  /** Ids of control tokens that the script names, by their texts. */
+  readonly specialTokens?: Readonly<Record<string, number>>;
+  /** Prompts end inside a reasoning block, unless thinking is turned off. */
+  readonly opensReasoning?: boolean;
 }
 
 export type TokenizerDefinition = VocabularyDefinition | ByteDefinition;

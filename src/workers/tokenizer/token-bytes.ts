@@ -65,8 +65,9 @@ const byteLevelBytes = (token: string): Uint8Array => {
   return Uint8Array.from(bytes);
 };
 
-const scriptBytes = ({ extraTokens, endTokenIds, roleTokenIds }: ByteDefinition): TokenBytes => {
-  const control = new Set([...endTokenIds, ...Object.values(roleTokenIds)]);
+const scriptBytes = (definition: ByteDefinition): TokenBytes => {
+  const { extraTokens, endTokenIds, roleTokenIds, specialTokens = {} } = definition;
+  const control = new Set([...endTokenIds, ...Object.values(roleTokenIds), ...Object.values(specialTokens)]);
   return {
     bytesOf: (tokenId) => (tokenId < 256 ? Uint8Array.of(tokenId) : (extraTokens[tokenId - 256] ?? NO_BYTES)),
     isControl: (tokenId) => control.has(tokenId),

@@ -6,7 +6,7 @@ import { normalizer } from './normalizer.ts';
 import { sentencePieceBpe } from './sentencepiece-bpe.ts';
 import { fragments, looksLikeMarkup, type PromptPart, type Segment, type SpecialTokens } from './special-tokens.ts';
 import { canSplit, splitPart } from './split-prompt.ts';
-import { TokenBuffer } from './token-buffer.ts';
+import { joinTokens, TokenBuffer } from './token-buffer.ts';
 import { type TokenBytes, tokenBytes } from './token-bytes.ts';
 import { unigram } from './unigram.ts';
 import { wordPiece } from './word-piece.ts';
@@ -99,14 +99,26 @@ const lengthOf = (part: PromptPart): number =>
   part.reduce((length, fragment) => length + ('text' in fragment ? fragment.text.length : 1), 0);
 
 const byteTokenizer = (definition: ByteDefinition): Tokenizer => {
-  const encode = (text: string): Uint32Array => Uint32Array.from(new TextEncoder().encode(text));
+  const none: ReadonlySet<number> = new Set();
+  const markup = new Map(Object.entries(definition.specialTokens ?? {}));
+  const special: SpecialTokens = { markup, everywhere: new Map(), trimsBefore: none, trimsAfter: none };
+  const encoder = new TextEncoder();
+  const placed = (segments: readonly Segment[]): PromptPart =>
+    fragments(segments, special).map((found) => ('tokenId' in found ? found : { ...found, place: 'fragment' }));
+  const encodePart = (part: PromptPart): Uint32Array =>
+    joinTokens(
+      part.map((fragment) =>
+        'tokenId' in fragment ? Uint32Array.of(fragment.tokenId) : Uint32Array.from(encoder.encode(fragment.text)),
+      ),
+    );
+  const encodeSegments = (segments: readonly Segment[]): Uint32Array => encodePart(placed(segments));
   return {
     vocabularySize: 256 + definition.extraTokens.length,
-    encode,
-    encodeSegments: (segments) => encode(segments.map(({ text }) => text).join('')),
-    parts: (segments) => [segments.map(({ text }) => ({ text, place: 'fragment' }))],
-    encodePart: (part) => encode(part.map((fragment) => ('text' in fragment ? fragment.text : '')).join('')),
+    encode: (text, { parseSpecial }) => encodeSegments([{ text, isLiteral: !parseSpecial }]),
+    encodeSegments,
+    parts: (segments) => [placed(segments)],
+    encodePart,
     ...tokenBytes(definition),
-    specialTexts: [],
+    specialTexts: [...markup.keys()],
   };
 };

@@ -9,15 +9,18 @@ import { mistral } from './mistral.ts';
 import { phi } from './phi.ts';
 import { qwen3Coder } from './qwen3-coder.ts';
 
-export type ToolFormatName =
-  | 'hermes'
-  | 'qwen3-coder'
-  | 'llama3'
-  | 'mistral'
-  | 'phi'
-  | 'functools'
-  | 'gemma'
-  | 'harmony';
+export const TOOL_FORMAT_NAMES = [
+  'hermes',
+  'qwen3-coder',
+  'llama3',
+  'mistral',
+  'phi',
+  'functools',
+  'gemma',
+  'harmony',
+] as const;
+
+export type ToolFormatName = (typeof TOOL_FORMAT_NAMES)[number];
 
 export const TOOL_FORMATS: Readonly<Record<ToolFormatName, ToolFormat>> = {
   hermes,
