@@ -11,6 +11,7 @@ import type { ModelStore } from '../server/model-store.ts';
 import { HubStore } from './hub-store.ts';
 import { loadEngine } from './load-engine.ts';
 import { localModel } from './pull.ts';
+import { responseStorage } from './response-storage.ts';
 
 const STDERR = 2;
 const PARENT_POLL_MS = 500;
@@ -48,6 +49,7 @@ export const runServe = async (config: Config): Promise<void> => {
       corsOrigins: config.corsOrigins,
       sessionFields: config.sessionFields,
       verbatimPrompts: config.verbatimPrompts,
+      responseStore: responseStorage(config),
       maxConcurrentRequests: config.maxQueue + MAX_NOT_QUEUED,
       logLevel: config.logLevel,
       logger,

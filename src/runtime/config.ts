@@ -161,6 +161,22 @@ export const OPTIONS = {
     allowed: 'the path of a file with 32 bytes or 64 hex digits',
     schema: text,
   }),
+  responseBytes: option({
+    key: 'response-bytes',
+    argument: 'BYTES',
+    help: 'stored responses of /v1/responses, beside KV on disk, or in memory where kv-disk is 0; 0: none (default: 256MiB)',
+    allowed: 'a number of bytes: 0, 256MiB, 2G',
+    schema: byteSize(0),
+    fallback: 256 * 1024 * 1024,
+  }),
+  responseDays: option({
+    key: 'response-days',
+    argument: 'N',
+    help: 'days without use after which a stored response is erased (default: 30)',
+    allowed: 'an integer from 1 to 36500',
+    schema: integer(1, 36_500),
+    fallback: 30,
+  }),
   quantize: optional({
     key: 'quantize',
     argument: 'TYPE',

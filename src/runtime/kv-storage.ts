@@ -53,7 +53,7 @@ export const openKvStorage = async (
   const sessions = new SessionStore({
     directory: join(directory, 'sessions'),
     fsync: fsync === 'always',
-    ...(key ? { seal: sealWith(key) } : {}),
+    ...(key ? { seal: sealWith(key, SESSION_NAME) } : {}),
     onWarning,
   });
   return { store: new TieredStore([ram, disk]), sessions: { store: sessions, stored: await sessions.load() } };
@@ -61,10 +61,17 @@ export const openKvStorage = async (
 
 const SESSION_NAME = 'session';
 
-const sealWith = (key: Uint8Array): Seal => ({
-  seal: (plain) => Buffer.concat(seal(key, SESSION_NAME, plain)),
+/**
+ * Encrypts whole files with the key in a file, AES-256-GCM.
+ * @param name what the files are, so that one kind cannot stand in for another
+ * @throws EngineError config_invalid: the key file cannot be used
+ */
+export const openSeal = (keyPath: string, name: string): Seal => sealWith(readEncryptionKey(keyPath), name);
+
+const sealWith = (key: Uint8Array, name: string): Seal => ({
+  seal: (plain) => Buffer.concat(seal(key, name, plain)),
   open: (sealed) => {
-    const plain = unseal(key, SESSION_NAME, sealed);
+    const plain = unseal(key, name, sealed);
     if (plain === undefined) throw new Error('it was written with another key, or changed');
     return plain;
   },

@@ -11,7 +11,7 @@ export interface ResponseStoreOptions {
   /** Made when it is not there, readable by this user alone; absent: memory alone, until the server ends. */
   readonly directory?: string;
   readonly maxResponses: number;
-  /** Of all of them together, as they are written. */
+  /** Of all of them together, as they are written; 0: none is stored. */
   readonly maxBytes: number;
   /** Unused for so long, a response goes. */
   readonly ttlSeconds: number;
@@ -122,7 +122,11 @@ export class ResponseStore {
   async #keep(owner: string, record: ResponseRecord, isStored: boolean): Promise<boolean> {
     const name = fileName(owner, record.response.id);
     try {
-      return isStored && (await this.#store(name, encodeRecord(owner, record, this.#options.seal)));
+      return (
+        isStored &&
+        this.#options.maxBytes > 0 &&
+        (await this.#store(name, encodeRecord(owner, record, this.#options.seal)))
+      );
     } finally {
       this.#running.get(name)?.end(record);
       this.#running.delete(name);
