@@ -1,7 +1,6 @@
 /** The server: checks who calls, finds the route, and lets the dialect, the engine and the transport do the rest. */
-import { randomUUID } from 'node:crypto';
 import { type Logger, pino } from 'pino';
-import type { Engine } from '../runtime/api.ts';
+import type { Engine, Usage } from '../runtime/api.ts';
 import { EngineError } from '../runtime/errors.ts';
 import { agentRouteOf } from './agents-route.ts';
 import { Access, isLoopback } from './auth.ts';
@@ -9,28 +8,25 @@ import { readBody } from './body.ts';
 import { CoordinationRoutes } from './coordination/route.ts';
 import type { Dialect, DialectRoute } from './dialects/dialect.ts';
 import { DIALECTS, dialectOf, routeOf } from './dialects/index.ts';
-import { embed } from './embed.ts';
-import { generate } from './generate.ts';
+import { answerExchange, type ExchangeContext } from './exchange.ts';
 import { readHealth } from './health.ts';
 import type { HttpRequest, HttpResponse, Transport } from './http.ts';
 import { parseJson } from './json-body.ts';
-import { RequestLimits } from './limits.ts';
+import { draining, RequestLimits } from './limits.ts';
 import { Metrics } from './metrics.ts';
 import { modelListRoute, modelRouteOf } from './models-route.ts';
 import { descriptionRoutes } from './openapi/route.ts';
 import { DEFAULT_SERVER_OPTIONS, type ServerOptions } from './options.ts';
 import { type PlainRoute, readRoute } from './plain-route.ts';
 import { PromptCanon } from './prompt-canon.ts';
-import { Reply } from './reply.ts';
+import { newRequestId, Reply } from './reply.ts';
 import { ResponseStore } from './responses/response-store.ts';
 import { responseRouteOf } from './responses/routes.ts';
-import { cacheHints } from './session-hints.ts';
 import { type SessionContext, sessionRouteOf } from './sessions-route.ts';
+import { type UpgradeContext, Upgrades } from './sockets/upgrades.ts';
 import { storeRouteOf } from './store-route.ts';
 import { tokenRoutes } from './tokens-route.ts';
 import { createTransport, defaultTransport } from './transports/index.ts';
-
-const RETRY_AFTER_DRAIN_SECONDS = 5;
 
 /** A listening server. */
 export interface Server {
@@ -66,7 +62,7 @@ const GREETINGS: ReadonlySet<string> = new Set(['/', '/api/hello', '/openapi.jso
 /** What pages of listed origins may send where a route says nothing else. */
 const PAGE_METHODS = ['GET', 'HEAD', 'POST'];
 
-const METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'OPTIONS', 'PUT', 'PATCH', 'DELETE']);
+const METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'OPTIONS', 'PUT', 'PATCH', 'DELETE', 'WS']);
 
 class App {
   readonly #engine: Engine;
@@ -80,6 +76,7 @@ class App {
   readonly #canon: PromptCanon;
   readonly #responses: ResponseStore;
   readonly #sessionContext: SessionContext;
+  readonly #exchanges: ExchangeContext;
   readonly #stopping = new AbortController();
   #drained: Promise<void> | undefined;
 
@@ -87,7 +84,7 @@ class App {
     this.#engine = engine;
     this.#options = options;
     this.#access = new Access(options);
-    this.#limits = new RequestLimits(options.maxConcurrentRequests);
+    this.#limits = new RequestLimits(options.maxConcurrentRequests, 'requests are in flight');
     this.#responses = responses;
     this.#metrics = new Metrics(engine, responses);
     this.#log = log;
@@ -96,6 +93,16 @@ class App {
       engine,
       ownerOf: (request) => this.#access.ownerOf(request),
       admit: () => this.#limits.admit(),
+    };
+    this.#exchanges = {
+      engine,
+      metrics: this.#metrics,
+      pingIntervalMs: options.pingIntervalMs,
+      sessionFields: options.sessionFields,
+      canon: this.#canon,
+      responses,
+      ownerOf: (request) => this.#access.ownerOf(request),
+      toEngineError: (error, reply) => this.#toEngineError(error, reply),
     };
     const hello: PlainRoute['answer'] = (_request, reply) =>
       reply.text(200, `Firstlight serves ${engine.model.id}\n`, { 'content-type': 'text/plain; charset=utf-8' });
@@ -125,7 +132,11 @@ class App {
 
   async listen(): Promise<Server> {
     const { host, transport: name = defaultTransport() } = this.#options;
-    const transport = await createTransport(name, (request, response) => void this.#serve(request, response));
+    const upgrades = new Upgrades(this.#upgradeContext());
+    const transport = await createTransport(name, (request, response) => void this.#serve(request, response), {
+      listener: (request, response) => void upgrades.serve(request, response),
+      maxMessageBytes: this.#options.bodyLimitBytes,
+    });
     const port = await transport.listen(host, this.#options.port);
     this.#log.debug({ transport: transport.name, host, port }, 'listening');
     return {
@@ -156,9 +167,23 @@ class App {
     return this.#drained !== undefined;
   }
 
+  #upgradeContext(): UpgradeContext {
+    return {
+      access: this.#access,
+      limits: this.#limits,
+      metrics: this.#metrics,
+      exchanges: this.#exchanges,
+      maxSockets: this.#options.maxConcurrentRequests,
+      stopping: this.#stopping.signal,
+      answerError: (error, request, reply) =>
+        this.#answerError(dialectOf(request), this.#toEngineError(error, reply), reply),
+      record: (method, reply) => this.#record(method, reply),
+    };
+  }
+
   /** Never rejects: whatever happens becomes an answer and a log line. */
   async #serve(request: HttpRequest, response: HttpResponse): Promise<void> {
-    const reply = new Reply(`req_${randomUUID().replaceAll('-', '')}`, request, response);
+    const reply = new Reply(newRequestId(), request, response);
     const dialect = dialectOf(request);
     this.#limits.enter();
     try {
@@ -167,7 +192,7 @@ class App {
       this.#answerError(dialect, this.#toEngineError(error, reply), reply);
     } finally {
       this.#limits.leave();
-      this.#record(request, reply);
+      this.#record(request.method, reply);
     }
   }
 
@@ -201,34 +226,8 @@ class App {
     const giveBack = this.#limits.admit();
     try {
       const body = parseJson(await readBody(request, this.#options.bodyLimitBytes));
-      const owner = this.#access.ownerOf(request);
-      const exchange = await route.parse(body, {
-        model: this.#engine.model,
-        tokenizer: this.#engine.tokenizer,
-        requestId: reply.requestId,
-        createdAt: Math.floor(Date.now() / 1000),
-        responses: this.#responses.of(owner),
-      });
       reply.addHeaders(dialect.headers(reply.elapsedMs));
-      if (exchange.kind === 'count') {
-        const prompt = this.#canon.apply(owner, exchange.prompt);
-        reply.json(200, exchange.response(await this.#engine.countTokens(prompt)));
-        return;
-      }
-      if (exchange.kind === 'embed') return await embed(this.#engine, exchange, request, reply);
-      const context = {
-        engine: this.#engine,
-        metrics: this.#metrics,
-        pingIntervalMs: this.#options.pingIntervalMs,
-        toEngineError: (error: unknown) => this.#toEngineError(error, reply),
-      };
-      const cache = cacheHints(request, owner, exchange.hints, this.#options.sessionFields);
-      const requests = exchange.requests.map((each) => ({
-        ...each,
-        prompt: this.#canon.apply(owner, each.prompt),
-        cache,
-      }));
-      await generate(context, { ...exchange, requests }, request, reply);
+      await answerExchange(this.#exchanges, route, body, request, reply);
     } finally {
       giveBack();
     }
@@ -241,7 +240,7 @@ class App {
   }
 
   /** Errors without a code are ours: the client learns where to look, the log learns what happened. */
-  #toEngineError(error: unknown, reply: Reply): EngineError {
+  #toEngineError(error: unknown, reply: Pick<Reply, 'requestId'>): EngineError {
     if (error instanceof EngineError) return error;
     this.#log.error({ requestId: reply.requestId, err: error }, 'unexpected error');
     return new EngineError('internal', `internal error: the server's log has the cause under ${reply.requestId}`);
@@ -276,41 +275,27 @@ class App {
   }
 
   /** One line a request, without anything that a client wrote or a model said. */
-  #record(request: HttpRequest, reply: Reply): void {
-    const { usage } = reply;
+  #record(sentMethod: string, reply: Parameters<UpgradeContext['record']>[1]): void {
+    const { requestId, route, status, usage } = reply;
     // A method may be any word, too: none of a client's own goes into a label or a line.
-    const method = METHODS.has(request.method) ? request.method : 'other';
-    this.#metrics.countRequest(reply.route, method, reply.status);
-    this.#log.info(
-      {
-        requestId: reply.requestId,
-        method,
-        route: reply.route,
-        status: reply.status,
-        ms: Math.round(reply.elapsedMs),
-        ...(usage === undefined
-          ? {}
-          : {
-              promptTokens: usage.promptTokens,
-              cachedTokens: usage.cachedTokens,
-              completionTokens: usage.completionTokens,
-            }),
-      },
-      'request',
-    );
+    const method = METHODS.has(sentMethod) ? sentMethod : 'other';
+    this.#metrics.countRequest(route, method, status);
+    const ms = Math.round(performance.now() - reply.arrivedMs);
+    this.#log.info({ requestId, method, route, status, ms, ...(usage && tokenCounts(usage)) }, 'request');
   }
 }
+
+const tokenCounts = ({ promptTokens, cachedTokens, completionTokens }: Usage): object => ({
+  promptTokens,
+  cachedTokens,
+  completionTokens,
+});
 
 const notFound = ({ method, path }: HttpRequest): EngineError =>
   new EngineError(
     'not_found',
     `unknown URL (${method} ${path}): this server answers ${DIALECTS.flatMap((dialect) => dialect.routes.map((route) => route.path)).join(', ')} and what /docs lists`,
   );
-
-const draining = (): EngineError =>
-  new EngineError('shutting_down', 'the server is shutting down: send the request elsewhere, or retry later', {
-    retryAfterSeconds: RETRY_AFTER_DRAIN_SECONDS,
-  });
 
 /** The host to put in a URL: "every address" is reached through this machine's own. */
 const urlHost = (host: string): string => {

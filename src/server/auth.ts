@@ -31,8 +31,32 @@ const digest = (text: string): Buffer => createHash('sha256').update(text).diges
 /** 128 bits in hex. */
 const OWNER_LENGTH = 32;
 
-const keyOf = ({ headers }: RequestHead): string | undefined =>
-  headers.get('x-api-key') ?? /^Bearer\s+(.*)$/i.exec(headers.get('authorization') ?? '')?.[1];
+/** Pages cannot set headers on a WebSocket, but they can offer sub-protocols: their key travels as one. */
+const KEY_PROTOCOL = 'firstlight.key.';
+/** What pages offer to OpenAI's servers; the key stands there as it is. */
+const OPENAI_KEY_PROTOCOL = 'openai-insecure-api-key.';
+
+export const isKeyProtocol = (protocol: string): boolean =>
+  protocol.startsWith(KEY_PROTOCOL) || protocol.startsWith(OPENAI_KEY_PROTOCOL);
+
+const keyOfProtocol = (protocol: string): string =>
+  protocol.startsWith(KEY_PROTOCOL)
+    ? Buffer.from(protocol.slice(KEY_PROTOCOL.length), 'base64url').toString()
+    : protocol.slice(OPENAI_KEY_PROTOCOL.length);
+
+/** The sub-protocols that a WebSocket handshake offers, in its order. */
+export const offeredProtocols = ({ headers }: Pick<RequestHead, 'headers'>): readonly string[] =>
+  (headers.get('sec-websocket-protocol') ?? '')
+    .split(',')
+    .map((protocol) => protocol.trim())
+    .filter((protocol) => protocol !== '');
+
+const keyOf = ({ headers }: RequestHead): string | undefined => {
+  const inHeader = headers.get('x-api-key') ?? /^Bearer\s+(.*)$/i.exec(headers.get('authorization') ?? '')?.[1];
+  if (inHeader !== undefined) return inHeader;
+  const protocol = offeredProtocols({ headers }).find(isKeyProtocol);
+  return protocol === undefined ? undefined : keyOfProtocol(protocol);
+};
 
 /** The server's access rules. */
 export class Access {
@@ -87,7 +111,8 @@ export class Access {
     if (key === undefined || key === '') {
       throw new EngineError(
         'unauthorized',
-        'an API key is required: send Authorization: Bearer KEY, or x-api-key: KEY',
+        'an API key is required: send Authorization: Bearer KEY, or x-api-key: KEY (a page that opens a WebSocket: ' +
+          'the sub-protocol firstlight.key.BASE64URL)',
       );
     }
     const keyDigest = digest(key);

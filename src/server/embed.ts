@@ -1,18 +1,12 @@
 /** Answers a request for embeddings; who leaves before the end stops the work. */
 import type { Engine } from '../runtime/api.ts';
 import type { EmbedExchange } from './dialects/dialect.ts';
-import type { HttpRequest } from './http.ts';
-import type { Reply } from './reply.ts';
+import type { ExchangeReply } from './generate.ts';
 
 /** @throws EngineError as `Engine.embed` */
-export const embed = async (
-  engine: Engine,
-  exchange: EmbedExchange,
-  request: HttpRequest,
-  reply: Reply,
-): Promise<void> => {
+export const embed = async (engine: Engine, exchange: EmbedExchange, reply: ExchangeReply): Promise<void> => {
   const { prompts, dimensions, response } = exchange;
-  const options = { signal: request.signal, ...(dimensions === undefined ? {} : { dimensions }) };
+  const options = { signal: reply.signal, ...(dimensions === undefined ? {} : { dimensions }) };
   const embeddings = await engine.embed(prompts, options);
   const { promptTokens } = embeddings;
   reply.usage = { promptTokens, cachedTokens: 0, completionTokens: 0, reasoningTokens: 0 };

@@ -4,18 +4,44 @@ import { EngineError } from '../runtime/errors.ts';
 import { lookupHeader, reportHeader } from './cache-header.ts';
 import { AnswerCollector, totalUsage } from './dialects/answer.ts';
 import type { Encoder, Frame, GenerateExchange } from './dialects/dialect.ts';
-import { SSE_HEADERS, sseText } from './dialects/sse.ts';
 import { type ChoiceEvent, EventQueue } from './event-queue.ts';
-import type { HttpRequest, HttpResponse } from './http.ts';
 import type { Metrics } from './metrics.ts';
-import type { Reply } from './reply.ts';
+
+/** Where the answer to one exchange goes, whatever carries it. `Reply` is the one for HTTP. */
+export interface ExchangeReply {
+  readonly requestId: string;
+  /** `performance.now()` at the request's arrival. */
+  readonly arrivedMs: number;
+  /** Aborts when nobody waits for the answer any more. */
+  readonly signal: AbortSignal;
+  /** False: a failure is thrown, and told in a way of its own. True: the encoder tells it, inside the stream. */
+  readonly hasBegun: boolean;
+  /** Of the whole exchange, as far as is known. */
+  usage: Usage | undefined;
+  /** Until the answer has begun; a WebSocket has no place for them. */
+  addHeaders(headers: Readonly<Record<string, string>>): void;
+  /** The whole answer at once. */
+  json(status: number, body: object): void;
+  /** Begins a stream. */
+  frames(): FrameStream;
+}
+
+/** The frames of one answer on their way, in order. */
+export interface FrameStream {
+  /** Always taken; false: the next frames should wait for `drained`. */
+  write(frames: readonly Frame[]): boolean;
+  /** Resolves when the client has caught up, or has gone. */
+  drained(): Promise<void>;
+  /** After the last frame, or the failure. */
+  end(): void;
+}
 
 export interface GenerateContext {
   readonly engine: Engine;
   readonly metrics: Metrics;
   readonly pingIntervalMs: number;
   /** Makes anything thrown an error that clients may see. */
-  toEngineError(error: unknown, reply: Reply): EngineError;
+  toEngineError(error: unknown, reply: { readonly requestId: string }): EngineError;
 }
 
 /**
@@ -26,15 +52,14 @@ export interface GenerateContext {
 export const generate = async (
   context: GenerateContext,
   exchange: GenerateExchange,
-  request: HttpRequest,
-  reply: Reply,
+  reply: ExchangeReply,
 ): Promise<void> => {
   const leaving = new AbortController();
   const { signal } = leaving;
-  const gone = (): void => leaving.abort(request.signal.reason);
-  if (request.signal.aborted) gone();
-  request.signal.addEventListener('abort', gone, { once: true });
-  exchange.signal?.addEventListener('abort', gone, { once: true });
+  const sources = [reply.signal, ...(exchange.signal === undefined ? [] : [exchange.signal])];
+  const gone = (): void => leaving.abort(sources.find((source) => source.aborted)?.reason);
+  if (sources.some((source) => source.aborted)) gone();
+  for (const source of sources) source.addEventListener('abort', gone, { once: true });
   try {
     const generations: Generation[] = [];
     for (const each of exchange.requests) generations.push(await context.engine.generate(each, signal));
@@ -53,12 +78,13 @@ export const generate = async (
     if (exchange.stream) await stream(context, exchange.encoder(), queue, reply);
     else await collect(exchange, queue, reply);
   } finally {
+    for (const source of sources) source.removeEventListener('abort', gone);
     // One failed choice, or a client gone, ends the others too. After a whole answer this is a no-op.
     leaving.abort(new EngineError('aborted', 'the request has ended'));
   }
 };
 
-const collect = async (exchange: GenerateExchange, queue: EventQueue, reply: Reply): Promise<void> => {
+const collect = async (exchange: GenerateExchange, queue: EventQueue, reply: ExchangeReply): Promise<void> => {
   const collectors = exchange.requests.map(() => new AnswerCollector());
   for (let next = await queue.next(); next !== undefined; next = await queue.next()) {
     collectors[next.choice]?.add(next.event);
@@ -66,7 +92,12 @@ const collect = async (exchange: GenerateExchange, queue: EventQueue, reply: Rep
   reply.json(200, await exchange.response(collectors.map((collector) => collector.answer())));
 };
 
-const stream = async (context: GenerateContext, encoder: Encoder, queue: EventQueue, reply: Reply): Promise<void> => {
+const stream = async (
+  context: GenerateContext,
+  encoder: Encoder,
+  queue: EventQueue,
+  reply: ExchangeReply,
+): Promise<void> => {
   const writer = new StreamWriter(reply, queue);
   const pings = setInterval(() => writer.ping(encoder), context.pingIntervalMs);
   try {
@@ -88,13 +119,13 @@ const encode = (encoder: Encoder, { choice, event }: ChoiceEvent): readonly Fram
 
 /** Writes frames in order; while the client is behind, waits and lets the queue join what comes. */
 class StreamWriter {
-  readonly #reply: Reply;
+  readonly #reply: ExchangeReply;
   readonly #queue: EventQueue;
   /** From the first frame on: until then an error can still have a status of its own. */
-  #response: HttpResponse | undefined;
+  #frames: FrameStream | undefined;
   #isSilent = true;
 
-  constructor(reply: Reply, queue: EventQueue) {
+  constructor(reply: ExchangeReply, queue: EventQueue) {
     this.#reply = reply;
     this.#queue = queue;
   }
@@ -102,10 +133,10 @@ class StreamWriter {
   async write(frames: readonly Frame[]): Promise<void> {
     if (frames.length === 0) return;
     this.#isSilent = false;
-    this.#response ??= this.#reply.stream(SSE_HEADERS);
-    if (this.#response.write(sseText(frames))) return;
+    this.#frames ??= this.#reply.frames();
+    if (this.#frames.write(frames)) return;
     this.#queue.isPaused = true;
-    await this.#response.drained();
+    await this.#frames.drained();
     this.#queue.isPaused = false;
   }
 
@@ -116,6 +147,6 @@ class StreamWriter {
   }
 
   end(): void {
-    this.#response?.end();
+    this.#frames?.end();
   }
 }

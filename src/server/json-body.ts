@@ -6,9 +6,7 @@ const MAX_DEPTH = 128;
 
 /** @throws EngineError invalid_request when the body is no UTF-8, no JSON, or nested too deeply */
 export const parseJson = (body: Uint8Array): unknown => {
-  if (!isShallow(body)) {
-    throw invalid(`the request body nests arrays and objects more than ${MAX_DEPTH} deep: flatten it`);
-  }
+  if (!isShallow(body)) throw tooDeep();
   try {
     return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(body));
   } catch (error) {
@@ -17,6 +15,29 @@ export const parseJson = (body: Uint8Array): unknown => {
     throw invalid(`the request body (${body.byteLength} bytes) is not ${what}`);
   }
 };
+
+/**
+ * A value that came in another form than JSON, if JSON could say it.
+ * @throws EngineError invalid_request when it has something else in it, or is nested too deeply
+ */
+export const checkPlain = (value: unknown): unknown => {
+  const waiting: (readonly [value: unknown, depth: number])[] = [[value, 0]];
+  for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
+    const [inner, depth] = next;
+    if (inner === null || typeof inner === 'string' || typeof inner === 'boolean' || Number.isFinite(inner)) continue;
+    if (!isPlainObject(inner)) throw invalid('the request body has a value that JSON has no word for');
+    if (depth === MAX_DEPTH) throw tooDeep();
+    for (const each of Object.values(inner)) waiting.push([each, depth + 1]);
+  }
+  return value;
+};
+
+const isPlainObject = (value: unknown): value is object =>
+  Array.isArray(value) ||
+  (typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype);
+
+const tooDeep = (): EngineError =>
+  invalid(`the request body nests arrays and objects more than ${MAX_DEPTH} deep: flatten it`);
 
 const invalid = (message: string): EngineError =>
   new EngineError('invalid_request', message, { reason: 'invalid_json' });

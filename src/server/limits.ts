@@ -2,16 +2,26 @@
 import { EngineError } from '../runtime/errors.ts';
 
 const RETRY_AFTER_SECONDS = 1;
+const RETRY_AFTER_DRAIN_SECONDS = 5;
+
+/** What a server that ends answers to new requests. */
+export const draining = (): EngineError =>
+  new EngineError('shutting_down', 'the server is shutting down: send the request elsewhere, or retry later', {
+    retryAfterSeconds: RETRY_AFTER_DRAIN_SECONDS,
+  });
 
 /** Counts requests in flight. `enter` and `leave` pair up; `admit` guards those that cost the engine something. */
 export class RequestLimits {
   readonly #maxConcurrent: number;
+  readonly #what: string;
   #open = 0;
   #admitted = 0;
   #whenIdle: (() => void)[] = [];
 
-  constructor(maxConcurrent: number) {
+  /** @param what for the message: `requests are in flight` */
+  constructor(maxConcurrent: number, what: string) {
     this.#maxConcurrent = maxConcurrent;
+    this.#what = what;
   }
 
   enter(): void {
@@ -29,7 +39,7 @@ export class RequestLimits {
     if (this.#admitted >= this.#maxConcurrent) {
       throw new EngineError(
         'overloaded',
-        `${this.#admitted} requests are in flight, the most this server takes: retry in a moment`,
+        `${this.#admitted} ${this.#what}, the most this server takes: retry in a moment`,
         { retryAfterSeconds: RETRY_AFTER_SECONDS },
       );
     }

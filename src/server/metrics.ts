@@ -68,6 +68,7 @@ export interface GenerationTimer {
 
 export class Metrics {
   readonly #registry = new Registry();
+  readonly #sockets: Gauge;
   readonly #requests: Counter<'route' | 'method' | 'status'>;
   readonly #timeToFirstToken: Histogram;
   readonly #interTokenLatency: Histogram;
@@ -114,9 +115,10 @@ export class Metrics {
       registers,
       collect: gaugeReader(() => process.memoryUsage.rss()),
     });
+    this.#sockets = new Gauge({ name: 'firstlight_websockets_open', help: 'WebSockets that are open', registers });
     this.#requests = new Counter({
       name: 'firstlight_http_requests_total',
-      help: 'Answers sent, by route and status; 499: the client left first',
+      help: 'Answers sent, by route and status; 499: the client left first; method WS: a request on a WebSocket',
       labelNames: ['route', 'method', 'status'],
       registers,
     });
@@ -142,6 +144,14 @@ export class Metrics {
 
   countRequest(route: string, method: string, status: number): void {
     this.#requests.inc({ route, method, status: String(status) });
+  }
+
+  socketOpened(): void {
+    this.#sockets.inc();
+  }
+
+  socketClosed(): void {
+    this.#sockets.dec();
   }
 
   /** @param arrivedMs `performance.now()` at the request's arrival */

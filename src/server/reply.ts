@@ -1,8 +1,15 @@
 /** One request's answer: adds the headers every answer has, and remembers what was sent, for the log and the metrics. */
+import { randomUUID } from 'node:crypto';
 import type { Usage } from '../runtime/api.ts';
-import type { HttpRequest, HttpResponse } from './http.ts';
+import { SSE_HEADERS, sseText } from './dialects/sse.ts';
+import type { ExchangeReply, FrameStream } from './generate.ts';
+import type { HttpResponse, RequestHead } from './http.ts';
 
-export class Reply {
+const UPGRADED = 101;
+
+export const newRequestId = (): string => `req_${randomUUID().replaceAll('-', '')}`;
+
+export class Reply implements ExchangeReply {
   readonly requestId: string;
   /** `performance.now()` at the request's arrival. */
   readonly arrivedMs = performance.now();
@@ -11,11 +18,11 @@ export class Reply {
   /** Of the whole request; absent when nothing was generated. */
   usage: Usage | undefined;
   readonly #response: HttpResponse;
-  readonly #request: HttpRequest;
+  readonly #request: RequestHead;
   #status = 0;
   #commonHeaders: Readonly<Record<string, string>>;
 
-  constructor(requestId: string, request: HttpRequest, response: HttpResponse) {
+  constructor(requestId: string, request: RequestHead, response: HttpResponse) {
     this.requestId = requestId;
     this.#request = request;
     this.#response = response;
@@ -24,6 +31,10 @@ export class Reply {
 
   get elapsedMs(): number {
     return performance.now() - this.arrivedMs;
+  }
+
+  get signal(): AbortSignal {
+    return this.#request.signal;
   }
 
   addHeaders(headers: Readonly<Record<string, string>>): void {
@@ -36,6 +47,7 @@ export class Reply {
 
   /** What was sent; 499, nginx's number, when the client left before the end. */
   get status(): number {
+    if (this.#status === UPGRADED) return UPGRADED;
     return this.#request.signal.aborted ? 499 : this.#status;
   }
 
@@ -52,6 +64,21 @@ export class Reply {
   stream(headers: Readonly<Record<string, string>>): HttpResponse {
     this.#head(200, headers);
     return this.#response;
+  }
+
+  /** The connection becomes a WebSocket: nothing more is sent here. */
+  upgraded(): void {
+    this.#status = UPGRADED;
+  }
+
+  /** Begins a stream of server-sent events. */
+  frames(): FrameStream {
+    const response = this.stream(SSE_HEADERS);
+    return {
+      write: (frames) => response.write(sseText(frames)),
+      drained: () => response.drained(),
+      end: () => response.end(),
+    };
   }
 
   #head(status: number, headers: Readonly<Record<string, string>>): void {

@@ -1,0 +1,45 @@
+/** One exchange, whoever carries it: the body is parsed, its prompt made canonical, its session named, and it is answered. */
+import type { DialectRoute } from './dialects/dialect.ts';
+import { embed } from './embed.ts';
+import { type ExchangeReply, type GenerateContext, generate } from './generate.ts';
+import type { RequestHead } from './http.ts';
+import type { ServerOptions } from './options.ts';
+import type { PromptCanon } from './prompt-canon.ts';
+import type { ResponseStore } from './responses/response-store.ts';
+import { cacheHints } from './session-hints.ts';
+
+export interface ExchangeContext extends GenerateContext, Pick<ServerOptions, 'sessionFields'> {
+  readonly canon: PromptCanon;
+  readonly responses: ResponseStore;
+  ownerOf(request: RequestHead): string;
+}
+
+/** @throws EngineError while the answer has not begun */
+export const answerExchange = async (
+  context: ExchangeContext,
+  route: DialectRoute,
+  body: unknown,
+  request: RequestHead,
+  reply: ExchangeReply,
+): Promise<void> => {
+  const { engine, canon } = context;
+  const owner = context.ownerOf(request);
+  const exchange = await route.parse(body, {
+    model: engine.model,
+    tokenizer: engine.tokenizer,
+    requestId: reply.requestId,
+    createdAt: Math.floor(Date.now() / 1000),
+    responses: context.responses.of(owner),
+  });
+  if (exchange.kind === 'count') {
+    reply.json(200, exchange.response(await engine.countTokens(canon.apply(owner, exchange.prompt))));
+    return;
+  }
+  if (exchange.kind === 'embed') {
+    await embed(engine, exchange, reply);
+    return;
+  }
+  const cache = cacheHints(request, owner, exchange.hints, context.sessionFields);
+  const requests = exchange.requests.map((each) => ({ ...each, prompt: canon.apply(owner, each.prompt), cache }));
+  await generate(context, { ...exchange, requests }, reply);
+};
