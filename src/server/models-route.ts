@@ -1,6 +1,7 @@
 /** `GET /v1/models` and `/v1/models/{id}`: one body that both vendors' SDKs read, and what we know beyond it. */
 import type { ModelDescription } from '../runtime/api.ts';
 import { isClaudeName } from './dialects/anthropic-messages.ts';
+import { invalidParam } from './dialects/body-schema.ts';
 import { modelNotFound } from './dialects/openai.ts';
 import type { HttpRequest } from './http.ts';
 import type { ModelStore, StoredModel } from './model-store.ts';
@@ -19,9 +20,19 @@ interface ModelFacts {
 }
 
 const PREFIX = '/v1/models/';
+const MAX_PAGE = 1000;
 
 export const MODEL_OPERATIONS: readonly Operation[] = [
-  { method: 'GET', path: '/v1/models', summary: 'The served model, then what is installed' },
+  {
+    method: 'GET',
+    path: '/v1/models',
+    summary: 'The served model, then what is installed',
+    query: {
+      limit: 'Most models of a page, 1 to 1000; absent: all',
+      after_id: 'Only those after this model',
+      before_id: 'Only those before this model',
+    },
+  },
   { method: 'GET', path: `${PREFIX}{id}`, summary: 'One model' },
 ];
 
@@ -64,10 +75,42 @@ const modelBodies = async (model: ModelDescription, store: ModelStore | undefine
 };
 
 export const modelListRoute = (model: ModelDescription, store: ModelStore | undefined): PlainRoute =>
-  readRoute('/v1/models', async (_request, reply) => {
-    const data = await modelBodies(model, store);
-    reply.json(200, { object: 'list', data, has_more: false, first_id: model.id, last_id: data.at(-1)?.id });
+  readRoute('/v1/models', async ({ query }, reply) => {
+    const { data, hasMore } = pageOf(await modelBodies(model, store), query);
+    const ends = { first_id: data[0]?.id ?? null, last_id: data.at(-1)?.id ?? null };
+    reply.json(200, { object: 'list', data, has_more: hasMore, ...ends });
   });
+
+interface Page {
+  readonly data: readonly ModelBody[];
+  /** In the direction in which the client goes. */
+  readonly hasMore: boolean;
+}
+
+/** Source: the parameters of Anthropic's list; OpenAI's has none. @throws EngineError invalid_request */
+const pageOf = (models: readonly ModelBody[], query: URLSearchParams): Page => {
+  const limit = pageLimit(query.get('limit'));
+  const before = placeOf(models, query, 'before_id') ?? models.length;
+  const after = placeOf(models, query, 'after_id') ?? -1;
+  const range = models.slice(after + 1, before);
+  const data = query.has('before_id') ? range.slice(-limit) : range.slice(0, limit);
+  return { data, hasMore: range.length > limit };
+};
+
+const pageLimit = (text: string | null): number => {
+  if (text === null) return Number.MAX_SAFE_INTEGER;
+  const limit = Number(text);
+  if (/^\d+$/.test(text) && limit >= 1 && limit <= MAX_PAGE) return limit;
+  throw invalidParam('limit', `must be an integer from 1 to ${MAX_PAGE}`);
+};
+
+const placeOf = (models: readonly ModelBody[], query: URLSearchParams, param: string): number | undefined => {
+  const wanted = query.get(param);
+  if (wanted === null) return undefined;
+  const place = models.findIndex(({ id }) => id === wanted);
+  if (place >= 0) return place;
+  throw invalidParam(param, `there is no model '${wanted}' in the list`);
+};
 
 /** Undefined for paths that are not below `/v1/models/`. */
 export const modelRouteOf = (
