@@ -68,6 +68,7 @@ const startServer = async (config: Config, apiKey: string | undefined): Promise<
       apiKeys: config.apiKeys,
       sessionFields: config.sessionFields,
       verbatimPrompts: config.verbatimPrompts,
+      strict: config.strict,
       logger: pino({ level: 'silent' }),
     });
     const { id, contextLength } = engine.model;

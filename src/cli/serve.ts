@@ -50,6 +50,7 @@ export const runServe = async (config: Config): Promise<void> => {
       sessionFields: config.sessionFields,
       verbatimPrompts: config.verbatimPrompts,
       responseStore: responseStorage(config),
+      strict: config.strict,
       maxConcurrentRequests: config.maxQueue + MAX_NOT_QUEUED,
       logLevel: config.logLevel,
       logger,

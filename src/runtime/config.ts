@@ -46,6 +46,9 @@ const optional = <Value>(definition: Omit<Option<Value>, 'fallback'>): Option<Va
   fallback: undefined,
 });
 
+const toggle = (key: string, help: string): Option<boolean> =>
+  option({ key, help, allowed: 'true or false', schema: flag, fallback: false });
+
 /** Every option there is. Commands choose theirs by name. */
 export const OPTIONS = {
   model: option({
@@ -217,13 +220,7 @@ export const OPTIONS = {
     schema: list(z.string().regex(/^[^\s,]+$/)),
     fallback: [],
   }),
-  insecure: option({
-    key: 'insecure',
-    help: 'allow an address beyond this machine without an API key',
-    allowed: 'true or false',
-    schema: flag,
-    fallback: false,
-  }),
+  insecure: toggle('insecure', 'allow an address beyond this machine without an API key'),
   corsOrigins: option({
     key: 'cors-origins',
     flag: 'cors-origin',
@@ -242,20 +239,15 @@ export const OPTIONS = {
     schema: list(z.enum([...SESSION_FIELDS, 'none'])).transform((fields) => fields.filter((field) => field !== 'none')),
     fallback: [...SESSION_FIELDS],
   }),
-  verbatimPrompts: option({
-    key: 'verbatim-prompts',
-    help: 'leave prompts as they come: no attribution line taken out, no tools put in the order of earlier ones',
-    allowed: 'true or false',
-    schema: flag,
-    fallback: false,
-  }),
-  keepRunning: option({
-    key: 'keep-running',
-    help: 'go on serving when the parent process ends (nohup, disown)',
-    allowed: 'true or false',
-    schema: flag,
-    fallback: false,
-  }),
+  verbatimPrompts: toggle(
+    'verbatim-prompts',
+    'leave prompts as they come: no attribution line taken out, no tools put in the order of earlier ones',
+  ),
+  strict: toggle(
+    'strict',
+    'refuse what the vendors refuse, though it could be honoured: sampling fields in new Anthropic versions',
+  ),
+  keepRunning: toggle('keep-running', 'go on serving when the parent process ends (nohup, disown)'),
   logLevel: option({
     key: 'log-level',
     argument: 'LEVEL',

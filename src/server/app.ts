@@ -99,6 +99,7 @@ class App {
       metrics: this.#metrics,
       pingIntervalMs: options.pingIntervalMs,
       sessionFields: options.sessionFields,
+      strict: options.strict,
       canon: this.#canon,
       responses,
       ownerOf: (request) => this.#access.ownerOf(request),

@@ -8,7 +8,7 @@ import type { PromptCanon } from './prompt-canon.ts';
 import type { ResponseStore } from './responses/response-store.ts';
 import { cacheHints } from './session-hints.ts';
 
-export interface ExchangeContext extends GenerateContext, Pick<ServerOptions, 'sessionFields'> {
+export interface ExchangeContext extends GenerateContext, Pick<ServerOptions, 'sessionFields' | 'strict'> {
   readonly canon: PromptCanon;
   readonly responses: ResponseStore;
   ownerOf(request: RequestHead): string;
@@ -30,6 +30,7 @@ export const answerExchange = async (
     requestId: reply.requestId,
     createdAt: Math.floor(Date.now() / 1000),
     responses: context.responses.of(owner),
+    ...(context.strict ? { strictVersion: request.headers.get('anthropic-version') ?? '' } : {}),
   });
   if (exchange.kind === 'count') {
     reply.json(200, exchange.response(await engine.countTokens(canon.apply(owner, exchange.prompt))));

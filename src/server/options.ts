@@ -27,6 +27,8 @@ export interface ServerOptions {
   readonly sessionFields: readonly SessionField[];
   /** Leaves prompts as they come: no attribution line is taken out, no tools are put in the order of earlier ones. */
   readonly verbatimPrompts: boolean;
+  /** Refuses what the vendors refuse, though it could be honoured: sampling fields in new versions of Anthropic's API. */
+  readonly strict: boolean;
   /** Where responses with `store` go, and for how long. */
   readonly responseStore: ResponseStoreOptions;
   readonly logLevel: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent';
@@ -50,6 +52,7 @@ export const DEFAULT_SERVER_OPTIONS: ServerOptions = Object.freeze({
   pingIntervalMs: 7_000,
   sessionFields: SESSION_FIELDS,
   verbatimPrompts: false,
+  strict: false,
   responseStore: DEFAULT_RESPONSE_STORE,
   logLevel: 'info',
 });

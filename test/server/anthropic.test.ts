@@ -220,3 +220,42 @@ test('counts what came from the cache apart from the input', async () => {
   const [[, start] = []] = await stream(url, body);
   expect(start).toMatchObject({ message: { usage: { input_tokens: second.input_tokens } } });
 });
+
+test('honours sampling fields in every version, unless it is to be strict', async () => {
+  const status = async (strict: boolean, version: string, extra: object) => {
+    const { url } = await serve(SCRIPT, { strict });
+    const body = { model: 'scripted', max_tokens: 9, messages: ask('Count to 3'), ...extra };
+    return post(`${url}/v1/messages`, body, version === '' ? {} : { 'anthropic-version': version });
+  };
+  for (const version of ['2023-06-01', '2026-10-21', ''])
+    expect((await status(false, version, { temperature: 0.5, top_p: 0.9, top_k: 5 })).status).toBe(200);
+  expect((await status(true, '2023-06-01', { temperature: 0.5 })).status).toBe(200);
+  expect((await status(true, '2026-10-21', { temperature: null })).status).toBe(200);
+  for (const field of ['temperature', 'top_p', 'top_k']) {
+    const { status: code, body } = await status(true, '2026-10-21', { [field]: 1 });
+    expect([code, body]).toMatchObject([400, { error: { message: `${field}: Extra inputs are not permitted` } }]);
+  }
+});
+
+test('counts tools and earlier calls', async () => {
+  const { url } = await serve(SCRIPT);
+  const count = async (extra: object) => {
+    const { body } = await post(`${url}/v1/messages/count_tokens`, {
+      model: 'scripted',
+      messages: ask('hi'),
+      ...extra,
+    });
+    return (body as { input_tokens: number }).input_tokens;
+  };
+  const alone = await count({});
+  const small = await count({ tools: [{ name: 'f', input_schema: {} }] });
+  const large = await count({ tools: [{ name: 'f', description: 'x'.repeat(500), input_schema: {} }] });
+  expect(small).toBeGreaterThan(alone);
+  expect(large).toBeGreaterThanOrEqual(small + 500);
+  const use = (command: string) => [
+    ...ask('hi'),
+    { role: 'assistant', content: [{ type: 'tool_use', id: 't', name: 'f', input: { command } }] },
+    { role: 'user', content: [{ type: 'tool_result', tool_use_id: 't' }] },
+  ];
+  expect(await count({ messages: use('x'.repeat(100)) })).toBe((await count({ messages: use('') })) + 100);
+});

@@ -105,8 +105,20 @@ const promptOf = (body: CountBody, model: ModelDescription): ChatPrompt => {
   return { kind: 'chat', ...toChat(body), ...(tools.length === 0 ? {} : { tools }), ...thinkingOf(body) };
 };
 
+/** The first version without sampling fields. Versions are dates. */
+const WITHOUT_SAMPLING = '2026-10-21';
+
+/** Clients send the fields with any version, so they are honoured unless the server is told otherwise. */
+const refuseSampling = (body: MessagesBody, strictVersion = ''): void => {
+  if (strictVersion < WITHOUT_SAMPLING) return;
+  for (const param of ['temperature', 'top_p', 'top_k'] as const) {
+    if (typeof body[param] === 'number') throw invalidParam(param, 'Extra inputs are not permitted');
+  }
+};
+
 const parseMessages = (raw: unknown, context: ParseContext): GenerateExchange => {
   const body = parseBody(messagesBody, raw);
+  refuseSampling(body, context.strictVersion);
   const request = requestOf(body, promptOf(body, context.model), context);
   const { requestId, model } = context;
   const cacheTtl = cacheTtlOf(body);

@@ -20,6 +20,8 @@ export interface ParseContext {
   /** Unix seconds. */
   readonly createdAt: number;
   readonly tokenizer: Pick<Tokenization, 'detokenize'>;
+  /** The request's `anthropic-version`; given only where the server is to refuse what that version refuses. */
+  readonly strictVersion?: string;
   /** The caller's stored responses; absent: none are kept. */
   readonly responses?: OwnResponses;
 }
