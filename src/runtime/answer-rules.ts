@@ -24,11 +24,11 @@ export const openAnswerRules = async (
   { reasoningOpened }: PreparedPrompt,
   id: number,
 ): Promise<AnswerRules> => {
-  const { prompt, constraint, reasoningBudgetTokens: maxTokens, sampling } = request;
+  const { prompt, reasoningBudgetTokens: maxTokens, sampling } = request;
   const spoken = prompt.kind === 'chat' ? output.reasoning : 'none';
   const closing = maxTokens === undefined ? undefined : reasoningClosing(spoken);
   const closingTokenIds = closing === undefined ? undefined : [...(await workers.encode(closing))];
-  const format = answerFormat({ reasoning: spoken, reasoningOpened, constraint });
+  const format = answerFormat(output, request, reasoningOpened);
   return {
     // Log-probabilities are of tokens that the model chose.
     constraint: format && (await Constraint.open(workers, { id, format, jumps: sampling.topLogprobs === undefined })),

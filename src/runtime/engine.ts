@@ -24,7 +24,7 @@ import { PagedChains } from './kv/paged-chains.ts';
 import { SESSION_WEIGHT } from './kv/worth-order.ts';
 import type { KvGeometry, ModelRunner, StepLogits } from './model-runner.ts';
 import { type Candidate, nextTokens } from './next-tokens.ts';
-import { outputFormat } from './output/model-output.ts';
+import { outputFormat, withoutForbiddenTools } from './output/model-output.ts';
 import { OutputParser } from './output/parser.ts';
 import { aborted, Preparation, shuttingDown } from './preparation.ts';
 import { fitPrompt, refuseBadIds } from './request-limits.ts';
@@ -105,8 +105,9 @@ export class LocalEngine implements Engine {
     this.#loop = this.#run();
   }
 
-  async generate(request: GenerationRequest, signal: AbortSignal): Promise<Generation> {
+  async generate(asked: GenerationRequest, signal: AbortSignal): Promise<Generation> {
     this.#refuseWhenBusy();
+    const request = withoutForbiddenTools(asked);
     refuseBadIds(request, this.model.vocabularySize);
     const prompt = await this.#preparation.prepare(request.prompt, signal);
     const maxTokens = fitPrompt(prompt.tokenIds.length, request.maxTokens, this.model.contextLength);

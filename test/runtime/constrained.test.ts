@@ -1,67 +1,15 @@
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { GenerationEvent, GenerationRequest, OutputConstraint } from '../../src/runtime/api.ts';
-import { LocalEngine } from '../../src/runtime/engine.ts';
-import type { ReasoningFormat } from '../../src/runtime/output/parser.ts';
 import { DEFAULT_SAMPLING } from '../../src/runtime/sampling.ts';
-import { END_OF_SEQUENCE, ROLE_TOKENS } from '../../src/runtime/scripted-vocabulary.ts';
-import type { ByteDefinition } from '../../src/workers/tokenizer/definition.ts';
-import { collect, generate, textOf } from '../support/engine.ts';
-import { inlineWorkers } from '../support/inline-workers.ts';
-import { RandomRunner } from '../support/random-runner.ts';
+import { END_OF_SEQUENCE } from '../../src/runtime/scripted-vocabulary.ts';
+import { textOf } from '../support/engine.ts';
+import { idOf, type NoiseOptions, startNoise } from '../support/noise-engine.ts';
 
-const WORDS = ['{"', '": ', '"}', 'an', 'ana', 'true', 'city', '</think>', '<think>', '\n\n', 'é'];
-const vocabulary = [...Array.from({ length: 6 }, () => new Uint8Array()), ...WORDS.map((word) => Buffer.from(word))];
-const definition: ByteDefinition = {
-  model: 'bytes',
-  endTokenIds: [END_OF_SEQUENCE],
-  addBos: false,
-  roleTokenIds: ROLE_TOKENS,
-  extraTokens: vocabulary,
-};
-const VOCABULARY_SIZE = 256 + vocabulary.length;
-const idOf = (word: string): number => 256 + 6 + WORDS.indexOf(word);
-
-interface Options {
-  readonly reasoningFormat?: ReasoningFormat;
-  readonly liked?: ReadonlyMap<number, number>;
-  readonly endTokenIds?: readonly number[];
-}
-
-const start = ({ reasoningFormat = 'none', liked, endTokenIds = definition.endTokenIds }: Options = {}) => {
-  const runner = new RandomRunner(VOCABULARY_SIZE, liked);
-  const engine = new LocalEngine({
-    runner,
-    model: {
-      id: 'noise',
-      architecture: 'noise',
-      contextLength: 2048,
-      vocabularySize: VOCABULARY_SIZE,
-      hasChatTemplate: true,
-      generates: true,
-      fingerprint: 'noise',
-      createdAt: 0,
-    },
-    adapter: 'none',
-    kvFormat: 'u32',
-    output: { reasoning: reasoningFormat, tags: new Map() },
-    workers: inlineWorkers({ ...definition, endTokenIds }, VOCABULARY_SIZE),
-    options: {},
-    rebuild: () => Promise.reject(new Error('no device is lost here')),
-  });
-  onTestFinished(() => engine.close());
-  const answer = async (
-    constraint: OutputConstraint | undefined,
-    more: Partial<GenerationRequest> = {},
-  ): Promise<GenerationEvent[]> =>
-    collect(
-      await generate(engine, 'Say something.', {
-        maxTokens: 400,
-        sampling: { ...DEFAULT_SAMPLING, temperature: 1, seed: 1 },
-        ...(constraint ? { constraint } : {}),
-        ...more,
-      }),
-    );
-  return { engine, runner, answer };
+const start = (options: NoiseOptions = {}) => {
+  const { ask, ...rest } = startNoise(options);
+  const answer = (constraint: OutputConstraint | undefined, more: Partial<GenerationRequest> = {}) =>
+    ask('Say something.', { ...(constraint ? { constraint } : {}), ...more });
+  return { ...rest, answer };
 };
 
 const sampling = (more: object) => ({ sampling: { ...DEFAULT_SAMPLING, temperature: 1, ...more } });
@@ -187,7 +135,7 @@ describe('reasoning', () => {
   const liked = new Map([[idOf('</think>'), 3]]);
 
   test('stays free before a constrained answer', async () => {
-    const { answer } = start({ reasoningFormat: 'think', liked: new Map([...liked, [idOf('<think>'), 12]]) });
+    const { answer } = start({ reasoning: 'think', liked: new Map([...liked, [idOf('<think>'), 12]]) });
     const events = await answer({ kind: 'regex', pattern: DATE }, { ...sampling({ seed: 5 }), maxTokens: 1500 });
     expect(textOf(events, 'reasoning').length).toBeGreaterThan(0);
     expect(textOf(events)).toMatch(new RegExp(`^${DATE}$`));
@@ -199,7 +147,7 @@ describe('reasoning', () => {
       [END_OF_SEQUENCE, -1e9],
       [idOf('<think>'), 12],
     ]);
-    const { answer } = start({ reasoningFormat: 'think', liked: never });
+    const { answer } = start({ reasoning: 'think', liked: never });
     for (const constraint of [undefined, { kind: 'regex', pattern: DATE }] as const) {
       const events = await answer(constraint, { reasoningBudgetTokens: 20, maxTokens: 120 });
       const { usage } = finishOf(events);

@@ -1,28 +1,71 @@
 /** What a request's answer must look like, as the grammar of its whole output: reasoning stays free. */
 import type { AnswerFormat } from '../../workers/pool.ts';
-import type { OutputConstraint } from '../api.ts';
-import type { ReasoningFormat } from './parser.ts';
-
-export interface AnswerRules {
-  readonly reasoning: ReasoningFormat;
-  /** The prompt already ends inside a reasoning block. */
-  readonly reasoningOpened: boolean;
-  readonly constraint: OutputConstraint | undefined;
-}
+import type { GenerationRequest, OutputConstraint } from '../api.ts';
+import { EngineError } from '../errors.ts';
+import { callableTools, type ModelOutput } from './model-output.ts';
+import { TOOL_FORMATS } from './tool-formats/index.ts';
 
 /** What models write between their reasoning and the answer. */
 const GAP: AnswerFormat = { type: 'regex', pattern: '[ \\n]{0,4}' };
 
-/** Undefined: the answer is free. */
-export const answerFormat = ({ reasoning, reasoningOpened, constraint }: AnswerRules): AnswerFormat | undefined => {
-  const content = constraint && constrained(constraint);
-  if (content === undefined || reasoning === 'none') return content;
+/**
+ * Undefined: the answer is free.
+ * @param reasoningOpened the prompt already ends inside a reasoning block
+ * @throws EngineError not_supported: a call is required of a model whose form of calls is not known
+ */
+export const answerFormat = (
+  { reasoning, toolFormat }: ModelOutput,
+  request: GenerationRequest,
+  reasoningOpened: boolean,
+): AnswerFormat | undefined => {
+  const text = request.constraint && constrained(request.constraint);
+  if (request.prompt.kind !== 'chat') return text;
+  const tools = callableTools(request);
+  const { mode = 'auto', names, parallel = true } = request.toolChoice ?? {};
+  if (mode === 'required' && toolFormat === undefined) throw noToolFormat();
+  const format = toolFormat && tools.length > 0 ? TOOL_FORMATS[toolFormat] : undefined;
+  if (reasoning === 'harmony') {
+    const isHeld = text !== undefined || (format !== undefined && isCallHeld(request));
+    return isHeld
+      ? TOOL_FORMATS.harmony.grammar(tools, { mode: callMode(mode), parallel, ...(text && { text }) })
+      : undefined;
+  }
+  const calls = (callsMode: 'auto' | 'required') => format?.grammar(tools, { mode: callsMode, parallel });
+  const content = ((): AnswerFormat | undefined => {
+    if (mode === 'required') return calls('required');
+    if (text !== undefined) return oneOf([calls('required'), text]);
+    return names !== undefined || isCallHeld(request) ? calls('auto') : undefined;
+  })();
+  return content === undefined || reasoning === 'none' ? content : thoughtful(content, reasoningOpened);
+};
+
+/** Whether a request says more of its calls than that there may be some. */
+const isCallHeld = (request: GenerationRequest): boolean => {
+  const { mode = 'auto', names, parallel = true } = request.toolChoice ?? {};
+  return mode === 'required' || names !== undefined || !parallel || callableTools(request).some(({ strict }) => strict);
+};
+
+const callMode = (mode: 'auto' | 'none' | 'required'): 'auto' | 'required' => (mode === 'required' ? mode : 'auto');
+
+const oneOf = (formats: readonly (AnswerFormat | undefined)[]): AnswerFormat => {
+  const elements = formats.filter((format) => format !== undefined);
+  return elements.length === 1 ? elements[0]! : { type: 'or', elements };
+};
+
+const thoughtful = (content: AnswerFormat, reasoningOpened: boolean): AnswerFormat => {
   const thought = (begin: string): AnswerFormat => ({
     type: 'sequence',
     elements: [{ type: 'tag', begin, content: { type: 'any_text' }, end: '</think>' }, GAP, content],
   });
   return reasoningOpened ? thought('') : { type: 'or', elements: [thought('<think>'), content] };
 };
+
+const noToolFormat = (): EngineError =>
+  new EngineError(
+    'not_supported',
+    'tool_choice: a call cannot be required of this model, since its chat template has no form of calls that is known here; leave it to the model (auto), or start the server with --tool-format',
+    { param: 'tool_choice' },
+  );
 
 const at = ({ param }: { readonly param?: string }): { readonly path?: string } =>
   param === undefined ? {} : { path: param };

@@ -9,6 +9,8 @@ export interface GrammarOptions {
   readonly mode: 'auto' | 'required';
   /** False: at most one call. */
   readonly parallel: boolean;
+  /** The form of an answer in text, for formats that write the whole answer (harmony). Absent: any text. */
+  readonly text?: AnswerFormat;
 }
 
 /** A call's arguments as JSON: by the tool's schema where it is strict, else any object. */

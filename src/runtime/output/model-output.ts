@@ -55,6 +55,13 @@ export const callableTools = ({ prompt, toolChoice }: GenerationRequest): readon
   return toolChoice?.names ? tools.filter(({ name }) => toolChoice.names!.includes(name)) : tools;
 };
 
+/** What may not be called is not shown to the model either: nothing else keeps it from trying, in text. */
+export const withoutForbiddenTools = (request: GenerationRequest): GenerationRequest => {
+  if (request.prompt.kind !== 'chat' || request.toolChoice?.mode !== 'none') return request;
+  const { tools: _, ...prompt } = request.prompt;
+  return { ...request, prompt };
+};
+
 /** Prompts that no chat template rendered are answered in text as it is. */
 export const outputFormat = (
   { reasoning, toolFormat, tags }: ModelOutput,

@@ -8,10 +8,10 @@ import type { ToolFormat } from '../tool-format.ts';
 const NEXT = '<|start|>assistant';
 const ANY_TEXT: AnswerFormat = { type: 'any_text' };
 
-const message = (channel: string, end: string): TagFormat => ({
+const message = (channel: string, end: string, content: AnswerFormat = ANY_TEXT): TagFormat => ({
   type: 'tag',
   begin: `<|channel|>${channel}<|message|>`,
-  content: ANY_TEXT,
+  content,
   end,
 });
 
@@ -19,7 +19,7 @@ export const harmony: ToolFormat = {
   name: 'harmony',
   matches: (template) => template.includes('<|channel|>') && template.includes('<|start|>'),
   tags: HARMONY_TAGS,
-  grammar(tools, { mode }) {
+  grammar(tools, { mode, text }) {
     // `<|call|>` and `<|return|>` end the turn: they are no part of the text, and one call is all there can be.
     const calls = tools.map(
       (tool): TagFormat => ({
@@ -30,7 +30,7 @@ export const harmony: ToolFormat = {
       }),
     );
     const thoughts = [message('analysis', '<|end|>'), message('commentary', '<|end|>')];
-    const last = mode === 'required' ? calls : [...calls, message('final', '')];
+    const last = mode === 'required' ? calls : [...calls, message('final', '', text)];
     return {
       type: 'sequence',
       elements: [

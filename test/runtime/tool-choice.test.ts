@@ -1,0 +1,149 @@
+import { describe, expect, test } from 'vitest';
+import type {
+  ChatPrompt,
+  GenerationEvent,
+  GenerationRequest,
+  ToolChoice,
+  ToolDefinition,
+} from '../../src/runtime/api.ts';
+import { TOOL_FORMAT_NAMES, type ToolFormatName } from '../../src/runtime/output/tool-formats/index.ts';
+import { DEFAULT_SAMPLING } from '../../src/runtime/sampling.ts';
+import { END_OF_SEQUENCE } from '../../src/runtime/scripted-vocabulary.ts';
+import { textOf } from '../support/engine.ts';
+import { idOf, startNoise } from '../support/noise-engine.ts';
+
+const TOOLS: readonly ToolDefinition[] = [
+  {
+    name: 'get_weather',
+    strict: true,
+    parameters: {
+      type: 'object',
+      properties: { city: { enum: ['Oslo', 'Rome'] }, days: { type: 'integer', minimum: 1, maximum: 14 } },
+      required: ['city', 'days'],
+      additionalProperties: false,
+    },
+  },
+  {
+    name: 'set_alarm',
+    strict: true,
+    parameters: {
+      type: 'object',
+      properties: { on: { type: 'boolean' } },
+      required: ['on'],
+      additionalProperties: false,
+    },
+  },
+];
+const prompt: ChatPrompt = {
+  kind: 'chat',
+  messages: [{ role: 'user', content: 'Do something.' }],
+  tools: TOOLS,
+  continueFinalMessage: false,
+};
+/** Noise would go on with calls for ever. */
+const liked = new Map([[END_OF_SEQUENCE, 4]]);
+
+interface Call {
+  readonly name: string;
+  readonly given: unknown;
+}
+
+const callsOf = (events: readonly GenerationEvent[]): Call[] => {
+  const calls: { name: string; text: string; isWhole: boolean }[] = [];
+  for (const event of events) {
+    if (event.type === 'tool_call_start') calls.push({ name: event.name, text: '', isWhole: false });
+    if (event.type === 'tool_call_arguments') calls[event.index]!.text += event.text;
+    if (event.type === 'tool_call_end') calls[event.index]!.isWhole = true;
+  }
+  expect(calls.every(({ isWhole }) => isWhole)).toBe(true);
+  return calls.map(({ name, text }) => ({ name, given: JSON.parse(text) as unknown }));
+};
+
+const checkCall = ({ name, given }: Call): void => {
+  const { city, days, on } = given as { city?: string; days?: number; on?: boolean };
+  if (name === 'set_alarm') {
+    expect(Object.keys(given as object)).toEqual(['on']);
+    expect([true, false]).toContain(on);
+    return;
+  }
+  expect(name).toBe('get_weather');
+  expect(Object.keys(given as object).sort()).toEqual(['city', 'days']);
+  expect(['Oslo', 'Rome']).toContain(city);
+  expect(days).toBeGreaterThanOrEqual(1);
+  expect(days).toBeLessThanOrEqual(14);
+};
+
+const choice = (more: Partial<ToolChoice>): Partial<GenerationRequest> => ({
+  maxTokens: 1500,
+  toolChoice: { mode: 'required', parallel: true, ...more },
+});
+const seed = (value: number) => ({ sampling: { ...DEFAULT_SAMPLING, temperature: 1, seed: value } });
+const reasoningOf = (format: ToolFormatName) => (format === 'harmony' ? 'harmony' : 'none');
+
+describe.each(TOOL_FORMAT_NAMES)('%s', (toolFormat) => {
+  const start = () => startNoise({ toolFormat, liked, reasoning: reasoningOf(toolFormat) });
+
+  test('calls a tool where it must, by the schemas of strict tools', async () => {
+    const { ask } = start();
+    for (let round = 0; round < 4; round++) {
+      const events = await ask(prompt, { ...choice({}), ...seed(round) });
+      const calls = callsOf(events);
+      expect(calls.length).toBeGreaterThan(0);
+      for (const call of calls) checkCall(call);
+      expect(textOf(events).trim()).toBe('');
+      expect(events.at(-1)).toMatchObject({ type: 'finish', reason: 'tool_calls' });
+      expect(events.filter(({ type }) => type === 'warning')).toEqual([]);
+    }
+  });
+
+  test('calls the named tool alone, and once where calls may not be parallel', async () => {
+    const { ask } = start();
+    for (let round = 0; round < 4; round++) {
+      const events = await ask(prompt, { ...choice({ names: ['set_alarm'], parallel: false }), ...seed(round) });
+      const calls = callsOf(events);
+      expect(calls.map(({ name }) => name)).toEqual(['set_alarm']);
+      checkCall(calls[0]!);
+    }
+  });
+
+  test('calls nothing where it must not', async () => {
+    const { ask } = start();
+    const events = await ask(prompt, choice({ mode: 'none' }));
+    expect(callsOf(events)).toEqual([]);
+    expect(events.at(-1)).toMatchObject({ reason: 'stop' });
+  });
+
+  test('calls strict tools by their schemas where it may', async () => {
+    const { ask } = start();
+    for (let round = 0; round < 3; round++) {
+      const events = await ask(prompt, { ...choice({ mode: 'auto' }), maxTokens: 300, ...seed(round) });
+      for (const call of callsOf(events)) checkCall(call);
+    }
+  });
+});
+
+test('thinks freely before a call that it must make', async () => {
+  const thoughts = new Map([...liked, [idOf('<think>'), 12], [idOf('</think>'), 3]]);
+  const { ask } = startNoise({ toolFormat: 'hermes', liked: thoughts, reasoning: 'think' });
+  const events = await ask(prompt, { ...choice({}), maxTokens: 3000 });
+  expect(textOf(events, 'reasoning').length).toBeGreaterThan(0);
+  const calls = callsOf(events);
+  expect(calls.length).toBeGreaterThan(0);
+  for (const call of calls) checkCall(call);
+});
+
+test('a call or a text of the wanted form, where both may come', async () => {
+  const { ask } = startNoise({ toolFormat: 'hermes', liked });
+  for (let round = 0; round < 6; round++) {
+    const constraint = { kind: 'regex', pattern: 'yes|no' } as const;
+    const events = await ask(prompt, { ...choice({ mode: 'auto' }), constraint, ...seed(round) });
+    const calls = callsOf(events);
+    for (const call of calls) checkCall(call);
+    if (calls.length === 0) expect(textOf(events)).toMatch(/^(yes|no)$/);
+  }
+});
+
+test('a call cannot be required of a model whose form of calls is unknown', async () => {
+  const { ask } = startNoise();
+  await expect(ask(prompt, choice({}))).rejects.toMatchObject({ code: 'not_supported' });
+});
