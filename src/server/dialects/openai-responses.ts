@@ -41,7 +41,7 @@ const itemsOf = ({ input, previous_response_id: previousId }: PromptBody): reado
 
 /** @throws EngineError invalid_request, not_found, not_supported, model_not_found */
 const promptOf = async (body: PromptBody, toolbox: Toolbox, context: ParseContext): Promise<ChatPrompt> => {
-  if (body.model) checkModel(body.model, context.model);
+  checkModel(body.model ?? context.model.id, context.model);
   requireChatTemplate(context.model, 'input');
   refuseUnsupported(body);
   const history = new History(context.responses);
