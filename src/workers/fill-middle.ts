@@ -33,9 +33,10 @@ export const fillMiddle = (
 };
 
 const marksOf = (definition: TokenizerDefinition): readonly [number, number, number] => {
-  const tokens = definition.model === 'bytes' ? [] : definition.tokens;
+  const idOf = (token: string): number =>
+    definition.model === 'bytes' ? (definition.specialTokens?.[token] ?? -1) : definition.tokens.indexOf(token);
   for (const [prefix, suffix, middle] of MARKS) {
-    const ids = [tokens.indexOf(prefix), tokens.indexOf(suffix), tokens.indexOf(middle)] as const;
+    const ids = [idOf(prefix), idOf(suffix), idOf(middle)] as const;
     if (ids.every((id) => id >= 0)) return ids;
   }
   throw new EngineError(

@@ -16,6 +16,7 @@ const [START, PIECE] = call(0, 'weather', ['{"city": "Oslo", "days": 3, "unit": 
 
 const tell = ({ prompt }: GenerationRequest): readonly (Told | Error)[] => {
   const text = lastText(prompt);
+  if (text.includes('nameless')) return [...call(0, '', ['{}']), finish('tool_calls')];
   if (text.includes('rain')) return [say('It rains.'), finish()];
   if (text.includes('all'))
     return [think('H'), think('m.'), say('I look: '), ...CALLS, think('More.'), say('Done'), finish('tool_calls')];
@@ -280,4 +281,10 @@ test('gives the whole members of a call that a limit cut off', async () => {
     { type: 'message_delta', delta: { stop_reason: 'max_tokens' } },
     { type: 'message_stop' },
   ]);
+});
+
+test('passes on a call that has no name', async () => {
+  const { url } = await serveTold(tell);
+  const { body: whole } = await post(`${url}/v1/messages`, body('nameless'));
+  expect(whole).toMatchObject({ stop_reason: 'tool_use', content: [{ type: 'tool_use', name: '', input: {} }] });
 });

@@ -171,3 +171,11 @@ describe('best_of', () => {
     expect(requests[0]?.sampling.topLogprobs).toBeUndefined();
   });
 });
+
+test('fills a gap between prompt and suffix, where the model has tokens for it', async () => {
+  const specialTokens = { '<|fim_prefix|>': 300, '<|fim_suffix|>': 301, '<|fim_middle|>': 302 };
+  const { url } = await serve({ specialTokens, replies: [{ when: 'def', tokens: ['return 1'] }] });
+  const completion = await complete(url, { prompt: 'def f():\n  ', suffix: '\n', echo: true });
+  expect(texts(completion)).toEqual([[0, 'def f():\n  return 1']]);
+  expect(completion.usage?.prompt_tokens).toBe('def f():\n  \n'.length + 3);
+});

@@ -19,6 +19,7 @@ const WARNING: Told = { type: 'warning', code: 'malformed_tool_call', message: '
 
 const tell = ({ prompt }: GenerationRequest): readonly (Told | Error)[] => {
   const text = lastText(prompt);
+  if (text.includes('nameless')) return [...call(0, '', ['{}']), finish('tool_calls')];
   if (text.includes('rain')) return [say('It rains.'), finish()];
   if (text.includes('both')) return [think('Hm.'), say('I look: '), ...CALLS];
   if (text.includes('broken')) return [WARNING, say('<tool_call>{'), finish()];
@@ -267,4 +268,12 @@ test('answers older `functions` in their own form', async () => {
     { arguments: ': "Os' },
     { arguments: 'lo"}' },
   ]);
+});
+
+test('passes on a call that has no name', async () => {
+  const { url } = await serveTold(tell);
+  const { body: whole } = await post(`${url}/v1/chat/completions`, body('nameless'));
+  expect(whole).toMatchObject({
+    choices: [{ message: { tool_calls: [{ function: { name: '', arguments: '{}' } }] } }],
+  });
 });
