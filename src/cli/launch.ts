@@ -6,6 +6,7 @@ import { delimiter, join } from 'node:path';
 import { pino } from 'pino';
 import { type Config, processEnvironment } from '../runtime/config.ts';
 import { EngineError } from '../runtime/errors.ts';
+import { urlHost } from '../server/address.ts';
 import { createServer } from '../server/app.ts';
 import { LAUNCH_CLIENTS, type LaunchClient, type LaunchTarget } from './launch-clients.ts';
 import { loadEngine } from './load-engine.ts';
@@ -49,7 +50,7 @@ export const runLaunch = async (config: Config, command: LaunchCommand): Promise
 
 const findTarget = async (config: Config, { url, startsServer }: LaunchCommand): Promise<OwnedTarget> => {
   const [apiKey] = config.apiKeys;
-  const wanted = url ?? `http://${config.host}:${config.port}`;
+  const wanted = url ?? `http://${urlHost(config.host)}:${config.port}`;
   const target = startsServer ? undefined : await findServer(wanted, apiKey);
   if (target !== undefined) return { target, close: async () => {} };
   if (url !== undefined) {

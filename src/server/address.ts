@@ -16,3 +16,10 @@ export const checkAddress = async (address: AccessOptions & { readonly port: num
     probe.listen({ host, port, exclusive: true }, () => probe.close(() => resolve()));
   });
 };
+
+/** The host to put in a URL: "every address" is reached through this machine's own. */
+export const urlHost = (host: string): string => {
+  if (host === '0.0.0.0') return '127.0.0.1';
+  if (host === '::') return '[::1]';
+  return host.includes(':') ? `[${host}]` : host;
+};

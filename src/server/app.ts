@@ -2,6 +2,7 @@
 import { type Logger, pino } from 'pino';
 import type { Engine, Usage } from '../runtime/api.ts';
 import { EngineError } from '../runtime/errors.ts';
+import { urlHost } from './address.ts';
 import { agentRouteOf } from './agents-route.ts';
 import { Access, isLoopback } from './auth.ts';
 import { readBody } from './body.ts';
@@ -297,10 +298,3 @@ const notFound = ({ method, path }: HttpRequest): EngineError =>
     'not_found',
     `unknown URL (${method} ${path}): this server answers ${DIALECTS.flatMap((dialect) => dialect.routes.map((route) => route.path)).join(', ')} and what /docs lists`,
   );
-
-/** The host to put in a URL: "every address" is reached through this machine's own. */
-const urlHost = (host: string): string => {
-  if (host === '0.0.0.0') return '127.0.0.1';
-  if (host === '::') return '[::1]';
-  return host.includes(':') ? `[${host}]` : host;
-};

@@ -3,7 +3,7 @@ import { expect } from 'vitest';
 import { type Script, serve } from '../support/serve.ts';
 import { clientCase } from './client-case.ts';
 import { importPeer } from './peers.ts';
-import { OBJECT, QUESTION, READ_FILE, readerLoop, readFile, SCHEMA } from './reader-tool.ts';
+import { OBJECT, QUESTION, READ_FILE, readerLoop, SCHEMA } from './reader-tool.ts';
 import { clientScript, pieces } from './scripts.ts';
 
 const PEER = 'ai-sdk-6';
@@ -70,7 +70,7 @@ for (const [client, [endpoint, connect]] of Object.entries(PROVIDERS)) {
     const sdk = await importPeer<Sdk>(PEER, 'ai/dist/index.mjs');
     return { sdk, model: await connect(url) };
   };
-  const readerTools = (sdk: Sdk) => ({
+  const readerTools = (sdk: Sdk, readFile: (input: { path: string }) => string) => ({
     [READ_FILE.name]: sdk.tool({
       description: READ_FILE.description,
       inputSchema: sdk.jsonSchema(READ_FILE.parameters),
@@ -93,17 +93,29 @@ for (const [client, [endpoint, connect]] of Object.entries(PROVIDERS)) {
   });
 
   clientCase(client, endpoint, 'runs a tool and answers, whole', async () => {
-    const { script, answer } = readerLoop();
+    const { script, answer, readFile } = readerLoop();
     const { sdk, model } = await open(script);
-    const options = { model, prompt: QUESTION, tools: readerTools(sdk), stopWhen: sdk.stepCountIs(3), maxRetries: 0 };
+    const options = {
+      model,
+      prompt: QUESTION,
+      tools: readerTools(sdk, readFile),
+      stopWhen: sdk.stepCountIs(3),
+      maxRetries: 0,
+    };
     const { text, steps } = await sdk.generateText(options);
     expect([text, steps.length]).toEqual([answer, 2]);
   });
 
   clientCase(client, endpoint, 'runs a tool and answers, streamed', async () => {
-    const { script, answer } = readerLoop();
+    const { script, answer, readFile } = readerLoop();
     const { sdk, model } = await open(script);
-    const options = { model, prompt: QUESTION, tools: readerTools(sdk), stopWhen: sdk.stepCountIs(3), maxRetries: 0 };
+    const options = {
+      model,
+      prompt: QUESTION,
+      tools: readerTools(sdk, readFile),
+      stopWhen: sdk.stepCountIs(3),
+      maxRetries: 0,
+    };
     const result = sdk.streamText(options);
     for await (const _ of result.textStream);
     expect([await result.text, (await result.steps).length]).toEqual([answer, 2]);

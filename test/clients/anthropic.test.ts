@@ -4,7 +4,7 @@ import Anthropic2023 from '@anthropic-ai/sdk-2023';
 import { expect } from 'vitest';
 import { type Script, serve } from '../support/serve.ts';
 import { clientCase } from './client-case.ts';
-import { OBJECT, QUESTION, READ_FILE, readerLoop, readFile, SCHEMA } from './reader-tool.ts';
+import { OBJECT, QUESTION, READ_FILE, readerLoop, SCHEMA } from './reader-tool.ts';
 import { clientScript, pieces } from './scripts.ts';
 
 const HELLO = clientScript([{ tokens: pieces('Hello from the model.') }]);
@@ -51,7 +51,7 @@ for (const [client, Sdk] of Object.entries(CLIENTS)) {
   for (const isStream of [false, true]) {
     const way = isStream ? 'streamed' : 'whole';
     clientCase(client, 'POST /v1/messages', `runs a tool and answers, ${way}`, async () => {
-      const { script, answer } = readerLoop();
+      const { script, answer, readFile } = readerLoop();
       const sdk = await open(script);
       const ask = (messages: Anthropic.MessageParam[]): Promise<Anthropic.Message> => {
         const body = { ...hi, messages, tools };

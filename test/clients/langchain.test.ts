@@ -3,7 +3,7 @@ import { expect } from 'vitest';
 import { type Script, serve } from '../support/serve.ts';
 import { clientCase } from './client-case.ts';
 import { importPeer } from './peers.ts';
-import { QUESTION, READ_FILE, readerLoop, readFile } from './reader-tool.ts';
+import { QUESTION, READ_FILE, readerLoop } from './reader-tool.ts';
 import { clientScript, pieces } from './scripts.ts';
 
 const PEER = 'langchain-1';
@@ -84,7 +84,7 @@ for (const [client, endpoint, connect] of MODELS) {
     });
 
     clientCase(client, endpoint, `runs a tool and answers, ${way}`, async () => {
-      const { script, answer } = readerLoop();
+      const { script, answer, readFile } = readerLoop();
       const { core, model } = await open(script);
       const bound = model.bindTools([{ type: 'function', function: READ_FILE }]);
       const question = new core.HumanMessage(QUESTION as never);

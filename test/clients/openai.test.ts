@@ -1,10 +1,15 @@
 /** Both majors of OpenAI's own SDK on every endpoint that it has a method for. */
+import { join } from 'node:path';
 import OpenAI from 'openai';
 import OpenAI7 from 'openai-7';
-import { expect } from 'vitest';
+import { expect, onTestFinished } from 'vitest';
+import { createEngine } from '../../src/runtime/create-engine.ts';
+import { createServer } from '../../src/server/app.ts';
+import { temporaryFolder } from '../support/firstlight.ts';
 import { type Script, serve } from '../support/serve.ts';
+import { writeTinyEncoder } from '../support/tiny-encoders.ts';
 import { clientCase } from './client-case.ts';
-import { OBJECT, parseArguments, QUESTION, READ_FILE, readerLoop, readFile, SCHEMA } from './reader-tool.ts';
+import { OBJECT, parseArguments, QUESTION, READ_FILE, readerLoop, SCHEMA } from './reader-tool.ts';
 import { clientScript, pieces } from './scripts.ts';
 
 const HELLO = clientScript([{ tokens: pieces('Hello from the model.') }]);
@@ -12,6 +17,19 @@ const THINKING = clientScript([{ tokens: ['<think>', 'Hm', '</think>', 'Yes', '.
 const JSON_ANSWER = clientScript([{ tokens: pieces(JSON.stringify(OBJECT)) }]);
 const hi = [{ role: 'user' as const, content: 'hi' }];
 const model = 'scripted';
+
+/** A real, tiny encoder: the scripted model makes no embeddings. */
+const openEncoder = async (Sdk: typeof OpenAI): Promise<OpenAI> => {
+  const path = join(temporaryFolder(), 'tiny.gguf');
+  writeTinyEncoder(path, 'nomic-bert', { weights: 'Q8_0' });
+  const engine = await createEngine({ model: path, numWorkerThreads: 1, activations: 'f32' });
+  const server = await createServer(engine, { port: 0, logLevel: 'silent' });
+  onTestFinished(async () => {
+    await server.close();
+    await engine.close();
+  });
+  return new Sdk({ baseURL: `${server.url}/v1`, apiKey: 'none', maxRetries: 0 });
+};
 
 const CLIENTS = { 'openai 6.49.0': OpenAI, 'openai 7.55.0': OpenAI7 as unknown as typeof OpenAI };
 
@@ -44,7 +62,7 @@ for (const [client, Sdk] of Object.entries(CLIENTS)) {
   });
 
   clientCase(client, 'POST /v1/chat/completions', 'runs a tool and answers, whole', async () => {
-    const { script, answer } = readerLoop();
+    const { script, answer, readFile } = readerLoop();
     const sdk = await open(script);
     const runner = sdk.chat.completions.runTools({
       model,
@@ -55,7 +73,7 @@ for (const [client, Sdk] of Object.entries(CLIENTS)) {
   });
 
   clientCase(client, 'POST /v1/chat/completions', 'runs a tool and answers, streamed', async () => {
-    const { script, answer } = readerLoop();
+    const { script, answer, readFile } = readerLoop();
     const sdk = await open(script);
     const runner = sdk.chat.completions.runTools({
       model,
@@ -114,7 +132,7 @@ for (const [client, Sdk] of Object.entries(CLIENTS)) {
   });
 
   clientCase(client, 'POST /v1/responses', 'goes on after a tool call by the id of the response', async () => {
-    const { script, answer } = readerLoop();
+    const { script, answer, readFile } = readerLoop();
     const sdk = await open(script);
     const tools = [{ type: 'function' as const, ...READ_FILE, strict: true }];
     const first = await sdk.responses.stream({ model, input: QUESTION, tools }).finalResponse();
@@ -157,11 +175,13 @@ for (const [client, Sdk] of Object.entries(CLIENTS)) {
   );
 
   clientCase(client, 'POST /v1/embeddings', 'gets vectors, in base64 and in numbers', async () => {
-    const sdk = await open(HELLO);
-    const { data } = await sdk.embeddings.create({ model, input: ['one', 'two'] });
-    const plain = await sdk.embeddings.create({ model, input: ['one', 'two'], encoding_format: 'float' });
+    const sdk = await openEncoder(Sdk);
+    const body = { model: 'tiny', input: ['the quick fox', 'a lazy dog'] };
+    const { data } = await sdk.embeddings.create(body);
+    const plain = await sdk.embeddings.create({ ...body, encoding_format: 'float' });
     expect(data).toHaveLength(2);
     expect(data[0]?.embedding.length).toBeGreaterThan(0);
-    expect(plain.data.map(({ embedding }) => embedding.length)).toEqual(data.map(({ embedding }) => embedding.length));
+    for (const [index, { embedding }] of plain.data.entries())
+      for (const [column, value] of embedding.entries()) expect(data[index]?.embedding[column]).toBeCloseTo(value, 6);
   });
 }

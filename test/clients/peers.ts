@@ -50,5 +50,7 @@ export const installPeers = (): void => {
 export const importPeer = async <Module>(peer: Peer, path: string): Promise<Module> =>
   (await import(pathToFileURL(join(ROOT, peer, 'node_modules', path)).href)) as Module;
 
-/** A peer's command. */
-export const peerCommand = (peer: Peer, name: string): string => join(ROOT, peer, 'node_modules/.bin', name);
+/** The folder of a peer's commands. */
+export const peerCommands = (peer: Peer): string => join(ROOT, peer, 'node_modules/.bin');
+
+export const peerCommand = (peer: Peer, name: string): string => join(peerCommands(peer), name);

@@ -1,7 +1,6 @@
 /** The one tool that the SDKs are given, and a conversation that needs it. */
+import { randomUUID } from 'node:crypto';
 import { toolLoop } from './scripts.ts';
-
-const SECRET = 'plum-4711';
 
 export const READ_FILE = {
   name: 'read_file',
@@ -16,12 +15,15 @@ export const READ_FILE = {
 
 export const QUESTION = 'What is in notes.txt?';
 
-/** The model calls the tool once; what it gets must be `readFile`'s answer. */
-export const readerLoop = () => toolLoop(SECRET, READ_FILE.name, { path: 'notes.txt' });
-
-export const readFile = ({ path }: { path: string }): string => {
-  if (path !== 'notes.txt') throw new Error(`there is no ${path}`);
-  return SECRET;
+/** The model calls the tool once, and answers what `readFile` gives. */
+export const readerLoop = () => {
+  // Engines of equal scripts are shared: what one test has used up, another would miss.
+  const secret = randomUUID();
+  const readFile = ({ path }: { path: string }): string => {
+    if (path !== 'notes.txt') throw new Error(`there is no ${path}`);
+    return secret;
+  };
+  return { ...toolLoop(secret, READ_FILE.name, { path: 'notes.txt' }), readFile };
 };
 
 /** The arguments of a call, from JSON. */
