@@ -6,6 +6,7 @@ import type { TokenizerDefinition } from '../tokenizer/definition.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import type { Allowed, AnswerFormat } from './answer-format.ts';
 import { schemaGrammar } from './json-schema.ts';
+import { regexGrammar } from './regex.ts';
 import { loadXGrammar, orRefuse, type XGrammarLibrary } from './xgrammar.ts';
 
 export interface OpenOptions {
@@ -199,11 +200,13 @@ const onlyToken = (mask: Int32Array, endTokenIds: readonly number[]): number | u
   return only;
 };
 
-/** Our own converter knows what it cannot express; the library's own would leave it out. */
+/** Our own converters know what they cannot express; the library's own would leave it out. */
 const withoutSchemas = (format: AnswerFormat): unknown => {
   switch (format.type) {
     case 'json_schema':
       return { type: 'grammar', grammar: schemaGrammar(format.json_schema, format.path ?? 'schema') };
+    case 'regex':
+      return { type: 'grammar', grammar: regexGrammar(format.pattern, format.path ?? 'regex') };
     case 'grammar':
       return { type: 'grammar', grammar: format.grammar };
     default:
