@@ -1,7 +1,7 @@
 /** The Anthropic routes as the official SDKs see them, and as the wire shows them. */
-import Anthropic from '@anthropic-ai/sdk';
-import Anthropic2023 from '@anthropic-ai/sdk-2023';
+import type Anthropic from '@anthropic-ai/sdk';
 import { afterAll, describe, expect, test } from 'vitest';
+import { ANTHROPIC_SDKS } from '../support/sdks.ts';
 import { parseSse, post, type Script, serve } from '../support/serve.ts';
 import { TRANSPORTS } from '../support/transports.ts';
 import { expectSchema, numChecked } from '../support/vendor-schemas.ts';
@@ -16,10 +16,6 @@ const SCRIPT: Script = {
   ],
 };
 const ask = (content: string) => [{ role: 'user' as const, content }];
-const SDKS = [
-  ['@anthropic-ai/sdk 1', Anthropic],
-  ['@anthropic-ai/sdk 0', Anthropic2023 as unknown as typeof Anthropic],
-] as const;
 
 afterAll(() => {
   const checked = numChecked('anthropic');
@@ -31,7 +27,7 @@ afterAll(() => {
   if (checked !== undefined) expect(checked).toBeGreaterThan(0);
 });
 
-describe.each(SDKS)('%s', (_name, Sdk) => {
+describe.each(ANTHROPIC_SDKS)('%s', (_name, Sdk) => {
   describe.each(TRANSPORTS)('over %s', (transport) => {
     const connect = async () => {
       const served = await serve(SCRIPT, { transport });

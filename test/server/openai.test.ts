@@ -1,7 +1,7 @@
 /** The OpenAI routes as the official SDKs see them, and as the wire shows them. */
-import OpenAI from 'openai';
-import OpenAI7 from 'openai-7';
+import type OpenAI from 'openai';
 import { afterAll, describe, expect, test } from 'vitest';
+import { OPENAI_SDKS } from '../support/sdks.ts';
 import { parseSse, post, type Script, serve } from '../support/serve.ts';
 import { TRANSPORTS } from '../support/transports.ts';
 import { expectSchema, numChecked } from '../support/vendor-schemas.ts';
@@ -17,12 +17,6 @@ const SCRIPT: Script = {
   ],
 };
 const ask = (content: string) => [{ role: 'user' as const, content }];
-const nodeMajor = Number(process.versions.node.split('.')[0]);
-/** openai 7 says it needs Node 22. */
-const SDKS = [
-  ['openai 6', OpenAI] as const,
-  ...(nodeMajor >= 22 ? [['openai 7', OpenAI7 as unknown as typeof OpenAI] as const] : []),
-];
 
 afterAll(() => {
   const checked = numChecked('openai');
@@ -34,7 +28,7 @@ afterAll(() => {
   if (checked !== undefined) expect(checked).toBeGreaterThan(0);
 });
 
-describe.each(SDKS)('%s', (_name, Sdk) => {
+describe.each(OPENAI_SDKS)('%s', (_name, Sdk) => {
   describe.each(TRANSPORTS)('over %s', (transport) => {
     const connect = async () => {
       const served = await serve(SCRIPT, { transport });
