@@ -26,7 +26,8 @@ export const openAnswerRules = async (
 ): Promise<AnswerRules> => {
   const { prompt, reasoningBudgetTokens: maxTokens, sampling } = request;
   const spoken = prompt.kind === 'chat' ? output.reasoning : 'none';
-  const closing = maxTokens === undefined ? undefined : reasoningClosing(spoken);
+  const closing =
+    maxTokens === undefined ? undefined : reasoningClosing(spoken, request.toolChoice?.mode === 'required');
   const closingTokenIds = closing === undefined ? undefined : [...(await workers.encode(closing))];
   const format = answerFormat(output, request, reasoningOpened);
   return {

@@ -21,7 +21,7 @@ export const answerFormat = (
   const text = request.constraint && constrained(request.constraint);
   if (request.prompt.kind !== 'chat') return text;
   const tools = callableTools(request);
-  const { mode = 'auto', names, parallel = true } = request.toolChoice ?? {};
+  const { mode = 'auto', parallel = true } = request.toolChoice ?? {};
   if (mode === 'required' && toolFormat === undefined) throw noToolFormat();
   const format = toolFormat && tools.length > 0 ? TOOL_FORMATS[toolFormat] : undefined;
   if (reasoning === 'harmony') {
@@ -30,11 +30,11 @@ export const answerFormat = (
       ? TOOL_FORMATS.harmony.grammar(tools, { mode: callMode(mode), parallel, ...(text && { text }) })
       : undefined;
   }
-  const calls = (callsMode: 'auto' | 'required') => format?.grammar(tools, { mode: callsMode, parallel });
   const content = ((): AnswerFormat | undefined => {
-    if (mode === 'required') return calls('required');
-    if (text !== undefined) return oneOf([calls('required'), text]);
-    return names !== undefined || isCallHeld(request) ? calls('auto') : undefined;
+    if (mode === 'required') return format?.grammar(tools, { mode, parallel });
+    // A choice is between forms that end by themselves, as many calls do not.
+    if (text !== undefined) return oneOf([format?.grammar(tools, { mode: 'required', parallel: false }), text]);
+    return isCallHeld(request) ? format?.grammar(tools, { mode: 'auto', parallel }) : undefined;
   })();
   return content === undefined || reasoning === 'none' ? content : thoughtful(content, reasoningOpened);
 };

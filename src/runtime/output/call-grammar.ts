@@ -25,13 +25,10 @@ export const callsWithSeparator = (
   tags: readonly TagFormat[],
   separator: string,
   { parallel }: Pick<GrammarOptions, 'parallel'>,
-): AnswerFormat => ({
-  type: 'tags_with_separator',
-  tags,
-  separator,
-  at_least_one: true,
-  stop_after_first: !parallel,
-});
+): AnswerFormat => {
+  if (parallel) return { type: 'tags_with_separator', tags, separator, at_least_one: true };
+  return tags.length === 1 ? tags[0]! : { type: 'or', elements: tags };
+};
 
 /** Text with calls in it, each beginning with one of the triggers. */
 export const callsInText = (

@@ -27,6 +27,8 @@ type Place = 'role' | 'channel' | 'content type' | 'reasoning' | 'text' | 'call'
 const HEAD: ReadonlySet<Place> = new Set(['role', 'channel', 'content type']);
 /** What ends reasoning. */
 export const HARMONY_CLOSING = '<|end|><|start|>assistant<|channel|>final<|message|>';
+/** What leads from reasoning to a call that must come. */
+export const HARMONY_CALL_CLOSING = '<|end|><|start|>assistant<|channel|>commentary to=functions.';
 
 const CALL_PREFIX = 'functions.';
 const NO_HEAD = { role: '', channel: '', 'content type': '' };

@@ -2,7 +2,7 @@
 import type { ChosenLogprob, ToolDefinition } from '../api.ts';
 import { controlMark } from './control-marks.ts';
 import { type AnswerEvent, EventWriter } from './event-writer.ts';
-import { HARMONY_CLOSING, HarmonyReader } from './harmony-reader.ts';
+import { HARMONY_CALL_CLOSING, HARMONY_CLOSING, HarmonyReader } from './harmony-reader.ts';
 import { THINK_CLOSING, ThinkReader } from './think-reader.ts';
 import { randomId, ToolCalls } from './tool-calls.ts';
 import { TOOL_FORMATS, type ToolFormatName } from './tool-formats/index.ts';
@@ -36,9 +36,12 @@ export interface OutputToken {
   readonly logprobs?: ChosenLogprob;
 }
 
-/** What a model that has thought enough is made to write; undefined where no reasoning is told from the answer. */
-export const reasoningClosing = (reasoning: ReasoningFormat): string | undefined =>
-  ({ none: undefined, think: THINK_CLOSING, harmony: HARMONY_CLOSING })[reasoning];
+/**
+ * What a model that has thought enough is made to write; undefined where no reasoning is told from the answer.
+ * @param mustCall a call of a tool must follow
+ */
+export const reasoningClosing = (reasoning: ReasoningFormat, mustCall: boolean): string | undefined =>
+  ({ none: undefined, think: THINK_CLOSING, harmony: mustCall ? HARMONY_CALL_CLOSING : HARMONY_CLOSING })[reasoning];
 
 const NO_TAGS: ReadonlyMap<number, string> = new Map();
 

@@ -93,8 +93,16 @@ export class AnswerGrammars {
   async advance(id: number, tokenIds: readonly number[]): Promise<Allowed> {
     const answer = this.#answers.get(id);
     if (answer === undefined) throw new EngineError('internal', 'the grammar of this answer was lost; send it again');
-    accept(answer, tokenIds);
+    // Tokens that are no text, as between two texts that are free, move nothing.
+    accept(
+      answer,
+      tokenIds.filter((tokenId) => this.#isKnown(tokenId)),
+    );
     return this.#allowed(answer);
+  }
+
+  #isKnown(tokenId: number): boolean {
+    return (this.#freeMask[tokenId >> 5]! & (1 << (tokenId & 31))) !== 0 || this.#endTokenIds.includes(tokenId);
   }
 
   /** Forgets an answer. Twice does nothing. */

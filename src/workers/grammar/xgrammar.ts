@@ -51,6 +51,8 @@ export const orRefuse = async <Value>(what: string, run: () => Promise<Value>, p
     return await run();
   } catch (cause) {
     if (cause instanceof EngineError) throw cause;
+    // An exception of C++ that nothing there catches: formats that we put together wrongly.
+    if (typeof cause === 'number') throw new Error(`the library does not take ${what}`);
     const reason = said.map((line) => FATAL.exec(line)?.groups?.reason).find((text) => text !== undefined);
     const message = `${what} cannot be compiled: ${reason ?? String(cause)}`;
     throw new EngineError('invalid_request', message, param === undefined ? {} : { param }, { cause });
