@@ -6,9 +6,9 @@
  */
 import type { BlockKey } from '../block-key.ts';
 import { SEAL_BYTES } from './cipher.ts';
-import { decodeBody } from './segment-format.ts';
+import { decodeBody, HEADER_BYTES } from './segment-format.ts';
 import { SegmentIndex } from './segment-index.ts';
-import type { Fault, SegmentStoreOptions, Segments } from './segment-store.ts';
+import type { Fault, ReadResult, SegmentRead, SegmentStoreOptions, Segments } from './segment-store.ts';
 import { SegmentThread } from './segment-thread.ts';
 import { SharedBuffers, type SharedBytes } from './shared-buffers.ts';
 import type { BlockTier, Loan, TierBlock, TierFault, TierStats, TierWarning } from './tier.ts';
@@ -27,6 +27,8 @@ const MAX_QUEUED_BYTES = 256 * 1024 ** 2;
 /** Wait for more blocks to share a file with. */
 const LINGER_MS = 200;
 const WARNING_MS = 60_000;
+/** Of silence, before files are rewritten. */
+const COMPACTION_MS = 5000;
 const NAME = 'disk';
 
 export class DiskTier implements BlockTier {
@@ -54,6 +56,8 @@ export class DiskTier implements BlockTier {
   readonly #deleted = new Set<BlockKey>();
   #removing: Promise<void> = Promise.resolve();
   #linger: NodeJS.Timeout | undefined;
+  #compacting: Promise<void> | undefined;
+  #quiet: NodeJS.Timeout | undefined;
   #isClosed = false;
 
   private constructor(options: DiskTierOptions, segments: Segments) {
@@ -78,6 +82,7 @@ export class DiskTier implements BlockTier {
     } catch (error) {
       tier.#warn('read_failed', messageOf(error));
     }
+    tier.#compactLater();
     return tier;
   }
 
@@ -169,11 +174,54 @@ export class DiskTier implements BlockTier {
   async close(): Promise<void> {
     if (this.#isClosed) return;
     this.#isClosed = true;
+    clearTimeout(this.#quiet);
+    await this.#compacting;
     await this.flush();
     try {
       await this.#segments.close();
     } catch (error) {
       this.#warn('write_failed', messageOf(error));
+    }
+  }
+
+  /**
+   * Rewrites small and mostly evicted files into full ones, as far as that is worth it. A new file is whole before the old
+   * ones go: who is killed in between has two copies. Happens by itself when nothing else does.
+   */
+  compact(): Promise<void> {
+    this.#compacting ??= this.#compactAll().finally(() => {
+      this.#compacting = undefined;
+    });
+    return this.#compacting;
+  }
+
+  #compactLater(): void {
+    clearTimeout(this.#quiet);
+    if (!this.#isClosed) this.#quiet = setTimeout(() => void this.compact(), COMPACTION_MS).unref();
+  }
+
+  async #compactAll(): Promise<void> {
+    while (!this.#isClosed && this.#queue.isEmpty) {
+      const sparse = this.#index.findSparse(this.#options.maxBytes);
+      if (!sparse || !(await this.#rewrite(sparse))) return;
+    }
+  }
+
+  /** @returns false when it could not be done */
+  async #rewrite({ reads, payloadBytes }: { reads: readonly SegmentRead[]; payloadBytes: number }): Promise<boolean> {
+    const numBlocks = reads.reduce((sum, { keys }) => sum + keys.length, 0);
+    const buffer = await this.#buffers.take(payloadBytes + numBlocks * SEAL_BYTES);
+    try {
+      const { written, keys, results } = await this.#segments.rewrite(reads, buffer);
+      this.#blameAll(reads, results);
+      if (written) this.#index.replace(written, keys, reads);
+      await this.#remove(this.#index.takeUnwanted([]));
+      return true;
+    } catch (error) {
+      this.#warn('write_failed', messageOf(error));
+      return false;
+    } finally {
+      this.#buffers.giveBack(buffer);
     }
   }
 
@@ -189,6 +237,7 @@ export class DiskTier implements BlockTier {
     this.#draining ??= this.#writeAll().finally(() => {
       this.#draining = undefined;
       this.#schedule();
+      this.#compactLater();
     });
     return this.#draining;
   }
@@ -285,22 +334,33 @@ export class DiskTier implements BlockTier {
     const wanted = [...reads].map(([name, keys]) => ({ name, keys }));
     try {
       const results = await this.#segments.read(wanted, into);
-      for (const [i, { places, fault, isLost }] of results.entries()) {
-        const { name, keys } = wanted[i]!;
-        if (fault) this.#blame(fault);
-        for (const [n, key] of keys.entries()) {
+      this.#blameAll(wanted, results);
+      for (const [i, { places }] of results.entries()) {
+        for (const [n, key] of wanted[i]!.keys.entries()) {
           const place = places[n];
           if (place) found.set(key, into.subarray(place.offset, place.offset + place.byteLength));
-          // A copy in another file, written meanwhile, may be right.
-          else if (fault?.fault === 'corrupt' && this.#index.find(key)?.segment.name === name) this.#index.remove(key);
         }
-        if (isLost) this.#index.removeSegment(name);
         this.#counts.misses += places.filter((place) => place === undefined).length;
         this.#counts.hits += places.filter((place) => place !== undefined).length;
       }
     } catch (error) {
       this.#counts.readErrors++;
       this.#warn('read_failed', messageOf(error));
+    }
+  }
+
+  /** What could not be read is absent from now on. */
+  #blameAll(reads: readonly SegmentRead[], results: readonly ReadResult[]): void {
+    for (const [i, { places, fault, isLost }] of results.entries()) {
+      if (!fault) continue;
+      const { name, keys } = reads[i]!;
+      this.#blame(fault);
+      for (const [n, key] of keys.entries()) {
+        // A copy in another file, written meanwhile, may be right.
+        const isHere = this.#index.find(key)?.segment.name === name;
+        if (!places[n] && fault.fault === 'corrupt' && isHere) this.#index.remove(key);
+      }
+      if (isLost) this.#index.removeSegment(name);
     }
   }
 
@@ -332,4 +392,4 @@ export class DiskTier implements BlockTier {
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
 /** What a block takes beside its payload, at most: its header and a seal. */
-const overhead = (tokenIds: Uint32Array): number => 512 + tokenIds.byteLength;
+const overhead = (tokenIds: Uint32Array): number => HEADER_BYTES + tokenIds.byteLength;

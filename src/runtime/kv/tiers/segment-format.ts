@@ -64,6 +64,9 @@ export interface RawHeader {
   readonly body: Bytes;
 }
 
+/** What a block takes in the header and in seals, beside its token ids: at most. */
+export const HEADER_BYTES = 512;
+
 /** Bytes that a payload takes in the file. */
 export const storedBytes = (payloadBytes: number, isSealed: boolean): number =>
   payloadBytes + (isSealed ? SEAL_BYTES : 0);

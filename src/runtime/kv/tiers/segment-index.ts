@@ -5,7 +5,8 @@
 import type { BlockKey } from '../block-key.ts';
 import { ChainOrder } from '../chain-order.ts';
 import { ChildIndex } from './child-index.ts';
-import type { ScannedBlock, ScannedSegment } from './segment-store.ts';
+import { HEADER_BYTES } from './segment-format.ts';
+import type { ScannedBlock, ScannedSegment, SegmentRead } from './segment-store.ts';
 
 interface Segment {
   readonly name: string;
@@ -13,6 +14,8 @@ interface Segment {
   readonly isOwned: boolean;
   /** Of blocks that were here when it came; some may have a newer copy elsewhere now. */
   readonly keys: readonly BlockKey[];
+  /** Of all its blocks. */
+  readonly payloadBytes: number;
   /** Blocks that are here, and not evicted yet, with their payloads. */
   numWanted: number;
   wantedBytes: number;
@@ -25,6 +28,15 @@ interface Location extends ScannedBlock {
 
 /** More would make a start slow, which reads each one's header. */
 const MAX_SEGMENTS = 20_000;
+/** Of fewer bytes and fewer blocks, a segment is small. */
+const SMALL_BYTES = 1024 ** 2;
+const SMALL_BLOCKS = 128;
+/** So many sparse segments are rewritten, or fewer once their dead blocks take this part of all the room there is. */
+const MAX_SPARSE = 64;
+const DEAD_PART = 1 / 8;
+/** Rewritten at once, unless one segment has more. */
+const REWRITTEN_BYTES = 4 * 1024 ** 2;
+const REWRITTEN_BLOCKS = 256;
 
 export class SegmentIndex {
   readonly #children = new ChildIndex();
@@ -33,6 +45,8 @@ export class SegmentIndex {
   readonly #segments = new Map<string, Segment>();
   /** All of their blocks are evicted, damaged or elsewhere: to be removed. */
   readonly #unwanted = new Set<Segment>();
+  /** Small, or mostly evicted. */
+  readonly #sparse = new Set<Segment>();
   /** Files that may be removed, and their bytes. */
   #numOwned = 0;
   #bytes = 0;
@@ -62,7 +76,8 @@ export class SegmentIndex {
     weightOf: (index: number) => number | undefined = () => 1,
   ): void {
     const keys = blocks.map(({ key }) => key);
-    const segment: Segment = { name, fileBytes, isOwned, keys, numWanted: 0, wantedBytes: 0 };
+    const payloadBytes = blocks.reduce((sum, block) => sum + block.payloadBytes, 0);
+    const segment: Segment = { name, fileBytes, isOwned, keys, payloadBytes, numWanted: 0, wantedBytes: 0 };
     this.#segments.set(name, segment);
     if (isOwned) {
       this.#bytes += fileBytes;
@@ -73,13 +88,13 @@ export class SegmentIndex {
       const earlier = this.#locations.get(key);
       if (earlier) this.#unwant(earlier);
       else this.#children.add(key, parent);
-      const location = { key, parent, payloadBytes, tokenIds, segment, isWanted: false };
-      this.#locations.set(key, location);
+      this.#locations.set(key, { key, parent, payloadBytes, tokenIds, segment, isWanted: isOwned });
       if (!isOwned) {
         this.order.remove(key);
         continue;
       }
-      this.#want(location);
+      segment.numWanted++;
+      segment.wantedBytes += payloadBytes;
       if (!this.order.has(key)) this.order.add(key, { parent, numTokens: tokenIds.length, weight: weightOf(i) });
     }
     this.#review(segment);
@@ -110,6 +125,7 @@ export class SegmentIndex {
     for (const key of segment.keys.toReversed()) if (this.#locations.get(key)?.segment === segment) this.remove(key);
     this.#segments.delete(name);
     this.#unwanted.delete(segment);
+    this.#sparse.delete(segment);
     if (!segment.isOwned) return;
     this.#bytes -= segment.fileBytes;
     this.#numOwned--;
@@ -146,6 +162,49 @@ export class SegmentIndex {
     return { names, numBlocks: numBefore - this.#locations.size, fits: fits() };
   }
 
+  /**
+   * Segments that are better rewritten into one, with their blocks that are not evicted, the oldest first.
+   * @returns undefined when there are too few, or there is no room for both
+   */
+  findSparse(maxBytes: number): { reads: SegmentRead[]; payloadBytes: number } | undefined {
+    const sparse = [...this.#sparse];
+    const isFull = sparse.reduce((sum, segment) => sum + deadBytes(segment), 0) > maxBytes * DEAD_PART;
+    if (sparse.length < MAX_SPARSE && !isFull) return undefined;
+    const chosen: Segment[] = [];
+    let [payloadBytes, numBlocks] = [0, 0];
+    for (const segment of sparse.sort((a, b) => deadBytes(b) - deadBytes(a))) {
+      const { numWanted, wantedBytes } = segment;
+      const fits = payloadBytes + wantedBytes <= REWRITTEN_BYTES && numBlocks + numWanted <= REWRITTEN_BLOCKS;
+      if (chosen.length > 0 && !fits) continue;
+      chosen.push(segment);
+      payloadBytes += wantedBytes;
+      numBlocks += numWanted;
+    }
+    // One that is small alone would come out as it was.
+    if (chosen.length === 1 && !isDead(chosen[0]!)) return undefined;
+    if (this.#bytes + payloadBytes + numBlocks * HEADER_BYTES > maxBytes) return undefined;
+    const reads = chosen.map((segment) => {
+      return { name: segment.name, keys: segment.keys.filter((key) => this.#isWantedIn(key, segment)) };
+    });
+    // Names count up: parents come before their children.
+    return { reads: reads.sort((a, b) => (a.name < b.name ? -1 : 1)), payloadBytes };
+  }
+
+  /**
+   * A segment takes the place of those that it was made of. What was evicted or removed meanwhile stays so.
+   * @param keys of its blocks
+   */
+  replace(segment: Omit<ScannedSegment, 'blocks'>, keys: readonly BlockKey[], sources: readonly SegmentRead[]): void {
+    const names = new Set(sources.map(({ name }) => name));
+    const moved = keys.flatMap((key) => this.#locations.get(key) ?? []);
+    this.add({ ...segment, blocks: moved.filter(({ isWanted, segment: { name } }) => isWanted && names.has(name)) });
+  }
+
+  #isWantedIn(key: BlockKey, segment: Segment): boolean {
+    const location = this.#locations.get(key);
+    return location?.segment === segment && location.isWanted;
+  }
+
   #want(location: Location): void {
     const { segment, payloadBytes } = location;
     location.isWanted = true;
@@ -166,5 +225,16 @@ export class SegmentIndex {
   #review(segment: Segment): void {
     if (segment.isOwned && segment.numWanted === 0 && this.#segments.has(segment.name)) this.#unwanted.add(segment);
     else this.#unwanted.delete(segment);
+    if (isSparse(segment) && this.#segments.has(segment.name)) this.#sparse.add(segment);
+    else this.#sparse.delete(segment);
   }
 }
+
+const deadBytes = ({ payloadBytes, wantedBytes }: Segment): number => payloadBytes - wantedBytes;
+
+const isDead = ({ payloadBytes, wantedBytes }: Segment): boolean => wantedBytes < payloadBytes / 2;
+
+const isSparse = (segment: Segment): boolean => {
+  const isSmall = segment.fileBytes < SMALL_BYTES && segment.keys.length < SMALL_BLOCKS;
+  return segment.isOwned && segment.numWanted > 0 && (isSmall || isDead(segment));
+};

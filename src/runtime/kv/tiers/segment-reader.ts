@@ -72,6 +72,11 @@ export class SegmentReader {
     return decodeHeader(start, preamble, body, this.#options.encryptionKey);
   }
 
+  /** Blocks as a file that was read just now has them. */
+  blocksOf(name: string): readonly SegmentBlock[] {
+    return this.#headers.get(name)?.blocks ?? [];
+  }
+
   /**
    * Reads blocks of one file into memory, from `start` on. Throws the system's error.
    * @returns their places, undefined for what is damaged or does not fit; undefined when the file is not this model's

@@ -71,6 +71,13 @@ export interface Scan extends StoreHeritage {
 /** A segment that was written just now. */
 export interface WrittenSegment extends Omit<ScannedSegment, 'blocks'>, StoreHeritage {}
 
+export interface Rewritten {
+  readonly written: WrittenSegment | undefined;
+  /** Blocks in the new file. */
+  readonly keys: readonly string[];
+  readonly results: readonly ReadResult[];
+}
+
 export interface WritableBlock {
   readonly key: string;
   readonly parent: string | undefined;
@@ -99,6 +106,12 @@ export interface Segments {
   write(blocks: readonly WritableBlock[], onWritten: (payloads: Bytes[]) => void): Promise<WrittenSegment>;
   /** @param into has room for all of the blocks, as they are stored, and belongs to the call until it is over */
   read(reads: readonly SegmentRead[], into: SharedBytes): Promise<ReadResult[]>;
+  /**
+   * Writes blocks of several files into one new file; the old ones stay.
+   * @param into as for `read`
+   * @returns the new file, undefined when no block could be read, and what `read` would say
+   */
+  rewrite(reads: readonly SegmentRead[], into: SharedBytes): Promise<Rewritten>;
   remove(names: readonly string[]): Promise<void>;
   sync(): Promise<void>;
   close(): Promise<void>;
@@ -108,6 +121,9 @@ const ENDING = '.kv';
 const SYNC_MS = 1000;
 /** Files read at a scan before others get a turn. */
 const SCAN_FILES = 64;
+
+/** A block to be written, wherever its payload lies. */
+type EncodedBlock = Omit<WritableBlock, 'bytes'> & { readonly bytes: Uint8Array };
 
 type CountedFile = ScannedFile & { readonly counter: number };
 
@@ -158,30 +174,44 @@ export class SegmentStore implements Segments {
   }
 
   async write(blocks: readonly WritableBlock[], onWritten: (payloads: Bytes[]) => void): Promise<WrittenSegment> {
-    const { fsync, directory } = this.#options;
-    const id = `${(++this.#counter).toString(16).padStart(12, '0')}-${randomBytes(6).toString('hex')}`;
+    const giveBack = (): void => onWritten(blocks.map(({ bytes }) => bytes));
     try {
-      const parts = this.#encode(blocks);
-      const name = join(this.#folders.own(), id + ENDING);
-      const fileBytes = parts.reduce((sum, part) => sum + part.length, 0);
-      const path = join(directory, name);
-      await this.#writeFile(path, parts, () => onWritten(blocks.map(({ bytes }) => bytes)));
-      if (fsync === 'always') await this.#syncFolder(join(path, '..'));
-      if (fsync === 'interval') this.#unsynced.add(path);
-      return { name, fileBytes, isOwned: true, folders: this.#folders.held, counter: this.#counter };
+      return await this.#writeSegment(blocks, giveBack);
     } catch (error) {
-      onWritten(blocks.map(({ bytes }) => bytes));
+      giveBack();
       throw error;
     }
   }
 
+  async #writeSegment(blocks: readonly EncodedBlock[], onWritten: () => void): Promise<WrittenSegment> {
+    const { fsync, directory } = this.#options;
+    const id = `${(++this.#counter).toString(16).padStart(12, '0')}-${randomBytes(6).toString('hex')}`;
+    const parts = this.#encode(blocks);
+    const name = join(this.#folders.own(), id + ENDING);
+    const fileBytes = parts.reduce((sum, part) => sum + part.length, 0);
+    const path = join(directory, name);
+    await this.#writeFile(path, parts, onWritten);
+    if (fsync === 'always') await this.#syncFolder(join(path, '..'));
+    if (fsync === 'interval') this.#unsynced.add(path);
+    return { name, fileBytes, isOwned: true, folders: this.#folders.held, counter: this.#counter };
+  }
+
   async read(reads: readonly SegmentRead[], into: SharedBytes): Promise<ReadResult[]> {
-    let start = 0;
-    return reads.map((read) => {
-      const result = this.#read(read, into, start);
-      start = Math.max(start, ...result.places.map((place) => (place ? place.offset + place.byteLength : 0)));
-      return result;
+    return this.#readAll(reads, into, () => {});
+  }
+
+  async rewrite(reads: readonly SegmentRead[], into: SharedBytes): Promise<Rewritten> {
+    const blocks: EncodedBlock[] = [];
+    const results = this.#readAll(reads, into, ({ name, keys }, { places }) => {
+      const described = new Map(this.#reader.blocksOf(name).map((block) => [block.key, block]));
+      for (const [n, key] of keys.entries()) {
+        const [place, block] = [places[n], described.get(key)];
+        if (!place || !block) continue;
+        blocks.push({ ...block, bytes: into.subarray(place.offset, place.offset + place.byteLength) });
+      }
     });
+    const written = blocks.length > 0 ? await this.#writeSegment(blocks, () => {}) : undefined;
+    return { written, keys: blocks.map(({ key }) => key), results };
   }
 
   async remove(names: readonly string[]): Promise<void> {
@@ -224,7 +254,7 @@ export class SegmentStore implements Segments {
     return { fault, message: `KV cache in ${this.#options.directory}: ${what}`, numBlocks };
   }
 
-  #encode(blocks: readonly WritableBlock[]): Uint8Array[] {
+  #encode(blocks: readonly EncodedBlock[]): Uint8Array[] {
     const { encryptionKey, modelFingerprint, kvFormat } = this.#options;
     const header = blocks.map(({ key, parent, tokenIds, bytes }): SegmentBlock => {
       const checksum = encryptionKey ? 0 : crc32(bytes);
@@ -306,6 +336,20 @@ export class SegmentStore implements Segments {
       const numLost = blocks.length - numWhole;
       faults.push(this.#fault('corrupt', `${name} is cut short by ${numLost} blocks`, numLost));
       return { ...scanned, numWhole };
+    });
+  }
+
+  #readAll(
+    reads: readonly SegmentRead[],
+    into: SharedBytes,
+    onRead: (read: SegmentRead, result: ReadResult) => void,
+  ): ReadResult[] {
+    let start = 0;
+    return reads.map((read) => {
+      const result = this.#read(read, into, start);
+      start = Math.max(start, ...result.places.map((place) => (place ? place.offset + place.byteLength : 0)));
+      onRead(read, result);
+      return result;
     });
   }
 

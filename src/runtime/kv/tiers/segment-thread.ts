@@ -5,6 +5,7 @@ import { EngineError, type ErrorRecord, fromErrorRecord } from '../../errors.ts'
 import type { Bytes } from './payload.ts';
 import type {
   ReadResult,
+  Rewritten,
   Scan,
   SegmentRead,
   SegmentStoreOptions,
@@ -19,7 +20,12 @@ export type ToSegments =
   | { readonly id: number; readonly method: 'sync' | 'close' }
   | { readonly id: number; readonly method: 'open'; readonly buffers: readonly SharedBytes[] }
   | { readonly id: number; readonly method: 'write'; readonly blocks: readonly WritableBlock[] }
-  | { readonly id: number; readonly method: 'read'; readonly reads: readonly SegmentRead[]; readonly into: SharedBytes }
+  | {
+      readonly id: number;
+      readonly method: 'read' | 'rewrite';
+      readonly reads: readonly SegmentRead[];
+      readonly into: SharedBytes;
+    }
   | { readonly id: number; readonly method: 'remove'; readonly names: readonly string[] };
 
 export type FromSegments =
@@ -74,20 +80,25 @@ export class SegmentThread implements Segments {
 
   async open(buffers: readonly SharedBytes[] = []): Promise<Scan> {
     const scan = await this.#call<Scan>({ method: 'open', buffers });
-    this.#heritage = { folders: scan.folders, counter: scan.counter };
+    this.#inherit(scan);
     return scan;
   }
 
   async write(blocks: readonly WritableBlock[], onWritten: (payloads: Bytes[]) => void): Promise<WrittenSegment> {
     const buffers = blocks.map(({ bytes }) => bytes.buffer);
     const written = await this.#call<WrittenSegment>({ method: 'write', blocks }, buffers, onWritten);
-    const { folders, counter } = written;
-    this.#heritage = { folders, counter };
+    this.#inherit(written);
     return written;
   }
 
   read(reads: readonly SegmentRead[], into: SharedBytes): Promise<ReadResult[]> {
     return this.#call({ method: 'read', reads, into });
+  }
+
+  async rewrite(reads: readonly SegmentRead[], into: SharedBytes): Promise<Rewritten> {
+    const rewritten = await this.#call<Rewritten>({ method: 'rewrite', reads, into });
+    if (rewritten.written) this.#inherit(rewritten.written);
+    return rewritten;
   }
 
   remove(names: readonly string[]): Promise<void> {
@@ -117,6 +128,10 @@ export class SegmentThread implements Segments {
     worker.on('error', (error) => this.#fail(worker, error instanceof Error ? error.message : String(error)));
     worker.on('exit', () => this.#fail(worker, 'it ended'));
     return worker;
+  }
+
+  #inherit({ folders, counter }: StoreHeritage): void {
+    this.#heritage = { folders, counter };
   }
 
   /** @throws EngineError internal: threads have died one after another */

@@ -22,8 +22,8 @@ const answer = async (message: ToSegments): Promise<void> => {
       once((payloads) => post({ id, payloads }, payloads)),
     );
     post({ id, result });
-  } else if (message.method === 'read') {
-    post({ id, result: await store.read(message.reads, message.into) });
+  } else if (message.method === 'read' || message.method === 'rewrite') {
+    post({ id, result: await store[message.method](message.reads, message.into) });
   } else if (message.method === 'open') {
     const result = await store.open();
     post(

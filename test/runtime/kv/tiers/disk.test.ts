@@ -183,6 +183,96 @@ describe('disk tier', () => {
   });
 });
 
+describe('compaction', () => {
+  const saveApart = async (tier: DiskTier, numChains: number): Promise<StoredBlock[]> => {
+    const chains = Array.from({ length: numChains }, (_, i) => chain(3, i * 1000));
+    for (const blocks of chains) {
+      put(tier, blocks);
+      await tier.flush();
+    }
+    return chains.flat();
+  };
+  const bytesOnDisk = (): number => files().reduce((sum, file) => sum + fs.statSync(file).size, 0);
+
+  test.each([
+    ['plain', undefined],
+    ['encrypted', randomBytes(32)],
+  ])('makes few files of many small ones, and loses nothing, %s', async (_, encryptionKey) => {
+    const options = encryptionKey ? { encryptionKey } : {};
+    const tier = await open(options);
+    const blocks = await saveApart(tier, 100);
+    expect(files().length).toBe(100);
+    tier.pin([blocks[0]!.key], 1);
+    await tier.compact();
+    expect(files().length).toBeLessThan(64);
+    expect(await readable(tier, blocks)).toEqual(all(blocks, true));
+    expect(tier.stats()).toMatchObject({ blocks: 300, bytes: bytesOnDisk(), evictedBlocks: 0 });
+    await tier.close();
+    const again = await open(options);
+    expect(await readable(again, blocks)).toEqual(all(blocks, true));
+    expect([...again.childrenOf(blocks[4]!.key)].map(([key]) => key)).toEqual([blocks[5]!.key]);
+    expect(warnings).toEqual([]);
+  });
+
+  test('gives the room back that blocks took which are no more, and does not do it twice', async () => {
+    const tier = await open({ maxBytes: 1_000_000 });
+    const blocks = chain(200, 0);
+    put(tier, blocks);
+    await tier.flush();
+    tier.delete(keysOf(blocks.slice(50)));
+    await tier.compact();
+    expect(bytesOnDisk()).toBeLessThan(80_000);
+    expect(tier.stats().bytes).toBe(bytesOnDisk());
+    const [file] = files();
+    await tier.compact();
+    expect(files()).toEqual([file]);
+    expect(await readable(tier, blocks)).toEqual(blocks.map((_, i) => i < 50));
+  });
+
+  test('brings nothing back that is removed meanwhile, and keeps what is damaged from spreading', async () => {
+    const tier = await open();
+    const blocks = await saveApart(tier, 70);
+    damage(files()[5]!, (numBytes) => numBytes - 1);
+    const compacting = tier.compact();
+    tier.delete([blocks[2]!.key]);
+    await compacting;
+    expect((await readable(tier, blocks)).filter((isThere) => !isThere).length).toBe(2);
+    expect(tier.has(blocks[2]!.key)).toBe(false);
+    expect(faultsOf()).toEqual(['corrupt']);
+    expect(tier.stats().corruptBlocks).toBe(1);
+  });
+
+  test('that fails leaves everything as it was', async () => {
+    let isFull = false;
+    const writevSync = ((fd: number, buffers: Uint8Array[]) => {
+      if (isFull) throw systemError('ENOSPC');
+      return fs.writevSync(fd, buffers);
+    }) as FileSystem['writevSync'];
+    const tier = await open({}, { writevSync });
+    const blocks = await saveApart(tier, 70);
+    isFull = true;
+    await tier.compact();
+    expect(files().length).toBe(70);
+    expect(await readable(tier, blocks)).toEqual(all(blocks, true));
+    expect(faultsOf()).toEqual(['write_failed']);
+  });
+
+  test('cut off between the new file and the removal of the old ones costs nothing', async () => {
+    const unlinkSync = (() => {
+      throw systemError('EIO');
+    }) as FileSystem['unlinkSync'];
+    const tier = await open({}, { unlinkSync });
+    const blocks = await saveApart(tier, 70);
+    await tier.compact();
+    expect(files().length).toBeGreaterThan(70);
+    fs.cpSync(join(directory, 'writer-0'), join(directory, 'copy', 'writer-0'), { recursive: true });
+    fs.rmSync(join(directory, 'copy', 'writer-0', 'lock'));
+    const copy = await open({ directory: join(directory, 'copy') });
+    expect(await readable(copy, blocks)).toEqual(all(blocks, true));
+    expect(fs.readdirSync(join(directory, 'copy', 'writer-0')).length).toBeLessThan(64);
+  });
+});
+
 describe('faults on disk', () => {
   test('a flipped bit in a payload costs that block alone', async () => {
     const blocks = chain(10, 0);
