@@ -23,6 +23,9 @@ import { PromptCanon } from './prompt-canon.ts';
 import { newRequestId, Reply } from './reply.ts';
 import { ResponseStore } from './responses/response-store.ts';
 import { responseRouteOf } from './responses/routes.ts';
+import { ResumableReply, wantsResume } from './resume/resumable-reply.ts';
+import { streamRouteOf } from './resume/route.ts';
+import { StreamStore } from './resume/stream-store.ts';
 import { type SessionContext, sessionRouteOf } from './sessions-route.ts';
 import { type UpgradeContext, Upgrades } from './sockets/upgrades.ts';
 import { storeRouteOf } from './store-route.ts';
@@ -78,6 +81,7 @@ class App {
   readonly #responses: ResponseStore;
   readonly #sessionContext: SessionContext;
   readonly #exchanges: ExchangeContext;
+  readonly #streams: StreamStore;
   readonly #stopping = new AbortController();
   #drained: Promise<void> | undefined;
 
@@ -89,6 +93,7 @@ class App {
     this.#responses = responses;
     this.#metrics = new Metrics(engine, responses);
     this.#log = log;
+    this.#streams = new StreamStore(options.streamStore);
     this.#canon = new PromptCanon(!options.verbatimPrompts);
     this.#sessionContext = {
       engine,
@@ -154,6 +159,7 @@ class App {
 
   async #close(transport: Transport): Promise<void> {
     this.#responses.close();
+    this.#streams.close();
     await transport.close();
   }
 
@@ -161,6 +167,7 @@ class App {
     this.#log.info('draining: running requests go on to their end, downloads stop');
     transport.stopAccepting();
     this.#stopping.abort();
+    this.#streams.stop();
     await this.#limits.idle();
     await this.#close(transport);
   }
@@ -229,7 +236,10 @@ class App {
     try {
       const body = parseJson(await readBody(request, this.#options.bodyLimitBytes));
       reply.addHeaders(dialect.headers(reply.elapsedMs));
-      await answerExchange(this.#exchanges, route, body, request, reply);
+      const answering = wantsResume(request)
+        ? new ResumableReply(reply, this.#streams, this.#access.ownerOf(request))
+        : reply;
+      await answerExchange(this.#exchanges, route, body, request, answering);
     } finally {
       giveBack();
     }
@@ -257,6 +267,7 @@ class App {
       responseRouteOf(path, { ...this.#sessionContext, store: this.#responses }) ??
       sessionRouteOf(path, this.#sessionContext) ??
       agentRouteOf(path, this.#sessionContext) ??
+      streamRouteOf(path, { streams: this.#streams, ownerOf: (request) => this.#access.ownerOf(request) }) ??
       this.#coordination.routeOf(path);
     if (known !== undefined || store === undefined) return known;
     const toEngineError = (error: unknown, reply: Reply) => this.#toEngineError(error, reply);

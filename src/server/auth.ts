@@ -161,7 +161,7 @@ export class Access {
     if (origin === undefined || !this.#allowsOrigin(origin)) return {};
     return {
       'access-control-allow-origin': origin,
-      'access-control-expose-headers': `x-request-id, request-id, retry-after, ${CACHE_HEADER}`,
+      'access-control-expose-headers': `x-request-id, request-id, retry-after, ${CACHE_HEADER}, x-firstlight-stream`,
       vary: 'origin',
     };
   }

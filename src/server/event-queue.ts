@@ -40,7 +40,10 @@ export class EventQueue {
   ) {
     this.#onEvent = onEvent;
     this.#numOpen = generations.length;
-    const abort = (): void => this.#fail(new EngineError('aborted', 'the request was aborted'));
+    const abort = (): void => {
+      const { reason } = signal;
+      this.#fail(reason instanceof EngineError ? reason : new EngineError('aborted', 'the request was aborted'));
+    };
     if (signal.aborted) abort();
     signal.addEventListener('abort', abort, { once: true });
     generations.forEach((generation, choice) => void this.#read(generation, choice));

@@ -4,6 +4,7 @@ import { SESSION_FIELDS } from '../runtime/config.ts';
 import type { TransportName } from './http.ts';
 import type { ModelStore } from './model-store.ts';
 import { DEFAULT_RESPONSE_STORE, type ResponseStoreOptions } from './responses/response-store.ts';
+import { DEFAULT_STREAM_STORE, type StreamStoreOptions } from './resume/stream-store.ts';
 import type { SessionField } from './session-hints.ts';
 
 export interface ServerOptions {
@@ -31,6 +32,8 @@ export interface ServerOptions {
   readonly strict: boolean;
   /** Where responses with `store` go, and for how long. */
   readonly responseStore: ResponseStoreOptions;
+  /** How long streams can be resumed whose request asked for it, and how much of them is kept. */
+  readonly streamStore: StreamStoreOptions;
   readonly logLevel: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent';
   /** The models on this machine; absent: the served one is listed alone, and none can be fetched or removed. */
   readonly modelStore?: ModelStore;
@@ -54,5 +57,6 @@ export const DEFAULT_SERVER_OPTIONS: ServerOptions = Object.freeze({
   verbatimPrompts: false,
   strict: false,
   responseStore: DEFAULT_RESPONSE_STORE,
+  streamStore: DEFAULT_STREAM_STORE,
   logLevel: 'info',
 });

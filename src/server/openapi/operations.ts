@@ -5,6 +5,7 @@ import { DIALECTS } from '../dialects/index.ts';
 import { MODEL_OPERATIONS } from '../models-route.ts';
 import type { Operation } from '../operation.ts';
 import { RESPONSE_OPERATIONS } from '../responses/routes.ts';
+import { STREAM_OPERATIONS } from '../resume/route.ts';
 import { SESSION_OPERATIONS } from '../sessions-route.ts';
 import { STORE_OPERATIONS } from '../store-route.ts';
 import { TOKEN_OPERATIONS } from '../tokens-route.ts';
@@ -28,6 +29,7 @@ const dialectOperations = (): Operation[] =>
 export const OPERATIONS: readonly Operation[] = [
   ...dialectOperations(),
   ...RESPONSE_OPERATIONS,
+  ...STREAM_OPERATIONS,
   ...MODEL_OPERATIONS,
   ...TOKEN_OPERATIONS,
   ...SESSION_OPERATIONS,

@@ -1,0 +1,50 @@
+/** `GET /v1/streams/{id}`: goes on reading a stream whose connection was lost. */
+import { EngineError } from '../../runtime/errors.ts';
+import { SSE_HEADERS } from '../dialects/sse.ts';
+import type { HttpRequest } from '../http.ts';
+import type { Operation } from '../operation.ts';
+import { decodeRest, type PlainRoute } from '../plain-route.ts';
+import { STREAM_HEADER } from './resumable-reply.ts';
+import type { StreamStore } from './stream-store.ts';
+
+const PREFIX = '/v1/streams/';
+const NAME = `${PREFIX}{id}`;
+
+export const STREAM_OPERATIONS: readonly Operation[] = [
+  {
+    method: 'GET',
+    path: NAME,
+    summary: 'Reads on a stream begun with x-firstlight-resume: 1, after the event that the header Last-Event-ID names',
+    answers: 'text/event-stream',
+  },
+];
+
+export interface StreamRouteContext {
+  readonly streams: StreamStore;
+  ownerOf(request: HttpRequest): string;
+}
+
+/** Undefined for other paths. */
+export const streamRouteOf = (path: string, { streams, ownerOf }: StreamRouteContext): PlainRoute | undefined => {
+  if (!path.startsWith(PREFIX)) return undefined;
+  return {
+    name: NAME,
+    methods: ['GET'],
+    isAdmin: false,
+    answer: (request, reply) => {
+      const id = decodeRest(path, PREFIX);
+      const stream = streams.find(id, ownerOf(request));
+      if (stream === undefined) {
+        throw new EngineError('not_found', `there is no stream '${id}', or not any more: send the request again`);
+      }
+      const lastNumber = numberOf(request.headers.get('last-event-id'));
+      stream.check(lastNumber);
+      return stream.read(reply.stream({ ...SSE_HEADERS, [STREAM_HEADER]: id }), request.signal, lastNumber);
+    },
+  };
+};
+
+const numberOf = (lastEventId: string | undefined): number => {
+  if (lastEventId === undefined || lastEventId === '') return 0;
+  return /^\d{1,15}$/.test(lastEventId) ? Number(lastEventId) : Number.NaN;
+};
