@@ -2,6 +2,7 @@
 import type Anthropic from '@anthropic-ai/sdk';
 import type OpenAI from 'openai';
 import { describe, expect, test } from 'vitest';
+import { ANTHROPIC_SDKS, OPENAI_SDKS } from '../support/sdks.ts';
 import { parseSse, post, type Script, serve } from '../support/serve.ts';
 import { expectSchema } from '../support/vendor-schemas.ts';
 
@@ -20,6 +21,10 @@ const SCRIPT: Script = {
       when: 'broken',
       tokens: pieces('Well: <tool_call>\n{"name": "write", "arguments": {"path": oops}}\n</tool_call>'),
     },
+    {
+      when: 'late',
+      tokens: pieces('<tool_call>\n{"name": "write", "arguments": {"path": "a.txt", "content": oops}}\n</tool_call>'),
+    },
     { when: 'cut', tokens: pieces(call('write', TRICKY).slice(0, 60)), finish: 'length' },
     {
       tokens: pieces(`<think>I must write.</think>I write: ${call('write', TRICKY)}\n${call('list', {})}`),
@@ -30,6 +35,47 @@ const SCRIPT: Script = {
 const schema = { type: 'object', properties: { path: { type: 'string' }, content: { type: 'string' } } };
 const names = ['write', 'list'];
 const ask = (content: string) => [{ role: 'user', content }];
+
+test.each(OPENAI_SDKS)(
+  '%s reads a stream with a malformed call, and one with a call that was cut off',
+  async (_name, Sdk) => {
+    const { url } = await serve(SCRIPT);
+    const client = new Sdk({ baseURL: `${url}/v1`, apiKey: 'x', maxRetries: 0 });
+    const tools = names.map((name) => ({ type: 'function' as const, function: { name, parameters: schema } }));
+    const final = async (content: string) => {
+      const messages = [{ role: 'user' as const, content }];
+      return (await client.chat.completions.stream({ model: 'scripted', messages, tools }).finalChatCompletion())
+        .choices[0]!;
+    };
+    expect(await final('broken')).toMatchObject({
+      finish_reason: 'stop',
+      message: { content: expect.stringContaining('oops') },
+    });
+    expect(await final('late')).toMatchObject({
+      finish_reason: 'stop',
+      message: { content: expect.stringContaining('oops') },
+    });
+  },
+);
+
+test.each(ANTHROPIC_SDKS)(
+  '%s reads a stream with a malformed call, and one with a call that was cut off',
+  async (_name, Sdk) => {
+    const { url } = await serve(SCRIPT);
+    const client = new Sdk({ baseURL: url, apiKey: 'x', maxRetries: 0 });
+    const tools = names.map((name) => ({ name, input_schema: { ...schema, type: 'object' as const } }));
+    const final = (content: string) =>
+      client.messages
+        .stream({ model: 'scripted', max_tokens: 500, messages: [{ role: 'user', content }], tools })
+        .finalMessage();
+    for (const content of ['broken', 'late']) {
+      const message = await final(content);
+      expect(message.stop_reason).toBe('end_turn');
+      expect(message.content.at(-1)).toMatchObject({ type: 'text', text: expect.stringContaining('oops') });
+    }
+    expect(await final('cut')).toMatchObject({ stop_reason: 'max_tokens', content: [{ input: { path: 'a.txt' } }] });
+  },
+);
 
 describe('OpenAI', () => {
   const body = (content: string, more: object = {}) => ({
