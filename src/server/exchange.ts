@@ -5,12 +5,13 @@ import { type ExchangeReply, type GenerateContext, generate } from './generate.t
 import type { RequestHead } from './http.ts';
 import type { ServerOptions } from './options.ts';
 import type { PromptCanon } from './prompt-canon.ts';
-import type { ResponseStore } from './responses/response-store.ts';
+import type { OwnResponses } from './responses/response-record.ts';
 import { cacheHints } from './session-hints.ts';
 
 export interface ExchangeContext extends GenerateContext, Pick<ServerOptions, 'sessionFields' | 'strict'> {
   readonly canon: PromptCanon;
-  readonly responses: ResponseStore;
+  /** Stored responses, by owner. */
+  readonly responses: { of(owner: string): OwnResponses };
   ownerOf(request: RequestHead): string;
 }
 

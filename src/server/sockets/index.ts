@@ -1,12 +1,14 @@
 /** The list of WebSocket routes. */
 import { anthropicMessages } from '../dialects/anthropic-messages.ts';
 import { openaiChat } from '../dialects/openai-chat.ts';
+import { responsesSocket } from '../responses/socket.ts';
 import { requestRoute } from './request-socket.ts';
 import type { SocketRoute } from './route.ts';
 
 const SOCKET_ROUTES: readonly SocketRoute[] = [
   requestRoute(openaiChat, '/v1/chat/completions'),
   requestRoute(anthropicMessages, '/v1/messages'),
+  responsesSocket(),
 ];
 
 export const socketRouteOf = (path: string): SocketRoute | undefined =>
