@@ -1,5 +1,6 @@
 /** Turns a plan into the flat arrays that a runner uploads. */
 import type { Batch, GroupBatch, KvGeometry } from './model-runner.ts';
+import { pooledRows } from './models/pooling.ts';
 import type { Plan, PlanEntry } from './scheduler.ts';
 
 /** Row r of the step's logits belongs to the r-th entry that wants logits. */
@@ -14,9 +15,13 @@ export const buildBatch = (
   const queryStarts = new Uint32Array(entries.length + 1);
   const contextLengths = new Uint32Array(entries.length);
   const logitTokens: number[] = [];
+  const segments: number[] = [];
   let row = 0;
-  for (const [index, { sequence, numTokens: count, wantsLogits }] of entries.entries()) {
+  for (const [index, entry] of entries.entries()) {
+    const { sequence, numTokens: count, wantsLogits } = entry;
     const start = sequence.numComputed;
+    const part = pooledPart(entry);
+    if (part) segments.push(row + part[0], part[1]);
     tokenIds.set(sequence.tokenIds.subarray(start, start + count), row);
     for (let position = start; position < start + count; position++, row++) positions[row] = position;
     queryStarts[index + 1] = row;
@@ -34,8 +39,18 @@ export const buildBatch = (
     groups: groups.map((_, group) => groupBatch(entries, group, blockSize, numTokens)),
     copies,
     logitTokens: Uint32Array.from(logitTokens),
+    ...(segments.length > 0 ? { segments: Uint32Array.from(segments) } : {}),
     numCandidates,
   };
+};
+
+/** Which of an entry's tokens its sequence's embedding is made of: the first of them and how many; undefined: none. */
+export const pooledPart = ({ sequence, numTokens }: PlanEntry): readonly [first: number, count: number] | undefined => {
+  if (sequence.pooling === undefined) return undefined;
+  const [first, count] = pooledRows(sequence.pooling, sequence.numTokens);
+  const start = Math.max(first - sequence.numComputed, 0);
+  const end = Math.min(first + count - sequence.numComputed, numTokens);
+  return start < end ? [start, end - start] : undefined;
 };
 
 const groupBatch = (entries: readonly PlanEntry[], group: number, blockSize: number, numTokens: number): GroupBatch => {

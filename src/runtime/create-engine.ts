@@ -77,7 +77,8 @@ export const createEngine = async (options: CreateEngineOptions, hooks: EngineHo
     openStorage(options, hooks, parts),
   ]);
   if (workers.status === 'fulfilled' && storage.status === 'fulfilled') {
-    return new LocalEngine({ ...parts, ...storage.value, workers: workers.value, options });
+    const { embeddingEndTokenId } = definition;
+    return new LocalEngine({ ...parts, ...storage.value, workers: workers.value, options, embeddingEndTokenId });
   }
   if (workers.status === 'fulfilled') await workers.value.close();
   if (storage.status === 'fulfilled') await storage.value.store?.close();

@@ -14,7 +14,7 @@ import type {
 import { normalize, prepareInputs, requireDimensions } from './embedding-input.ts';
 import type { EmbeddingRunner } from './encoder-runner.ts';
 import { EngineTokenizer } from './engine-tokenizer.ts';
-import { EngineError } from './errors.ts';
+import { EngineError, toEngineError } from './errors.ts';
 import { NO_SESSIONS } from './no-sessions.ts';
 import { aborted, Preparation, shuttingDown } from './preparation.ts';
 
@@ -177,7 +177,7 @@ export class EncoderEngine implements Engine {
         taken = this.#take(this.#runner.limits);
         if (taken.length > 0) await this.#step(this.#runner, taken);
       } catch (error) {
-        await this.#recover(asEngineError(error), taken);
+        await this.#recover(toEngineError(error), taken);
       }
       this.#numRunning = 0;
     }
@@ -264,8 +264,3 @@ export class EncoderEngine implements Engine {
     );
   }
 }
-
-const asEngineError = (error: unknown): EngineError =>
-  error instanceof EngineError
-    ? error
-    : new EngineError('internal', error instanceof Error ? error.message : String(error), {}, { cause: error });

@@ -31,6 +31,8 @@ export interface EngineParts {
   > &
     GrammarWorkers;
   readonly options: EngineOptions;
+  /** Goes behind texts whose embeddings are wanted. */
+  readonly embeddingEndTokenId?: number | undefined;
   /** Keeps KV below the pool; absent: what the pool evicts is gone. The engine closes it. */
   readonly store?: ClosableStore;
   /** What earlier processes knew of their sessions, and where it is kept; absent: sessions end with the engine. */

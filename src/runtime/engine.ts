@@ -4,6 +4,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { openAnswerRules } from './answer-rules.ts';
 import type {
   Embeddings,
+  EmbedOptions,
   Engine,
   EngineStats,
   FinishReason,
@@ -14,6 +15,7 @@ import type {
   Prompt,
 } from './api.ts';
 import { buildBatch } from './batch.ts';
+import { DecoderEmbeddings } from './decoder-embeddings.ts';
 import type { EngineParts } from './engine-parts.ts';
 import { EngineTokenizer } from './engine-tokenizer.ts';
 import { EngineError, toEngineError } from './errors.ts';
@@ -46,6 +48,7 @@ export class LocalEngine implements Engine {
   readonly #parts: EngineParts;
   readonly #preparation: Preparation;
   readonly #scheduler: Scheduler;
+  readonly #embeddings: DecoderEmbeddings;
   readonly #traffic: BlockTraffic | undefined;
   readonly #kv: KvGeometry;
   readonly #rootKey: string;
@@ -102,6 +105,16 @@ export class LocalEngine implements Engine {
       vocabularySize: model.vocabularySize,
       contextLength: this.model.contextLength,
     });
+    this.#embeddings = new DecoderEmbeddings({
+      embedding: model.embedding,
+      limits: { ...this.model, endTokenId: parts.embeddingEndTokenId },
+      preparation: this.#preparation,
+      scheduler: this.#scheduler,
+      nextSequenceId: () => this.#nextId++,
+      maxActive: Math.max(1, Math.floor(this.#maxRunning / 2)),
+      onSubmit: () => this.#wake(),
+      onEnd: ({ id }) => this.#runner?.release(id),
+    });
     this.#loop = this.#run();
   }
 
@@ -140,8 +153,9 @@ export class LocalEngine implements Engine {
     return { promptTokens: sequence.numPromptTokens, lookup, events: running.events };
   }
 
-  async embed(): Promise<Embeddings> {
-    throw new EngineError('not_supported', `the model '${this.model.id}' makes no embeddings: serve one that does`);
+  async embed(prompts: readonly Prompt[], options: EmbedOptions): Promise<Embeddings> {
+    this.#refuseWhenBusy();
+    return this.#embeddings.embed(prompts, options);
   }
 
   /** What the cache has of a sequence now. */
@@ -183,6 +197,7 @@ export class LocalEngine implements Engine {
     this.#isClosing = true;
     this.#preparation.close();
     for (const running of [...this.#bySequence.values()]) this.#fail(running, shuttingDown());
+    this.#embeddings.failAll(shuttingDown());
     this.#wake();
     await this.#loop;
     if (this.#runner) await this.#traffic?.saved(this.#runner);
@@ -217,6 +232,7 @@ export class LocalEngine implements Engine {
       return;
     }
     const logits = await this.#forward(runner, plan);
+    this.#embeddings.collect(plan, logits);
     const tokens = await this.#sample(plan, logits);
     for (const [sequence, token] of this.#scheduler.commit(plan, tokens)) this.#publish(sequence, token);
     this.#traffic?.save(runner);
@@ -315,11 +331,10 @@ export class LocalEngine implements Engine {
     const failure = toEngineError(error);
     const isLost = failure.code === 'device_lost';
     const couldNotRebuild = this.#runner === undefined;
-    for (const running of [...this.#bySequence.values()]) {
-      const hasBegun = running.sequence.cachedTokens !== undefined;
-      if (couldNotRebuild || running.sequence.status === 'running' || (isLost && hasBegun))
-        this.#fail(running, failure);
-    }
+    const isOver = ({ status, cachedTokens }: Sequence): boolean =>
+      couldNotRebuild || status === 'running' || (isLost && cachedTokens !== undefined);
+    for (const running of [...this.#bySequence.values()]) if (isOver(running.sequence)) this.#fail(running, failure);
+    this.#embeddings.fail(failure, isOver);
     if (!isLost || couldNotRebuild) return;
     const lost = this.#runner!;
     this.#runner = undefined;
@@ -350,7 +365,8 @@ export class LocalEngine implements Engine {
   /** @throws EngineError shutting_down, overloaded */
   #refuseWhenBusy(): void {
     if (this.#isClosing) throw shuttingDown();
-    const numWaiting = this.#scheduler.waiting.length + this.#preparation.numPreparing;
+    const numQueued = this.#scheduler.waiting.length + this.#embeddings.numRequests;
+    const numWaiting = numQueued + this.#preparation.numPreparing;
     const numRunnable = this.#maxRunning - this.#scheduler.running.length;
     if (numWaiting < this.#maxQueue + numRunnable) return;
     throw new EngineError(

@@ -33,6 +33,7 @@ export class GpuRunner implements ModelRunner {
   readonly #state: StepState;
   readonly #forward: ForwardPass;
   readonly #logits: Tensor;
+  readonly #pooled: Tensor;
   readonly #results: ResultBuffer;
   readonly #transfer: KvTransfer;
   readonly #argmax: (pass: GPUComputePassEncoder, numRows: number) => void;
@@ -46,6 +47,7 @@ export class GpuRunner implements ModelRunner {
     this.#state = parts.state;
     this.#forward = parts.forward;
     this.#logits = parts.logits;
+    this.#pooled = parts.pooled;
     this.#results = parts.results;
     this.#transfer = parts.transfer;
     this.#argmax = parts.argmax;
@@ -87,6 +89,7 @@ export class GpuRunner implements ModelRunner {
       tileRows: PREFILL_TILE_ROWS,
     });
     const logits = await createTensor(device, 'f32', [maxRows, vocabularySize], 'logits');
+    const pooled = await createTensor(device, 'f32', [maxSequences, config.hiddenSize], 'pooled rows');
     const forward = await architecture.build(config, {
       device,
       weights,
@@ -99,6 +102,7 @@ export class GpuRunner implements ModelRunner {
       contextLength,
       activations: options.activations,
       logits,
+      pooled,
     });
     const results = await ResultBuffer.create(device, maxRows, Math.min(MAX_CANDIDATES, vocabularySize));
     const argmax = await bindArgmax(device, { logits, ids: results.argmax });
@@ -109,7 +113,7 @@ export class GpuRunner implements ModelRunner {
       logSumExp: results.logSumExp,
     });
     const limits = { maxTokens: maxBatchTokens, maxSequences, maxRows };
-    return new GpuRunner({ device, kv, limits, state, forward, logits, results, transfer, argmax, topK });
+    return new GpuRunner({ device, kv, limits, state, forward, logits, pooled, results, transfer, argmax, topK });
   }
 
   get gpuBytes(): number {
@@ -140,8 +144,9 @@ export class GpuRunner implements ModelRunner {
     return this.#orDeviceLoss(async () => {
       const reading = this.#results.read(numRows, withCandidates ? batch.numCandidates : 0);
       const result = await this.#device.settled(reading);
+      const pooled = shape.numSegments > 0 ? { pooled: await this.#readPooled(shape.numSegments) } : {};
       if (this.#fault !== undefined) throw new EngineError('internal', `the GPU reported: ${this.#takeFault()}`);
-      return { ...result, readLogits: (rows) => this.#orDeviceLoss(() => this.#readLogits(rows)) };
+      return { ...result, ...pooled, readLogits: (rows) => this.#orDeviceLoss(() => this.#readLogits(rows)) };
     });
   }
 
@@ -172,6 +177,11 @@ export class GpuRunner implements ModelRunner {
 
   async close(): Promise<void> {
     this.#device.close();
+  }
+
+  async #readPooled(numSegments: number): Promise<Float32Array> {
+    const { buffer, byteOffset, shape } = this.#pooled;
+    return new Float32Array(await this.#device.read(buffer, byteOffset, numSegments * shape[1]! * 4));
   }
 
   async #readLogits(rows: readonly number[]): Promise<Float32Array> {
@@ -219,6 +229,7 @@ interface RunnerParts {
   readonly state: StepState;
   readonly forward: ForwardPass;
   readonly logits: Tensor;
+  readonly pooled: Tensor;
   readonly results: ResultBuffer;
   readonly transfer: KvTransfer;
   readonly argmax: (pass: GPUComputePassEncoder, numRows: number) => void;

@@ -16,6 +16,7 @@ import { GpuRunner } from './gpu-runner.ts';
 import { planKv } from './kv-memory.ts';
 import type { ModelConfig } from './models/architecture.ts';
 import { findArchitecture } from './models/index.ts';
+import { type Pooling, readDecoderPooling } from './models/pooling.ts';
 import { ggufTokenizer } from './weights/gguf-tokenizer.ts';
 import { type LoadProgress, ModelWeights } from './weights/load.ts';
 import type { ModelFile } from './weights/model-file.ts';
@@ -169,6 +170,7 @@ const describe = (
   tokenizer: TokenizerDefinition | undefined,
   contextLength: number,
 ): Omit<ModelDescription, 'fingerprint' | 'createdAt'> => ({
+  ...embeddingOf(readDecoderPooling(file), config),
   id: basename(file.path).replace(/\.gguf$/, ''),
   architecture: file.string('general.architecture'),
   contextLength,
@@ -176,3 +178,8 @@ const describe = (
   hasChatTemplate: tokenizer?.chatTemplate !== undefined,
   generates: true,
 });
+
+const embeddingOf = (
+  pooling: Pooling | undefined,
+  { hiddenSize: size }: ModelConfig,
+): Pick<ModelDescription, 'embedding'> => (pooling === undefined ? {} : { embedding: { size, pooling } });

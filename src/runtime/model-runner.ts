@@ -24,6 +24,8 @@ export interface Batch {
   readonly copies: readonly BlockCopy[];
   /** [numRows] batch token indices whose logits are wanted, ascending. Row r of the result belongs to logitTokens[r]. */
   readonly logitTokens: Uint32Array;
+  /** Rows whose final states are to be summed: pairs of first batch token and count; absent: none. */
+  readonly segments?: Uint32Array;
   /** Best candidates to report per row: 0 (argmax only) to `maxCandidates`. */
   readonly numCandidates: number;
 }
@@ -55,6 +57,8 @@ export interface StepLogits {
   readonly candidateLogits: Float32Array;
   /** [numRows] log of the sum of exp over the whole row; with numCandidates = 0 it may be empty. */
   readonly logSumExp: Float32Array;
+  /** [segments * hiddenSize] the sums that the batch's segments asked for. */
+  readonly pooled?: Float32Array;
   /** Whole rows of logits, [rows.length * vocabularySize], in the order asked for. */
   readLogits(rows: readonly number[]): Promise<Float32Array>;
   /** Rows whose sequence failed in this step; the others are good. */

@@ -19,7 +19,7 @@ export interface PlanEntry {
   readonly sequence: Sequence;
   /** Tokens this step computes, from `sequence.numComputed` on. */
   readonly numTokens: number;
-  /** The step reaches the sequence's last token, so the next one can be sampled. */
+  /** The step reaches the sequence's last token, so the next one can be sampled, if one is wanted. */
   readonly wantsLogits: boolean;
 }
 
@@ -231,7 +231,7 @@ const canRun = ({ status, restoring }: Sequence): boolean => status === 'running
 const entry = (sequence: Sequence, numTokens: number): PlanEntry => ({
   sequence,
   numTokens,
-  wantsLogits: numTokens === sequence.numPending,
+  wantsLogits: numTokens === sequence.numPending && sequence.pooling === undefined,
 });
 
 const singlesFirst = (entries: readonly PlanEntry[]): PlanEntry[] => [

@@ -2,6 +2,7 @@
 import type { CacheReport } from './api.ts';
 import { type BlockKey, childKey } from './kv/block-key.ts';
 import type { Restore } from './kv/kv-cache.ts';
+import type { Pooling } from './models/pooling.ts';
 
 export type SequenceStatus = 'waiting' | 'running' | 'finished';
 
@@ -16,6 +17,8 @@ export class Sequence {
   readonly numPromptTokens: number;
   /** Most tokens to generate. */
   readonly maxTokens: number;
+  /** Set: what is wanted of it are its last states, so pooled, and no token; its blocks are of no use to others. */
+  readonly pooling: Pooling | undefined;
   status: SequenceStatus = 'waiting';
   /** Tokens whose K and V are in the cache. */
   numComputed = 0;
@@ -39,10 +42,11 @@ export class Sequence {
   #tokenIds: Uint32Array;
   #numTokens: number;
 
-  constructor(id: number, promptTokenIds: Uint32Array, maxTokens: number, rootKey: BlockKey) {
+  constructor(id: number, promptTokenIds: Uint32Array, maxTokens: number, rootKey: BlockKey, pooling?: Pooling) {
     this.id = id;
     this.numPromptTokens = promptTokenIds.length;
     this.maxTokens = maxTokens;
+    this.pooling = pooling;
     this.#rootKey = rootKey;
     this.#tokenIds = promptTokenIds.slice();
     this.#numTokens = promptTokenIds.length;

@@ -24,6 +24,8 @@ export interface StepShape {
   readonly maxDecodeContext: number;
   readonly numTiles: number;
   readonly numRows: number;
+  /** Runs of rows whose final states are summed. */
+  readonly numSegments: number;
 }
 
 /** Where one layer group's K and V of a step lie. */
@@ -45,6 +47,8 @@ export class StepState {
   readonly groups: readonly GroupState[];
   /** [maxRows] batch tokens whose logits are wanted. */
   readonly logitTokens: Tensor;
+  /** [maxSequences, 2] first batch token and number of them. */
+  readonly segments: Tensor;
   /** [maxTiles, 4] sequence, first batch row, row count, position of the first row. */
   readonly tiles: Tensor;
   /** Of all groups. */
@@ -71,6 +75,7 @@ export class StepState {
       blockTableStarts: section(maxSequences),
     }));
     this.logitTokens = section(maxRows);
+    this.segments = section(maxSequences, 2);
     this.tiles = section(maxTileCount(capacity), 4);
     this.blockTables = section(maxTableWords(capacity));
     this.#device = device;
@@ -82,9 +87,9 @@ export class StepState {
   /** @throws EngineError out_of_memory */
   static async create(device: GpuDevice, capacity: StepCapacity): Promise<StepState> {
     const { maxTokens, maxSequences, maxRows, kv } = capacity;
-    const perStep = 2 * maxTokens + maxSequences + maxRows + 4 * maxTileCount(capacity) + maxTableWords(capacity);
+    const perStep = 2 * maxTokens + 3 * maxSequences + maxRows + 4 * maxTileCount(capacity) + maxTableWords(capacity);
     const words = perStep + kv.groups.length * (maxTokens + maxSequences);
-    const numSections = 6 + 2 * kv.groups.length;
+    const numSections = 7 + 2 * kv.groups.length;
     const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST;
     const buffer = await device.createBuffer((words + numSections * SECTION_WORDS) * 4, usage, 'step state');
     return new StepState(device, buffer, capacity);
@@ -98,6 +103,7 @@ export class StepState {
     words.set(batch.positions.subarray(0, numTokens), wordOf(this.positions));
     words.set(batch.contextLengths.subarray(0, numSequences), wordOf(this.contextLengths));
     words.set(batch.logitTokens, wordOf(this.logitTokens));
+    if (batch.segments) words.set(batch.segments, wordOf(this.segments));
     const tableEnd = this.#packTables(batch);
     let numDecode = 0;
     let maxDecodeContext = 0;
@@ -117,7 +123,8 @@ export class StepState {
       }
     }
     this.#device.device.queue.writeBuffer(this.#buffer, 0, words, 0, wordOf(this.blockTables) + tableEnd);
-    return { numTokens, numDecode, maxDecodeContext, numTiles, numRows: batch.logitTokens.length };
+    const numSegments = (batch.segments?.length ?? 0) / 2;
+    return { numTokens, numDecode, maxDecodeContext, numTiles, numRows: batch.logitTokens.length, numSegments };
   }
 
   /** Packs slots and tables of every group; returns the words of all tables. */

@@ -45,6 +45,8 @@ export interface ForwardContext {
   readonly activations: Extract<ElementType, 'f32' | 'f16'>;
   /** f32 [maxRows, vocabularySize]: where the forward pass leaves its logits. */
   readonly logits: Tensor;
+  /** f32 [maxSequences, hiddenSize]: where it leaves the sums of the final states of `state.segments`. */
+  readonly pooled: Tensor;
 }
 
 /** Records one step's kernels into the pass. */

@@ -6,9 +6,11 @@
 import { bindEmbedding } from '../../kernels/embedding.ts';
 import { bindGlu } from '../../kernels/glu.ts';
 import { bindMatmul } from '../../kernels/matmul.ts';
+import { bindPooling } from '../../kernels/pooling.ts';
 import { bindRmsNorm, type RmsNormTensors } from '../../kernels/rms-norm.ts';
 import { bindSoftCap } from '../../kernels/soft-cap.ts';
 import type { Tensor } from '../../kernels/tensor.ts';
+import type { WeightMatrix } from '../../kernels/weight-matrix.ts';
 import type { ForwardContext, ForwardPass } from './architecture.ts';
 import { bindAttention, RotaryTables } from './attention.ts';
 import type { DecoderConfig } from './decoder-config.ts';
@@ -32,12 +34,42 @@ class Decoder {
     this.#experts = config.experts && new ExpertBlocks(config, context, config.experts);
   }
 
-  /** y = norm(x + delta), where x keeps the sum; for the listed rows only when `rows` is given. */
-  async norm(name: string, delta: Delta, y: Tensor, rows?: Tensor) {
-    const { device, weights } = this.#context;
-    const { hiddenSize, rmsNormEpsilon: eps } = this.#config;
-    const weight = await weights.vector(name, hiddenSize);
-    return bindRmsNorm(device, { x: this.#buffers.x, weight, y, eps, ...delta, ...(rows ? { rows } : {}) });
+  /** y = norm(x + delta), where x keeps the sum. */
+  async norm(name: string, delta: Delta, y: Tensor) {
+    return this.#normBy(await this.#context.weights.vector(name, this.#config.hiddenSize), delta, y);
+  }
+
+  /**
+   * From the last layer to logits of the rows that want them, and to sums of final states where those are wanted: then x is
+   * no more what it was.
+   */
+  async head(delta: Delta, table: WeightMatrix): Promise<Recorder> {
+    const { device, weights, state, logits, pooled } = this.#context;
+    const { hiddenSize, vocabularySize, logitSoftCap } = this.#config;
+    const { normed, lastNormed } = this.#buffers;
+    const weight = await weights.vector('output_norm.weight', hiddenSize);
+    const lastNorm = await this.#normBy(weight, delta, lastNormed, state.logitTokens);
+    const matrix = weights.has('output.weight')
+      ? await weights.matrix([{ name: 'output.weight', rows: vocabularySize }], hiddenSize)
+      : table;
+    const unembed = await bindMatmul(device, { x: lastNormed, weight: matrix, y: logits });
+    const cap = logitSoftCap === undefined ? undefined : await bindSoftCap(device, logits, logitSoftCap);
+    const everyNorm = await this.#normBy(weight, delta, normed);
+    const pool = await bindPooling(device, { x: normed, segments: state.segments, y: pooled });
+    return (pass, { numTokens, numRows, numSegments }) => {
+      lastNorm(pass, numRows);
+      unembed(pass, numRows);
+      cap?.(pass, numRows);
+      if (numSegments === 0) return;
+      everyNorm(pass, numTokens);
+      pool(pass, numSegments);
+    };
+  }
+
+  #normBy(weight: Tensor, delta: Delta, y: Tensor, rows?: Tensor) {
+    const { rmsNormEpsilon: eps } = this.#config;
+    const { x } = this.#buffers;
+    return bindRmsNorm(this.#context.device, { x, weight, y, eps, ...delta, ...(rows ? { rows } : {}) });
   }
 
   /** The delta of a block, with the post norm of that name where the file has one. */
@@ -81,9 +113,9 @@ const feedForwardNorms = (layer: number, weights: ForwardContext['weights']): [s
 /** Loads the weights, compiles the kernels and prebinds every dispatch. */
 const build = async (config: DecoderConfig, context: ForwardContext): Promise<ForwardPass> => {
   const { device, weights, state } = context;
-  const { vocabularySize, hiddenSize, numLayers, embeddingScale, logitSoftCap } = config;
+  const { vocabularySize, hiddenSize, numLayers, embeddingScale } = config;
   const buffers = await createActivations(config, context);
-  const { x, normed, lastNormed } = buffers;
+  const { x, normed } = buffers;
   const parts = new Decoder(config, context, buffers);
   const table = await weights.matrix([{ name: 'token_embd.weight', rows: vocabularySize }], hiddenSize);
   const scale = embeddingScale === undefined ? {} : { scale: embeddingScale };
@@ -106,18 +138,11 @@ const build = async (config: DecoderConfig, context: ForwardContext): Promise<Fo
       feedForward(pass, shape);
     });
   }
-  const lastNorm = await parts.norm('output_norm.weight', delta, lastNormed, state.logitTokens);
-  const head = weights.has('output.weight')
-    ? await weights.matrix([{ name: 'output.weight', rows: vocabularySize }], hiddenSize)
-    : table;
-  const unembed = await bindMatmul(device, { x: lastNormed, weight: head, y: context.logits });
-  const cap = logitSoftCap === undefined ? undefined : await bindSoftCap(device, context.logits, logitSoftCap);
+  const head = await parts.head(delta, table);
   return (pass, shape) => {
     embed(pass, shape.numTokens);
     for (const layer of layers) layer(pass, shape);
-    lastNorm(pass, shape.numRows);
-    unembed(pass, shape.numRows);
-    cap?.(pass, shape.numRows);
+    head(pass, shape);
   };
 };
 

@@ -21,7 +21,15 @@ export const referenceLogits = async (
   file: ModelFile,
   ids: readonly number[],
   servedContext: number,
-): Promise<Float64Array> => new ReferenceDecoder(config, file, servedContext).run(ids);
+): Promise<Float64Array> => new ReferenceDecoder(config, file, servedContext).logits(ids);
+
+/** What the output matrix would be multiplied by, [hiddenSize] of every position: embeddings are made of it. @throws as above */
+export const referenceStates = (
+  config: DecoderConfig,
+  file: ModelFile,
+  ids: readonly number[],
+  servedContext: number,
+): Promise<Float64Array[]> => new ReferenceDecoder(config, file, servedContext).states(ids);
 
 class ReferenceDecoder {
   readonly #config: DecoderConfig;
@@ -34,8 +42,8 @@ class ReferenceDecoder {
     this.#servedContext = servedContext;
   }
 
-  async run(ids: readonly number[]): Promise<Float64Array> {
-    const { numLayers, vocabularySize, embeddingScale = 1, logitSoftCap: cap } = this.#config;
+  async states(ids: readonly number[]): Promise<Rows> {
+    const { numLayers, embeddingScale = 1 } = this.#config;
     let x: Rows = [];
     for (const id of ids) {
       const row = await this.#weights.rows('token_embd.weight', id, 1);
@@ -53,7 +61,12 @@ class ReferenceDecoder {
         : await this.#dense(layer, normed);
       x = add(x, await this.#norm(name('post_ffw_norm'), fed));
     }
-    const last = await this.#norm('output_norm.weight', x);
+    return this.#norm('output_norm.weight', x);
+  }
+
+  async logits(ids: readonly number[]): Promise<Float64Array> {
+    const { vocabularySize, logitSoftCap: cap } = this.#config;
+    const last = await this.states(ids);
     const head = this.#weights.has('output.weight') ? 'output.weight' : 'token_embd.weight';
     const logits = await this.#weights.product(head, last);
     const bent = cap === undefined ? logits : logits.map((row) => row.map((value) => cap * Math.tanh(value / cap)));

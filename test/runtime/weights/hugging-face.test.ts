@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
@@ -7,6 +7,7 @@ import { loadModel } from '../../../src/runtime/load-model.ts';
 import { computeLogits, sequenceLogits } from '../../../src/runtime/logits.ts';
 import { llama } from '../../../src/runtime/models/llama.ts';
 import { openHuggingFace } from '../../../src/runtime/weights/hugging-face.ts';
+import { mlxModel, writeModel } from '../../support/published-model.ts';
 import { seededRandom } from '../../support/random-weights.ts';
 import { safetensorsOf, writeConfig, writeShardedModel, writeTinyModel } from '../../support/tiny-hugging-face.ts';
 
@@ -144,4 +145,18 @@ test('logits of given ids need no tokenizer, not even one that is read', async (
   await expect(logitsOf(folder)).rejects.toThrow(/tokenizer\.model is not read/);
   const { logits } = await computeLogits({ modelPath: folder, ids: [1, 2, 3], activations: 'f32', kvFormat: 'f32' });
   expect(logits).toHaveLength(3 * 40);
+});
+
+test('embedding models leave out the name around their layers, and say how they pool', async () => {
+  const { config, plain } = mlxModel(32, 'F16');
+  writeModel(folder, config, plain);
+  const whole = await openHuggingFace(folder);
+  const bare = Object.entries(plain).map(([name, tensor]) => [name.replace(/^model\./, ''), tensor]);
+  writeModel(folder, config, Object.fromEntries(bare));
+  mkdirSync(join(folder, '1_Pooling'));
+  writeFileSync(join(folder, '1_Pooling', 'config.json'), '{"pooling_mode_lasttoken": true}');
+  const file = await openHuggingFace(folder);
+  expect([...file.tensors.keys()]).toEqual([...whole.tensors.keys()]);
+  expect(file.number('llama.pooling_type')).toBe(3);
+  await Promise.all([whole.close(), file.close()]);
 });
