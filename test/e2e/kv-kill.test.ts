@@ -5,6 +5,8 @@ import { greetingOf, type RunningServer, scriptedModel, spawnServer, temporaryFo
 
 const NUM_ROUNDS = Number(process.env.FIRSTLIGHT_KILL_ROUNDS ?? 5);
 const LONGEST_MS = 600;
+/** Reports of sessions before a kill. */
+const MOST_CLAIMS = 16;
 const ROUND_MS = 30_000;
 const NUM_SESSIONS = 4;
 /** A conversation that has come so far begins anew: the context is as long. */
@@ -63,7 +65,7 @@ class Conversations {
   readonly #claims = new Map<number, Claim>();
   readonly #turns = new Map<number, number>();
   numChecked = 0;
-  /** Called when a server has reported that something is saved. */
+  /** Called when a server has reported what is saved of a session. */
   onClaim: () => void = () => {};
 
   /** Goes on with a session until the server is gone. */
@@ -79,10 +81,11 @@ class Conversations {
         const chance = Math.random();
         if (chance < 0.3) await fetch(`${url}/v1/sessions/s${session}/save`, { method: 'POST' });
         else if (chance < 0.6) await fetch(`${url}/v1/sessions/s${session}?evict_only=true`, { method: 'DELETE' });
-        else await sleep(Math.random() * 300);
+        else if (chance < 0.8) await sleep(Math.random() * 300);
+        // Else at once: hardly anything is saved yet, and nothing else may be said.
         const { savedTokens } = await sessionOf(url, session);
         this.#claims.set(session, { prompt, savedTokens });
-        if (savedTokens > 0) this.onClaim();
+        this.onClaim();
       } catch (error) {
         // What a killed server's connections say.
         if (isAlive() || !(error instanceof TypeError || error instanceof SyntaxError)) throw error;
@@ -118,14 +121,18 @@ test(
       try {
         const server = await greetingOf(child);
         await conversations.check(server);
+        let numClaims = Math.ceil(Math.random() * MOST_CLAIMS);
         const hasClaimed = new Promise<void>((resolve) => {
-          conversations.onClaim = resolve;
+          conversations.onClaim = () => {
+            if (--numClaims === 0) resolve();
+          };
         });
+        // Right after a claim is when it is most likely to be wrong.
+        const waitMs = Math.random() < 0.5 ? 0 : Math.random() * LONGEST_MS;
         const running = Promise.all(
           Array.from({ length: NUM_SESSIONS }, (_, session) => conversations.run(server, session, () => isAlive)),
         );
-        // However slow the machine: a first claim comes, unless something is wrong.
-        await Promise.race([hasClaimed.then(() => sleep(Math.random() * LONGEST_MS)), running]);
+        await Promise.race([hasClaimed.then(() => sleep(waitMs)), running]);
         isAlive = false;
         child.kill('SIGKILL');
         await Promise.all([running, server.finished]);
