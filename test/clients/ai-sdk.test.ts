@@ -2,11 +2,12 @@
 import { expect } from 'vitest';
 import { type Script, serve } from '../support/serve.ts';
 import { clientCase } from './client-case.ts';
-import { importPeer } from './peers.ts';
+import { importPeer, peerVersion } from './peers.ts';
 import { OBJECT, QUESTION, READ_FILE, readerLoop, SCHEMA } from './reader-tool.ts';
-import { clientScript, pieces } from './scripts.ts';
+import { clientScript, jsonTokens, pieces } from './scripts.ts';
 
-const PEER = 'ai-sdk-6';
+const PEERS = ['ai-sdk-6', 'ai-sdk-7'] as const;
+type SdkPeer = (typeof PEERS)[number];
 
 /** As much of the SDK as the tests use. */
 interface Sdk {
@@ -30,12 +31,12 @@ interface Sdk {
   Output: { object(options: object): unknown };
 }
 
-type Provider = (url: string) => Promise<unknown>;
+type Provider = (peer: SdkPeer, url: string) => Promise<unknown>;
 
 const provider =
   (path: string, factory: string, settings: (url: string) => object, pick: (made: never) => unknown): Provider =>
-  async (url) => {
-    const module = await importPeer<Record<string, (options: object) => never>>(PEER, path);
+  async (peer, url) => {
+    const module = await importPeer<Record<string, (options: object) => never>>(peer, path);
     return pick(module[factory]!({ apiKey: 'none', ...settings(url) }));
   };
 
@@ -43,32 +44,34 @@ const call = (made: (name: string) => unknown): unknown => made('scripted');
 const v1 = (url: string): object => ({ baseURL: `${url}/v1` });
 
 const PROVIDERS: Readonly<Record<string, readonly [endpoint: string, provider: Provider]>> = {
-  '@ai-sdk/openai-compatible 2.0.87': [
+  '@ai-sdk/openai-compatible': [
     'POST /v1/chat/completions',
     provider(
-      '@ai-sdk/openai-compatible/dist/index.mjs',
+      '@ai-sdk/openai-compatible',
       'createOpenAICompatible',
       (url) => ({ ...v1(url), name: 'local', supportsStructuredOutputs: true, includeUsage: true }),
       call,
     ),
   ],
-  '@ai-sdk/anthropic 3.0.137': [
-    'POST /v1/messages',
-    provider('@ai-sdk/anthropic/dist/index.mjs', 'createAnthropic', v1, call),
-  ],
-  '@ai-sdk/openai 3.0.141': [
+  '@ai-sdk/anthropic': ['POST /v1/messages', provider('@ai-sdk/anthropic', 'createAnthropic', v1, call)],
+  '@ai-sdk/openai': [
     'POST /v1/responses',
-    provider('@ai-sdk/openai/dist/index.mjs', 'createOpenAI', v1, ({ responses }: { responses: typeof call }) =>
+    provider('@ai-sdk/openai', 'createOpenAI', v1, ({ responses }: { responses: typeof call }) =>
       (responses as unknown as (name: string) => unknown)('scripted'),
     ),
   ],
 };
 
-for (const [client, [endpoint, connect]] of Object.entries(PROVIDERS)) {
+const cases = PEERS.flatMap((peer) =>
+  Object.entries(PROVIDERS).map(([name, [endpoint, connect]]) => ({ peer, name, endpoint, connect })),
+);
+
+for (const { peer, name, endpoint, connect } of cases) {
+  const client = `${name} ${peerVersion(peer, name)}`;
   const open = async (script: Script) => {
     const { url } = await serve(script);
-    const sdk = await importPeer<Sdk>(PEER, 'ai/dist/index.mjs');
-    return { sdk, model: await connect(url) };
+    const sdk = await importPeer<Sdk>(peer, 'ai');
+    return { sdk, model: await connect(peer, url) };
   };
   const readerTools = (sdk: Sdk, readFile: (input: { path: string }) => string) => ({
     [READ_FILE.name]: sdk.tool({
@@ -122,9 +125,12 @@ for (const [client, [endpoint, connect]] of Object.entries(PROVIDERS)) {
   });
 
   clientCase(client, endpoint, 'parses an answer in the form of a schema', async () => {
-    const { sdk, model } = await open(clientScript([{ tokens: pieces(JSON.stringify(OBJECT)) }]));
+    const { sdk, model } = await open(clientScript([{ tokens: jsonTokens(OBJECT) }]));
     const output = sdk.Output.object({ schema: sdk.jsonSchema(SCHEMA) });
-    expect((await sdk.generateText({ model, prompt: 'hi', output, maxRetries: 0 })).output).toEqual(OBJECT);
+    // To models that it does not know, its Anthropic provider would give a tool instead.
+    const providerOptions = { anthropic: { structuredOutputMode: 'outputFormat' } };
+    const options = { model, prompt: 'hi', output, providerOptions, maxRetries: 0 };
+    expect((await sdk.generateText(options)).output).toEqual(OBJECT);
   });
 
   clientCase(client, endpoint, 'streams reasoning apart from the answer', async () => {

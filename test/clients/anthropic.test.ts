@@ -5,11 +5,11 @@ import { expect } from 'vitest';
 import { type Script, serve } from '../support/serve.ts';
 import { clientCase } from './client-case.ts';
 import { OBJECT, QUESTION, READ_FILE, readerLoop, SCHEMA } from './reader-tool.ts';
-import { clientScript, pieces } from './scripts.ts';
+import { clientScript, jsonTokens, pieces } from './scripts.ts';
 
 const HELLO = clientScript([{ tokens: pieces('Hello from the model.') }]);
 const THINKING = clientScript([{ tokens: ['<think>', 'Hm', '</think>', 'Yes', '.'] }], { reasoningFormat: 'think' });
-const JSON_ANSWER = clientScript([{ tokens: pieces(JSON.stringify(OBJECT)) }]);
+const JSON_ANSWER = clientScript([{ tokens: jsonTokens(OBJECT) }]);
 const model = 'scripted';
 const hi = { model, max_tokens: 256, messages: [{ role: 'user' as const, content: 'hi' }] };
 const { parameters, ...tool } = READ_FILE;

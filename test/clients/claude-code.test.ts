@@ -1,6 +1,7 @@
 /** Claude Code in both versions that behave differently: a whole tool loop, and what it shows when something fails. */
 import { expect } from 'vitest';
 import { serve } from '../support/serve.ts';
+import { expectCachedTurns } from './cached-turns.ts';
 import { clientCase } from './client-case.ts';
 import { runCommand, type Workplace, workplace } from './command.ts';
 import { type Peer, peerCommand } from './peers.ts';
@@ -35,9 +36,10 @@ for (const peer of VERSIONS) {
   clientCase(peer, ENDPOINT, 'reads a file when the model asks, and shows what the model says of it', async () => {
     const place = workplace();
     const loop = toolLoop(place.secret, 'Read', { file_path: place.file });
-    const { url } = await serve(loop.script);
+    const { url, log } = await serve(loop.script);
     const ended = await claude(peer, url, place, ['-p', 'What is in notes.txt?', '--allowedTools', 'Read']);
     expect(ended).toMatchObject({ code: 0, stdout: `${loop.answer}\n` });
+    expectCachedTurns(log);
   });
 
   clientCase(peer, ENDPOINT, 'runs a command when the model asks, event by event', async () => {

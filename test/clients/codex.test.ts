@@ -3,10 +3,11 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'vitest';
 import { serve } from '../support/serve.ts';
+import { expectCachedTurns } from './cached-turns.ts';
 import { clientCase } from './client-case.ts';
 import { runCommand, type Workplace, workplace } from './command.ts';
 import { peerCommand } from './peers.ts';
-import { clientScript, pieces, toolLoop } from './scripts.ts';
+import { clientScript, jsonTokens, pieces, toolLoop } from './scripts.ts';
 
 const PEER = 'codex-0.169.0';
 
@@ -60,11 +61,12 @@ for (const transport of ['SSE', 'WebSocket'] as const) {
     configure(url, place, transport === 'WebSocket');
     const ended = await codex(place, 'What is in notes.txt?');
     expect(ended, ended.stderr).toMatchObject({ code: 0, stdout: `${loop.answer}\n` });
+    if (transport === 'SSE') expectCachedTurns(log);
     expect(ways(log).includes('POST /v1/responses')).toBe(transport === 'SSE');
   });
 
   clientCase(PEER, endpoint, 'gets an answer in the form of a schema', async () => {
-    const { url } = await serve(clientScript([{ tokens: pieces('{"word":"plum"}') }]));
+    const { url } = await serve(clientScript([{ tokens: jsonTokens({ word: 'plum' }) }]));
     const place = workplace();
     configure(url, place, transport === 'WebSocket');
     const schema = join(place.folder, 'schema.json');

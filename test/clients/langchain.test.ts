@@ -32,19 +32,13 @@ type Construct<Made> = new (options: never) => Made;
 const openai =
   (more: object) =>
   async (url: string): Promise<ChatModel> => {
-    const { ChatOpenAI } = await importPeer<{ ChatOpenAI: Construct<ChatModel> }>(
-      PEER,
-      '@langchain/openai/dist/index.js',
-    );
+    const { ChatOpenAI } = await importPeer<{ ChatOpenAI: Construct<ChatModel> }>(PEER, '@langchain/openai');
     const options = { model: 'scripted', apiKey: 'none', maxRetries: 0, configuration: { baseURL: `${url}/v1` } };
     return new ChatOpenAI({ ...options, ...more } as never);
   };
 
 const anthropic = async (url: string): Promise<ChatModel> => {
-  const { ChatAnthropic } = await importPeer<{ ChatAnthropic: Construct<ChatModel> }>(
-    PEER,
-    '@langchain/anthropic/dist/index.js',
-  );
+  const { ChatAnthropic } = await importPeer<{ ChatAnthropic: Construct<ChatModel> }>(PEER, '@langchain/anthropic');
   return new ChatAnthropic({ model: 'scripted', apiKey: 'none', maxRetries: 0, anthropicApiUrl: url } as never);
 };
 
@@ -68,7 +62,8 @@ for (const [client, endpoint, connect] of MODELS) {
     const { url } = await serve(script);
     const core = await importPeer<{ HumanMessage: Construct<unknown>; ToolMessage: Construct<unknown> }>(
       PEER,
-      '@langchain/core/dist/messages/index.js',
+      '@langchain/core',
+      './messages',
     );
     return { core, model: await connect(url) };
   };

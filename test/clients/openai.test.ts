@@ -10,11 +10,11 @@ import { type Script, serve } from '../support/serve.ts';
 import { writeTinyEncoder } from '../support/tiny-encoders.ts';
 import { clientCase } from './client-case.ts';
 import { OBJECT, parseArguments, QUESTION, READ_FILE, readerLoop, SCHEMA } from './reader-tool.ts';
-import { clientScript, pieces } from './scripts.ts';
+import { clientScript, jsonTokens, pieces } from './scripts.ts';
 
 const HELLO = clientScript([{ tokens: pieces('Hello from the model.') }]);
 const THINKING = clientScript([{ tokens: ['<think>', 'Hm', '</think>', 'Yes', '.'] }], { reasoningFormat: 'think' });
-const JSON_ANSWER = clientScript([{ tokens: pieces(JSON.stringify(OBJECT)) }]);
+const JSON_ANSWER = clientScript([{ tokens: jsonTokens(OBJECT) }]);
 const hi = [{ role: 'user' as const, content: 'hi' }];
 const model = 'scripted';
 

@@ -13,6 +13,9 @@ export interface ToolLoop {
 /** Text in pieces, as a model makes it. */
 export const pieces = (text: string): string[] => text.match(/.{1,7}/gs) ?? [];
 
+/** JSON as a model says it whose grammar fills in what has no choice: then every token is one character. */
+export const jsonTokens = (value: unknown): string[] => [...JSON.stringify(value)];
+
 const hermesCall = (name: string, parameters: object): string =>
   `<tool_call>\n${JSON.stringify({ name, arguments: parameters })}\n</tool_call>`;
 
