@@ -19,6 +19,13 @@ const MAX_COMPILED = 64;
 /** Bounds what one answer gets without a look at the clock. */
 const MAX_FORCED_TOKENS = 256;
 
+interface Vocabulary {
+  readonly tokenizer: Tokenizer;
+  readonly endTokenIds: readonly number[];
+  readonly freeMask: Int32Array;
+  readonly markers: readonly string[];
+}
+
 interface Answer {
   readonly matcher: GrammarMatcher;
   readonly grammar: string;
@@ -32,22 +39,18 @@ export class AnswerGrammars {
   readonly #endTokenIds: readonly number[];
   /** Every token that is text. */
   readonly #freeMask: Int32Array;
+  readonly #markers: readonly string[];
   /** Least recently used first. */
   readonly #compiled = new Map<string, CompiledGrammar>();
   readonly #answers = new Map<number, Answer>();
 
-  private constructor(
-    library: XGrammarLibrary,
-    compiler: GrammarCompiler,
-    tokenizer: Tokenizer,
-    endTokenIds: readonly number[],
-    freeMask: Int32Array,
-  ) {
+  private constructor(vocabulary: Vocabulary, library: XGrammarLibrary, compiler: GrammarCompiler) {
     this.#library = library;
     this.#compiler = compiler;
-    this.#tokenizer = tokenizer;
-    this.#endTokenIds = endTokenIds;
-    this.#freeMask = freeMask;
+    this.#tokenizer = vocabulary.tokenizer;
+    this.#endTokenIds = vocabulary.endTokenIds;
+    this.#freeMask = vocabulary.freeMask;
+    this.#markers = vocabulary.markers;
   }
 
   /**
@@ -73,7 +76,7 @@ export class AnswerGrammars {
     });
     const info = await library.TokenizerInfo.createTokenizerInfo(texts, 'byte_level', false, vocabularySize, [...ends]);
     const compiler = await library.GrammarCompiler.createGrammarCompiler(info, false);
-    return new AnswerGrammars(library, compiler, tokenizer, [...ends], freeMask);
+    return new AnswerGrammars({ tokenizer, endTokenIds: [...ends], freeMask, markers }, library, compiler);
   }
 
   /**
@@ -167,10 +170,13 @@ export class AnswerGrammars {
     if (only !== undefined) return [only];
     const text = matcher.findJumpForwardString();
     if (text.length < 2) return [];
-    const tokenIds = this.#tokenizer.encode(text, { parseSpecial: false });
+    // Formats are told apart by such tokens, not by their texts.
+    const parseSpecial = this.#markers.some((marker) => text.includes(marker));
+    const tokenIds = this.#tokenizer.encode(text, { parseSpecial });
     const written = Buffer.concat(Array.from(tokenIds, (id) => this.#tokenizer.bytesOf(id))).toString('utf8');
-    // The last token may go on into what follows, so the model chooses it.
-    return written === text ? [...tokenIds.subarray(0, -1)] : [];
+    if (written !== text) return [];
+    // The last token may go on into what follows, so the model chooses it, unless it is no text to go on.
+    return [...tokenIds.subarray(0, this.#tokenizer.isControl(tokenIds.at(-1)!) ? undefined : -1)];
   }
 
   #state(mask: Int32Array<ArrayBuffer> | undefined, forced: readonly number[]): Allowed {

@@ -10,7 +10,7 @@ const CALL = '<|channel|>commentary to=functions.';
 const FINAL = '<|channel|>final<|message|>';
 const NEXT = '<|start|>assistant';
 /** Messages that may come before. */
-const BEFORE = ['<|channel|>analysis', '<|channel|>commentary<|message|>'];
+const BEFORE = ['<|channel|>analysis<|message|>', '<|channel|>commentary<|message|>'];
 
 const constant = (value: string): AnswerFormat => ({ type: 'const_string', value });
 const sequence = (...elements: readonly AnswerFormat[]): AnswerFormat => ({ type: 'sequence', elements });
