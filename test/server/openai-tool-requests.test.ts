@@ -1,5 +1,6 @@
 /** Tools, their choice, their calls and results, and formats of OpenAI's chat bodies, before any engine sees them. */
 import { describe, expect, test } from 'vitest';
+import type { ChatPrompt } from '../../src/runtime/api.ts';
 import { chat, chatPrompt, refusal, user } from '../support/parse.ts';
 
 const fn = (name: string, more: object = {}) => ({ type: 'function', function: { name, ...more } });
@@ -211,4 +212,49 @@ test('every format becomes a constraint of the text', () => {
   });
   const both = chat({ tools: TOOLS, tool_choice: 'required', response_format: { type: 'json_object' }, n: 2 });
   expect(both).toMatchObject({ toolChoice: { mode: 'required' }, constraint: { kind: 'json_object' } });
+});
+
+test("bodies in the Responses' shape are understood as chats", () => {
+  const schema = { type: 'object' };
+  const body = {
+    messages: undefined,
+    instructions: 'Be brief.',
+    input: [
+      { role: 'user', content: [{ type: 'input_text', text: 'Weather?' }] },
+      { type: 'reasoning', summary: [], content: [{ type: 'reasoning_text', text: 'Look.' }] },
+      { type: 'message', role: 'assistant', content: [{ type: 'output_text', text: 'I look.' }] },
+      { type: 'function_call', call_id: 'c1', name: 'a', arguments: '{"x":1}' },
+      { type: 'function_call', call_id: 'c2', name: 'b', arguments: '{}' },
+      { type: 'function_call_output', call_id: 'c1', output: 'rain' },
+      { type: 'function_call_output', call_id: 'c2', output: [{ type: 'input_text', text: 'noon' }] },
+    ],
+    tools: [{ type: 'function', name: 'a', parameters: schema }],
+    max_output_tokens: 7,
+    reasoning: { effort: 'low' },
+    text: { format: { type: 'json_schema', name: 'n', schema } },
+  };
+  const request = chat(body);
+  expect(request).toMatchObject({ maxTokens: 7, constraint: { kind: 'json_schema', schema } });
+  expect(request.prompt).toMatchObject({ reasoningEffort: 'low', tools: [{ name: 'a' }] });
+  expect((request.prompt as ChatPrompt).messages).toEqual([
+    { role: 'system', content: 'Be brief.' },
+    { role: 'user', content: [{ type: 'text', text: 'Weather?' }] },
+    {
+      role: 'assistant',
+      content: [{ type: 'text', text: 'I look.' }],
+      reasoning: 'Look.',
+      toolCalls: [
+        { id: 'c1', name: 'a', arguments: { x: 1 } },
+        { id: 'c2', name: 'b', arguments: {} },
+      ],
+    },
+    { role: 'tool', content: 'rain', name: 'a', toolCallId: 'c1' },
+    { role: 'tool', content: [{ type: 'text', text: 'noon' }], name: 'b', toolCallId: 'c2' },
+  ]);
+  expect(chatPrompt({ messages: null, input: 'hi' }).messages).toEqual([{ role: 'user', content: 'hi' }]);
+  expect(chatPrompt({ messages: [user('a')], input: 'b' }).messages).toEqual([{ role: 'user', content: 'a' }]);
+  expect(refusal(() => chat({ messages: undefined, input: [{ type: 'web_search_call' }] })).code).toBe(
+    'invalid_request',
+  );
+  expect(refusal(() => chat({ messages: undefined })).param).toBe('messages');
 });

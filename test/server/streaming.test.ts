@@ -236,3 +236,25 @@ test('joins text of one kind and choice while its reader is paused, and never el
     [1, '!'],
   ]);
 });
+
+test("joins a call's arguments while its reader is paused, each call's apart", async () => {
+  const events = async function* () {
+    for (const index of [0, 1]) {
+      yield { type: 'tool_call_start', index, id: `c${index}`, name: 'f' } as const;
+      for (const text of ['{', '}']) yield { type: 'tool_call_arguments', index, text } as const;
+      yield { type: 'tool_call_end', index } as const;
+    }
+  };
+  const queue = new EventQueue([{ promptTokens: 0, events: events() }], new AbortController().signal);
+  queue.isPaused = true;
+  await new Promise((resolve) => setImmediate(resolve));
+  const seen: unknown[] = [];
+  for (let next = await queue.next(); next !== undefined; next = await queue.next()) seen.push(next.event);
+  expect(seen).toEqual(
+    [0, 1].flatMap((index) => [
+      { type: 'tool_call_start', index, id: `c${index}`, name: 'f' },
+      { type: 'tool_call_arguments', index, text: '{}' },
+      { type: 'tool_call_end', index },
+    ]),
+  );
+});

@@ -101,11 +101,17 @@ const toCall = ({ id, function: called, custom }: z.output<typeof toolCall>, pat
 const toContent = (content: Content, path: string): ChatMessage['content'] =>
   Array.isArray(content) ? textParts(content, `${path}.content`) : (content ?? '');
 
+/** Parts with a text; the Responses' kinds come from clients that mix both. */
+const TEXT_TYPES: ReadonlySet<string> = new Set(['text', 'input_text', 'output_text']);
+
 const textParts = (parts: readonly z.output<typeof part>[], path: string): readonly TextPart[] =>
   parts.map(({ type, text, refusal }, index) => {
-    const value = type === 'text' ? text : type === 'refusal' ? refusal : undefined;
+    const isText = TEXT_TYPES.has(type);
+    const value = isText ? text : type === 'refusal' ? refusal : undefined;
     if (value !== undefined && value !== null) return { type: 'text', text: value };
-    if (type === 'text' || type === 'refusal')
-      throw invalidParam(`${path}.${index}.${type}`, 'Field required', 'missing_required_parameter');
+    if (isText || type === 'refusal') {
+      const field = isText ? 'text' : 'refusal';
+      throw invalidParam(`${path}.${index}.${field}`, 'Field required', 'missing_required_parameter');
+    }
     throw unsupportedParam(`${path}.${index}.type`, `content parts of type '${type}' are`);
   });

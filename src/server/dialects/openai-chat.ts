@@ -18,6 +18,7 @@ import {
 } from './openai.ts';
 import { chatBody as answerBody, type ChatAnswerOptions, ChatEncoder } from './openai-chat-answer.ts';
 import { message, toChatMessages } from './openai-chat-messages.ts';
+import { asChatBody } from './openai-chat-shape.ts';
 import { readFunction, readFunctions, readToolChoice, toolRequestFields } from './openai-tools.ts';
 import { constraintFields, constraintOf, formatConstraint, responseFormat } from './output-format.ts';
 import { checkToolChoice, uniqueTools } from './tools.ts';
@@ -76,7 +77,7 @@ const legacyTools = (functions: readonly unknown[], call: ChatBody['function_cal
 };
 
 const parse = (raw: unknown, context: ParseContext): GenerateExchange => {
-  const body = parseBody(chatBody, raw);
+  const body = parseBody(chatBody, asChatBody(raw));
   checkModel(body.model, context.model);
   requireChatTemplate(context.model, 'messages');
   refuseUnsupported(body);
