@@ -46,8 +46,8 @@ describe('tools', () => {
     expect(choice('none')).toEqual({ mode: 'none', parallel: true });
     expect(choice('required')).toEqual({ mode: 'required', parallel: true });
     expect(choice('required', { parallel_tool_calls: false })).toEqual({ mode: 'required', parallel: false });
-    expect(choice(fn('b'))).toEqual({ mode: 'required', names: ['b'], parallel: true });
-    expect(choice({ type: 'function', name: 'b' })).toEqual({ mode: 'required', names: ['b'], parallel: true });
+    expect(choice(fn('b'))).toEqual({ mode: 'required', names: ['b'], parallel: false });
+    expect(choice({ type: 'function', name: 'b' })).toEqual({ mode: 'required', names: ['b'], parallel: false });
     const allowed = { mode: 'auto', tools: [fn('a'), { type: 'function', name: 'c' }, { type: 'web_search' }] };
     expect(choice({ type: 'allowed_tools', allowed_tools: allowed })).toEqual({
       mode: 'auto',

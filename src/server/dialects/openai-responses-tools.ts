@@ -76,12 +76,12 @@ const toolBody = (tool: ResponsesTool): object[] => {
 
 /** @throws EngineError invalid_request when the choice asks for a tool that is not there */
 export const toolChoiceOf = (body: PromptBody, { definitions, names }: Toolbox): ToolChoice | undefined =>
-  checkToolChoice({ ...chosen(body.tool_choice, names), parallel: body.parallel_tool_calls ?? true }, definitions);
+  checkToolChoice({ parallel: body.parallel_tool_calls ?? true, ...chosen(body.tool_choice, names) }, definitions);
 
 const chosen = (
   choice: PromptBody['tool_choice'],
   names: ReadonlyMap<string, ToolName>,
-): Omit<ToolChoice, 'parallel'> => {
+): Omit<ToolChoice, 'parallel'> & Partial<ToolChoice> => {
   if (choice === undefined || choice === null) return { mode: 'auto' };
   if (typeof choice === 'string') return { mode: choice };
   if (choice.type === 'allowed_tools') {
@@ -90,7 +90,9 @@ const chosen = (
     );
     return { mode: choice.mode ?? 'auto', names: [...new Set(allowed)] };
   }
-  if (isCallable(choice.type)) return { mode: 'required', names: [flatNameOf(choice, names, 'tool_choice.name')] };
+  // A tool that is named is called exactly once.
+  if (isCallable(choice.type))
+    return { mode: 'required', names: [flatNameOf(choice, names, 'tool_choice.name')], parallel: false };
   throw invalidParam(
     'tool_choice.type',
     `chooses a tool of type '${choice.type}', and only functions and custom tools can be called here`,

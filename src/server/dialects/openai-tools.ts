@@ -16,7 +16,7 @@ export const toolRequestFields = {
 
 type ToolRequest = z.output<z.ZodObject<typeof toolRequestFields>>;
 type Typed = z.output<typeof typed>;
-type Choice = Omit<ToolChoice, 'parallel'>;
+type Choice = Omit<ToolChoice, 'parallel'> & Partial<ToolChoice>;
 
 const functionFields = z.object({ ...toolFields, parameters: optional(jsonObject) });
 
@@ -51,7 +51,7 @@ export const readFunctions = (tools: readonly Typed[], place = 'tools'): readonl
 export const readToolChoice = (
   { tool_choice: choice, parallel_tool_calls: parallel }: ToolRequest,
   tools: readonly ToolDefinition[],
-): ToolChoice | undefined => checkToolChoice({ ...chosen(choice), parallel: parallel ?? true }, tools);
+): ToolChoice | undefined => checkToolChoice({ parallel: parallel ?? true, ...chosen(choice) }, tools);
 
 const chosen = (choice: ToolRequest['tool_choice']): Choice => {
   if (choice === null || choice === undefined) return { mode: 'auto' };
@@ -59,7 +59,8 @@ const chosen = (choice: ToolRequest['tool_choice']): Choice => {
   const mode = CHOICE_MODES.find((each) => each === choice.type);
   if (mode !== undefined) return { mode };
   if (choice.type === 'allowed_tools') return allowed(choice);
-  if (choice.type === 'function') return { mode: 'required', names: [nameIn(choice, 'tool_choice')] };
+  // A function that is named is called exactly once.
+  if (choice.type === 'function') return { mode: 'required', names: [nameIn(choice, 'tool_choice')], parallel: false };
   throw invalidParam(
     'tool_choice.type',
     `chooses a tool of type '${choice.type}', and only functions can be called here`,
