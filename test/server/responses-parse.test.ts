@@ -260,7 +260,7 @@ describe('tools', () => {
       [{ type: 'function', name: 'look' }, 'mcp__look'],
       [{ type: 'function', name: 'look', namespace: 'mcp' }, 'mcp__look'],
     ] as const) {
-      expect(await chosen({ tool_choice: choice })).toEqual({ mode: 'required', names: [name], parallel: true });
+      expect(await chosen({ tool_choice: choice })).toEqual({ mode: 'required', names: [name], parallel: false });
     }
     const allowed = { type: 'allowed_tools', tools: [{ type: 'function', name: 'add' }, { type: 'web_search' }] };
     expect(await chosen({ tool_choice: { ...allowed, mode: 'required' } })).toEqual({
