@@ -1,13 +1,12 @@
 /** OpenAI's WebSocket mode of the Responses API, as the SDKs and Codex use it. */
-import OpenAI from 'openai';
 import { ResponsesWS } from 'openai/resources/responses/ws';
-import OpenAI7 from 'openai-7';
 import { ResponsesWS as ResponsesWS7 } from 'openai-7/resources/responses/ws';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { WebSocket } from 'ws';
 import type { Socket } from '../../src/server/http.ts';
 import { responsesSocket } from '../../src/server/responses/socket.ts';
 import type { SocketContext } from '../../src/server/sockets/route.ts';
+import { OPENAI_SDKS } from '../support/sdks.ts';
 import { parseSse, type Script, type ServeOptions, serve } from '../support/serve.ts';
 import { TokenGate } from '../support/token-gate.ts';
 import { TRANSPORTS } from '../support/transports.ts';
@@ -95,8 +94,8 @@ describe.each(TRANSPORTS)('over %s', (transport) => {
   const start = (options: ServeOptions = {}) => serve(SCRIPT, { transport, ...options });
 
   test.each([
-    ['openai 6', OpenAI, ResponsesWS],
-    ['openai 7', OpenAI7 as unknown as typeof OpenAI, ResponsesWS7 as unknown as typeof ResponsesWS],
+    [...OPENAI_SDKS[0], ResponsesWS],
+    [...OPENAI_SDKS[1], ResponsesWS7 as unknown as typeof ResponsesWS],
   ])('%s talks to it', async (_name, Sdk, Ws) => {
     const { url } = await start({ apiKeys: ['k1'] });
     const client = new Sdk({ baseURL: `${url}/v1`, apiKey: 'k1' });

@@ -1,7 +1,7 @@
 /** The Responses API as the official SDKs see it, and as the wire shows it. */
-import OpenAI from 'openai';
-import OpenAI7 from 'openai-7';
+import type OpenAI from 'openai';
 import { afterAll, describe, expect, test } from 'vitest';
+import { OPENAI_SDKS } from '../support/sdks.ts';
 import { parseSse, post, type Script, serve } from '../support/serve.ts';
 import { TokenGate } from '../support/token-gate.ts';
 import { TRANSPORTS } from '../support/transports.ts';
@@ -20,13 +20,6 @@ const SCRIPT: Script = {
   ],
 };
 
-const nodeMajor = Number(process.versions.node.split('.')[0]);
-/** openai 7 says it needs Node 22. */
-const SDKS = [
-  ['openai 6', OpenAI] as const,
-  ...(nodeMajor >= 22 ? [['openai 7', OpenAI7 as unknown as typeof OpenAI] as const] : []),
-];
-
 afterAll(() => {
   const checked = numChecked('openai');
   if (checked !== undefined) expect(checked).toBeGreaterThan(0);
@@ -44,7 +37,7 @@ const overSse = async (url: string, body: object) => {
   return { answer, events: events.map(([, event]) => event) };
 };
 
-describe.each(SDKS)('%s', (_name, Sdk) => {
+describe.each(OPENAI_SDKS)('%s', (_name, Sdk) => {
   describe.each(TRANSPORTS)('over %s', (transport) => {
     const connect = async () => {
       const served = await serve(SCRIPT, { transport });
