@@ -85,7 +85,10 @@ export class ObjectBody implements CallBody {
   #hasAllArguments = false;
   #isAnnounced = false;
   #fault = TRUNCATED;
-  rest = '';
+  /** Keys that belong to no call. */
+  #others = '';
+  /** What was written since the last key with its value. */
+  #tail = '';
 
   constructor(calls: ToolCalls, isStrict: boolean) {
     this.#calls = calls;
@@ -100,7 +103,20 @@ export class ObjectBody implements CallBody {
     return this.#isAnnounced && this.#hasAllArguments;
   }
 
+  get rest(): string {
+    const tail = /[^\s,]/.test(this.#tail) ? this.#tail : '';
+    return this.#others + tail;
+  }
+
   push(character: string): JsonStep {
+    const step = this.#read(character);
+    if (step === 'end' || this.#place === 'comma') this.#tail = '';
+    else if (step === 'inside') this.#tail += character;
+    // The arguments are all there: what else goes wrong does not undo the call.
+    return step === 'error' && this.isWhole ? 'past' : step;
+  }
+
+  #read(character: string): JsonStep {
     const place = this.#place;
     if (place === 'in key') return this.#inKey(character);
     if (place === 'in value') return this.#inValue(character);
@@ -166,7 +182,7 @@ export class ObjectBody implements CallBody {
     this.#place = 'comma';
     const fault = this.#takeValue();
     if (fault) return fault;
-    return step === 'past' ? this.push(character) : 'inside';
+    return step === 'past' ? this.#read(character) : 'inside';
   }
 
   /** A value is complete that is not passed on while it is made. */
@@ -180,7 +196,7 @@ export class ObjectBody implements CallBody {
       if (refusal !== undefined && this.#hasArguments) return this.#fail(refusal, true);
       if (refusal === undefined && (this.#hasArguments || !this.#isStrict)) this.#announce();
     } else if (!SILENT.has(this.#key)) {
-      this.rest += `${this.rest === '' ? '' : ', '}${JSON.stringify(this.#key)}: ${this.#value}`;
+      this.#others += `${this.#others === '' ? '' : ', '}${JSON.stringify(this.#key)}: ${this.#value}`;
     }
     return undefined;
   }
@@ -203,8 +219,7 @@ export class ObjectBody implements CallBody {
   #afterValue(character: string): JsonStep {
     if (character === ',') return this.#goTo('key');
     if (character === '}') return this.#leave();
-    // The arguments are all there: only brackets are missing.
-    return this.isWhole ? 'past' : this.#fail('it is no JSON');
+    return this.#fail('it is no JSON');
   }
 
   #leave(): JsonStep {

@@ -64,10 +64,7 @@ export class EventWriter {
     }
     // Log-probabilities of a call's tokens are not the text's.
     if (event.type !== 'warning') this.dropLogprobs();
-    const last = this.#events.at(-1);
-    if (event.type === 'tool_call_arguments' && last?.type === 'tool_call_arguments') {
-      this.#events[this.#events.length - 1] = { ...last, text: last.text + event.text };
-    } else this.#events.push(event);
+    this.#events.push(event);
   }
 
   /** The answer is over. */

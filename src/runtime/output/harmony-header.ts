@@ -34,9 +34,12 @@ export const mayBeRole = (text: string): boolean => {
   return 'to='.startsWith(rest) || /^to=[\w.-]*\s*(json)?\s*$/.test(rest);
 };
 
+const NAMED_ROLE = /^\s*(user|system|developer|tool|functions\.[\w.-]+)\s*(to=\S*)?\s*$/;
+const RECIPIENT_ALONE = /^\s*(assistant)?\s*to=functions\S*\s*(json)?\s*$/;
+
 /** What a head without a message says beyond what heads say: it may be the answer itself. */
 export const leftover = (hasStart: boolean, role: string, channel: string, contentType: string): string => {
-  const isRole = hasStart || /^\s*(assistant)?\s*(to=\S*)?\s*(json)?\s*$/.test(role);
+  const isRole = hasStart ? mayBeRole(role) || NAMED_ROLE.test(role) : role.trim() === 'assistant';
   const rest = channel.replace(RECIPIENT, '').replace(CHANNEL, '').replace(CONTENT_TYPE, '');
-  return (isRole ? '' : role) + rest + contentType.replace(CONTENT_TYPE, '');
+  return (isRole || RECIPIENT_ALONE.test(role) ? '' : role) + rest + contentType.replace(CONTENT_TYPE, '');
 };

@@ -99,11 +99,16 @@ export class HarmonyReader {
 
   #text(text: string): void {
     const place = this.#place;
-    if (place === 'reasoning') this.#writer.reasoning(text);
-    else if (place === 'text') this.#writer.text(text);
+    if (place === 'reasoning') this.#think(text);
+    else if (place === 'text') this.#calls.text(text);
     else if (place === 'call') this.#argumentsText(text);
-    else if (place === 'after call') this.#writer.text(text.trim() === '' ? '' : text);
+    else if (place === 'after call') this.#calls.text(text.trim() === '' ? '' : text);
     else this.#headText(place, text);
+  }
+
+  #think(text: string): void {
+    this.#calls.settle();
+    this.#writer.reasoning(text);
   }
 
   /** A model that leaves `<|start|>` out, or every tag, is still understood. */
@@ -113,7 +118,7 @@ export class HarmonyReader {
     if (place !== 'role' || (this.#hasStart && role.length <= MAX_ROLE) || mayBeRole(role)) return;
     this.#place = 'text';
     this.#head = { ...NO_HEAD };
-    this.#writer.text(role);
+    this.#calls.text(role);
   }
 
   #beginBody(): void {
@@ -161,7 +166,7 @@ export class HarmonyReader {
   #endMessage(): void {
     if (HEAD.has(this.#place)) {
       const { role, channel, 'content type': type } = this.#head;
-      this.#writer.text(leftover(this.#hasStart, role, channel, type));
+      this.#calls.text(leftover(this.#hasStart, role, channel, type));
     }
     if (this.#place === 'call') {
       if (this.#whole.trim() === '') {

@@ -13,13 +13,13 @@ export interface JsonCallSyntax {
   readonly quietOpeners?: readonly string[];
   /** Calls may also stand alone at the beginning of a line, without a tag. */
   readonly mayBeBare?: boolean;
-  /** After an opener may also stand a name and one of these tags (or none), then the arguments. */
-  readonly nameEnds?: readonly string[];
+  /** After an opener may also stand a name, an id behind a tag, and a tag before the arguments. */
+  readonly named?: { readonly idTags: readonly string[]; readonly argumentsTags: readonly string[] };
 }
 
 type Place = 'text' | 'opened' | 'name' | 'call' | 'after';
 
-const NAME_CHARACTER = /[\w.\-[\]\ufdd0-\ufdef]/;
+const NAME_CHARACTER = /[\s\w.\-[\]\ufdd0-\ufdef]/;
 const NAME = /^[\w.-]+/;
 const MAX_HEADER = 256;
 /** Between two calls. */
@@ -101,7 +101,7 @@ export class JsonCallReader implements ToolReader {
       this.#isList ||= opensList;
     } else if (character === '{') {
       this.#beginCall(new ObjectBody(this.#calls, this.#isQuiet), character);
-    } else if (this.#syntax.nameEnds && !this.#isList && NAME_CHARACTER.test(character)) {
+    } else if (this.#syntax.named && !this.#isList && NAME_CHARACTER.test(character)) {
       this.#place = 'name';
       this.#header = '';
       this.#inName(character);
@@ -109,12 +109,12 @@ export class JsonCallReader implements ToolReader {
   }
 
   #inName(character: string): void {
-    if (character !== '{' && !(NAME_CHARACTER.test(character) && this.#header.length < MAX_HEADER)) {
-      if (character.trim() === '' && this.#header.length < MAX_HEADER) this.#whole += character;
-      else this.#giveUp({ reason: 'no arguments follow its name', isCall: true }, character);
-      return;
-    }
     if (character !== '{') {
+      const isHeader = NAME_CHARACTER.test(character) && this.#header.length < MAX_HEADER;
+      if (!isHeader) {
+        this.#giveUp({ reason: 'no arguments follow its name', isCall: true }, character);
+        return;
+      }
       this.#header += character;
       this.#whole += character;
       return;
@@ -129,13 +129,14 @@ export class JsonCallReader implements ToolReader {
     }
   }
 
-  /** The header is a name and tags: `[CALL_ID]`, with an id after it, and `[ARGS]`. */
+  /** The header is a name, perhaps an id behind its tag, perhaps the tag of the arguments; nothing else. */
   #nameInHeader(): string | undefined {
-    const name = NAME.exec(this.#header)?.[0];
-    if (name === undefined) return undefined;
-    const rest = this.#header.slice(name.length);
-    const isTagged = (this.#syntax.nameEnds ?? []).some((tag) => rest.startsWith(tag));
-    return rest === '' || isTagged ? name : undefined;
+    const { idTags, argumentsTags } = this.#syntax.named!;
+    const name = NAME.exec(this.#header)?.[0] ?? '';
+    let rest = this.#header.slice(name.length).trim();
+    const idTag = idTags.find((tag) => rest.startsWith(tag));
+    if (idTag !== undefined) rest = rest.slice(idTag.length).replace(/^\w*/, '');
+    return name !== '' && ['', ...argumentsTags].includes(rest) ? name : undefined;
   }
 
   #beginCall(body: CallBody, character: string): void {

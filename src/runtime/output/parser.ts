@@ -110,6 +110,7 @@ export class OutputParser {
       const index = tag === undefined ? -1 : this.#marks.indexOf(tag);
       this.#advance(index < 0 ? said : said + controlMark(index));
     }
+    this.#calls.settle();
     return this.#writer.take();
   }
 
@@ -127,6 +128,7 @@ export class OutputParser {
       this.#think?.end();
       this.#tools?.end(isCut);
     }
+    this.#calls.settle();
     this.#writer.flush();
     return this.#writer.take();
   }

@@ -32,6 +32,7 @@ export class ToolCalls {
   #numStarted = 0;
   #numWhole = 0;
   #isOpen = false;
+  #unsaid = '';
 
   constructor(writer: EventWriter, { tools, newCallId, tags }: ToolCallsOptions) {
     this.#writer = writer;
@@ -54,33 +55,48 @@ export class ToolCalls {
   }
 
   text(text: string): void {
-    if (text !== '') this.#writer.text(text);
+    this.#unsaid += text;
   }
 
   /** @param name of a tool that there is */
   start(name: string): void {
+    this.settle();
     this.#isOpen = true;
     this.#writer.other({ type: 'tool_call_start', index: this.#numStarted++, id: this.#newCallId(), name });
   }
 
   /** The next piece of the open call's arguments. A tag within them is what was meant, not a tag. */
-  arguments(given: string): void {
-    const text = spellMarks(given, this.#tags);
-    if (text !== '') this.#writer.other({ type: 'tool_call_arguments', index: this.#numStarted - 1, text });
+  arguments(text: string): void {
+    this.#unsaid += text;
   }
 
   end(): void {
+    this.settle();
     this.#isOpen = false;
     this.#numWhole++;
-    this.#writer.other({ type: 'tool_call_end', index: this.#numStarted - 1 });
+    this.#writer.other({ type: 'tool_call_end', index: this.#index });
   }
 
   /** Gives up the open call, or what looked like one. @param whole its text as the model wrote it */
   giveUp(whole: string, reason: string): void {
+    this.settle();
     const message = `a tool call could not be read and is given as text: ${reason}`;
-    const index = this.#isOpen ? { index: this.#numStarted - 1 } : {};
+    const index = this.#isOpen ? { index: this.#index } : {};
     this.#isOpen = false;
     this.#writer.other({ type: 'warning', code: 'malformed_tool_call', message, ...index });
     this.text(whole);
+  }
+
+  /** Says what was collected: text, or the open call's arguments. They come one character at a time. */
+  settle(): void {
+    const text = this.#unsaid;
+    this.#unsaid = '';
+    if (text === '') return;
+    if (!this.#isOpen) this.#writer.text(text);
+    else this.#writer.other({ type: 'tool_call_arguments', index: this.#index, text: spellMarks(text, this.#tags) });
+  }
+
+  get #index(): number {
+    return this.#numStarted - 1;
   }
 }

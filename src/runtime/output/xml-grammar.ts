@@ -1,4 +1,4 @@
-/** The form of a Qwen3-Coder call's parameters: each a tag of its own, its value by the tool's schema. */
+/** The form of a Qwen3-Coder call: each parameter a tag of its own, its value by the tool's schema. */
 import type { AnswerFormat } from '../../workers/pool.ts';
 import type { ToolDefinition } from '../api.ts';
 import { EngineError } from '../errors.ts';
@@ -7,46 +7,50 @@ import { parameterTypes } from './schema-types.ts';
 
 /** Say something about a string that the tags alone cannot hold it to. */
 const STRING_LIMITS = ['pattern', 'minLength', 'maxLength', 'format'];
-const END = '\n</parameter>\n';
-const NOTHING: AnswerFormat = { type: 'const_string', value: '' };
-
-const parameter = (name: string, content: AnswerFormat): TagFormat => ({
-  type: 'tag',
-  begin: `<parameter=${name}>\n`,
-  content,
-  end: END,
-});
+const END = '\n</parameter>';
+/** Where there is nothing to say, a line break does no harm; the library has no form of nothing. */
+const NOTHING: AnswerFormat = { type: 'regex', pattern: '\\n?' };
 
 /**
- * Strict tools: the schema's properties in its order, optional ones or not at all. Others: any of its properties, with
- * any text.
+ * A call of the tool. Of a strict one: the schema's properties in its order, optional ones or not at all. Of others:
+ * any of its properties, with any text.
  * @throws EngineError invalid_request: a strict schema says more than tags can hold to
  */
-export const parametersFormat = (tool: ToolDefinition): AnswerFormat => {
-  const { properties = {}, required = [], additionalProperties } = asObject(tool.parameters);
-  const names = Object.keys(asObject(properties));
-  if (!tool.strict) {
-    const known = names.map((name) => parameter(name, { type: 'any_text' }));
-    return known.length === 0 ? NOTHING : list(known);
-  }
+export const xmlCall = (tool: ToolDefinition): TagFormat => {
+  const names = Object.keys(asObject(asObject(tool.parameters).properties));
+  const isStrict = tool.strict === true && names.length > 0;
+  const content = names.length === 0 ? NOTHING : isStrict ? inOrder(tool, names) : anyOf(names);
+  return {
+    type: 'tag',
+    begin: `<tool_call>\n<function=${tool.name}>\n`,
+    content,
+    end: `${isStrict ? '' : '\n'}</function>\n</tool_call>`,
+  };
+};
+
+const anyOf = (names: readonly string[]): AnswerFormat => ({
+  type: 'tags_with_separator',
+  tags: names.map((name) => ({ type: 'tag', begin: beginOf(name), content: { type: 'any_text' }, end: END })),
+  separator: '\n',
+  at_least_one: false,
+  stop_after_first: false,
+});
+
+const inOrder = (tool: ToolDefinition, names: readonly string[]): AnswerFormat => {
+  const { properties, required, additionalProperties } = asObject(tool.parameters);
   if (additionalProperties !== undefined && additionalProperties !== false) {
     refuse(tool, 'additionalProperties', 'set it to false');
   }
   const isRequired = new Set(Array.isArray(required) ? required : []);
   const elements = names.map((name): AnswerFormat => {
-    const format = parameter(name, valueFormat(tool, name, asObject(properties)[name]));
+    const content = valueFormat(tool, name, asObject(properties)[name]);
+    const format: AnswerFormat = { type: 'tag', begin: beginOf(name), content, end: `${END}\n` };
     return isRequired.has(name) ? format : { type: 'or', elements: [format, NOTHING] };
   });
-  return elements.length === 0 ? NOTHING : { type: 'sequence', elements };
+  return { type: 'sequence', elements };
 };
 
-const list = (tags: readonly TagFormat[]): AnswerFormat => ({
-  type: 'tags_with_separator',
-  tags,
-  separator: '',
-  at_least_one: false,
-  stop_after_first: false,
-});
+const beginOf = (name: string): string => `<parameter=${name}>\n`;
 
 const valueFormat = (tool: ToolDefinition, name: string, schema: unknown): AnswerFormat => {
   const types = parameterTypes(tool, name);

@@ -18,7 +18,7 @@ export const mistral: ToolFormat = {
     new JsonCallReader(calls, {
       openers: [CALLS, controlMark(0)],
       closers: [],
-      nameEnds: [ARGUMENTS, controlMark(1), CALL_ID, controlMark(2)],
+      named: { argumentsTags: [ARGUMENTS, controlMark(1)], idTags: [CALL_ID, controlMark(2)] },
     }),
   newCallId: () => randomId(9),
   grammar(tools, options) {

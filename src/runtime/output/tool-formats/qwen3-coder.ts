@@ -1,8 +1,8 @@
 /** `<tool_call><function=NAME><parameter=KEY>value</parameter></function></tool_call>`, of Qwen3-Coder. */
-import { callsInText, callsWithSeparator, type TagFormat } from '../call-grammar.ts';
+import { callsInText, callsWithSeparator } from '../call-grammar.ts';
 import type { ToolFormat } from '../tool-format.ts';
 import { XmlCallReader } from '../xml-call-reader.ts';
-import { parametersFormat } from '../xml-grammar.ts';
+import { xmlCall } from '../xml-grammar.ts';
 
 export const qwen3Coder: ToolFormat = {
   name: 'qwen3-coder',
@@ -10,14 +10,7 @@ export const qwen3Coder: ToolFormat = {
   tags: [],
   reader: (calls) => new XmlCallReader(calls),
   grammar(tools, options) {
-    const tags = tools.map(
-      (tool): TagFormat => ({
-        type: 'tag',
-        begin: `<tool_call>\n<function=${tool.name}>\n`,
-        content: parametersFormat(tool),
-        end: '</function>\n</tool_call>',
-      }),
-    );
+    const tags = tools.map(xmlCall);
     return options.mode === 'required'
       ? callsWithSeparator(tags, '\n', options)
       : callsInText(tags, ['<tool_call>'], options);
