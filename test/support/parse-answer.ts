@@ -63,12 +63,15 @@ export const parseAnswer = (
     ...more,
   });
   const events: GenerationEvent[] = [];
+  const say = (said: readonly GenerationEvent[]): void => {
+    for (const event of said) events.push(event);
+  };
   for (const piece of pieces) {
     if (parser.stopSequence !== undefined) break;
-    if (typeof piece === 'string') events.push(...parser.push(piece, { tokenId: 0 }));
-    else events.push(...parser.push('', { tokenId: idOf.get(piece.tag)! }));
+    if (typeof piece === 'string') say(parser.push(piece, { tokenId: 0 }));
+    else say(parser.push('', { tokenId: idOf.get(piece.tag)! }));
   }
-  if (parser.stopSequence === undefined) events.push(...parser.flush('', isCut));
+  if (parser.stopSequence === undefined) say(parser.flush('', isCut));
   return {
     ...joined(events),
     stop: parser.stopSequence,

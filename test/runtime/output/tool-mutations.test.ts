@@ -59,17 +59,15 @@ const ENVELOPE = /"(name|function|tool_name|arguments|parameters|args|id|type|in
 /** Keys of a call that clients have no use for, with what they say. */
 const SILENT = /"(id|type|index|call_id|tool_call_id)"\s*:\s*("[^"]*"|[^,}\]]*)/g;
 const NO_ARGUMENTS = /"(arguments|parameters|args)"\s*:\s*null/g;
-const HEAD = /(^|<\|\w+\|>)((?!<\|\w+\|>)[\s\S])+(?=<\|(message|channel|constrain)\|>)/g;
+const TAG = '<\\|(?:start|channel|constrain|message|end|call|return)\\|>';
+const HEAD = new RegExp(`(?:^|${TAG})(?:(?!${TAG})[^])+(?=<\\|(?:message|channel|constrain)\\|>)`, 'g');
+const CUT_ROLE = /<\|start\|>\s*\w*(?=<\||$)/g;
 const HEAD_WORDS = /to=[^\s<]+|assistant|analysis|commentary|final|json|code/g;
 
 /** Letters of the answer that belong to no tag. */
 const saidLetters = (format: ToolFormatName, output: string): string => {
   let rest = output;
-  if (format === 'harmony')
-    rest = rest
-      .replace(HEAD, '')
-      .replace(HEAD_WORDS, '')
-      .replace(/<\|start\|>\s*\w*$/, '');
+  if (format === 'harmony') rest = rest.replace(HEAD, '').replace(CUT_ROLE, '').replace(HEAD_WORDS, '');
   if (format === 'mistral') rest = rest.replace(/\[CALL_ID\]\w*/g, '');
   rest = rest.replace(SILENT, '').replace(NO_ARGUMENTS, '').replace(ENVELOPE, '');
   for (const tag of tagsOf(format)) rest = rest.replaceAll(tag, '');
