@@ -137,6 +137,51 @@ describe('votes', () => {
     expect(tally('consensus', ['x', 'x'])).toHaveProperty('winner', 'x');
   });
 
+  test.each([
+    ['2 > 1 > 3', ['No', 'Yes', 'Perhaps']],
+    ['no > Perhaps', ['No', 'Perhaps']],
+    ['3. Perhaps\n1. Yes', ['Perhaps', 'Yes']],
+    ['Yes', ['Yes']],
+  ])('%j ranks %j', (answer, ranking) => {
+    const ballot = readBallot('a', answer, ['Yes', 'No', 'Perhaps'], 'ranked_choice');
+    expect(ballot).toEqual({ agentId: 'a', choice: ranking[0], ranking, answer });
+  });
+
+  test.each(['1 > 1', '1 > 4', 'I rank 1 > 2', '>', '1, 2'])('%j ranks nothing', (answer) => {
+    const ballot = readBallot('a', answer, ['Yes', 'No', 'Perhaps'], 'ranked_choice');
+    expect(ballot).toEqual({ agentId: 'a', abstention: 'invalid', answer });
+  });
+
+  /** Rankings as letters: 'xyz' prefers x to y to z; '' abstains. */
+  const ranked = (...rankings: readonly string[]) => {
+    const ballots = rankings.map((letters, index) => {
+      const [choice, ...others] = letters;
+      const ballot = choice === undefined ? {} : { choice, ranking: [choice, ...others] };
+      return [`${index}`, { agentId: `${index}`, ...ballot }] as const;
+    });
+    return tallyOf({ question: 'q', options: ['x', 'y', 'z'], ballots: new Map(ballots) }, 'ranked_choice');
+  };
+
+  test('of a ranked choice, who is last goes and hands over its votes, until one has more than half', () => {
+    expect(ranked('xzy', 'xzy', 'yzx', 'yzx', 'zyx')).toEqual({
+      question: 'q',
+      totalVotes: 5,
+      abstentions: 0,
+      results: { x: 2, y: 2, z: 1 },
+      rounds: [
+        { x: 2, y: 2, z: 1 },
+        { x: 2, y: 3 },
+      ],
+      winner: 'y',
+      isTied: false,
+    });
+    expect(ranked('xy', 'xy', 'y')).toMatchObject({ winner: 'x', rounds: [{ x: 2, y: 1, z: 0 }] });
+    // What a ballot does not rank it leaves to the others.
+    expect(ranked('x', 'x', 'y', 'y', 'z')).toMatchObject({ isTied: true });
+    expect(ranked('x', 'y', '')).not.toHaveProperty('winner');
+    expect(ranked('', '')).toMatchObject({ isTied: false, totalVotes: 0, abstentions: 2 });
+  });
+
   test('options that nobody listed are counted as they come', () => {
     expect(tally('none', ['blue', 'blue', 'constructor'], []).results).toEqual({ blue: 2, constructor: 1 });
   });

@@ -386,7 +386,7 @@ test.each([
   [{ agents: [ALICE], topology: 'whisper' }, 400, 'agents'],
   [{ agents: [ALICE, { ...BOB, model: 'gpt-4' }] }, 404, 'agents.1.model'],
   [{ agents: [ALICE], model: 'gpt-4' }, 404, 'model'],
-  [{ agents: [ALICE], decision_mode: 'ranked_choice' }, 400, 'decision_mode'],
+  [{ agents: [ALICE], decision_mode: 'coordinator_decides' }, 400, 'decision_mode'],
   [{ agents: [ALICE], per_agent_prompts: { Zoe: 'x' } }, 400, 'per_agent_prompts.Zoe'],
   [{ agents: [ALICE], max_turns: 1001 }, 400, 'max_turns'],
 ])('refuses to create %j', async (body, status, param) => {

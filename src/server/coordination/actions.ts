@@ -1,5 +1,5 @@
 /** What can be done in a session: bodies in, answers out. */
-import { invalidParam, parseBody, unsupportedParam } from '../dialects/body-schema.ts';
+import { invalidParam, parseBody } from '../dialects/body-schema.ts';
 import { messageBody as messageAnswer, tallyBody } from './answer-bodies.ts';
 import type { StreamEvent } from './answer-stream.ts';
 import * as bodies from './bodies.ts';
@@ -62,8 +62,12 @@ const whisperOnce = async (body: unknown, { session, turns }: Call): Promise<Out
 
 const vote = async (body: unknown, call: Call): Promise<Outcome> => {
   const request = parseBody(bodies.voteBody, body);
-  if (request.ranking && request.ranking.length > 0) throw unsupportedParam('ranking', 'ranked choice is');
-  return request.choice ? castBallot(call, request.question, request.agent_id, request.choice) : poll(call, request);
+  const ranking = request.ranking ?? [];
+  if (ranking.length > 0 && call.session.settings.decisionMode !== 'ranked_choice') {
+    throw invalidParam('ranking', "needs a session whose decision_mode is 'ranked_choice'");
+  }
+  if (request.choice) return castBallot(call, request, [request.choice]);
+  return ranking.length > 0 ? castBallot(call, request, ranking) : poll(call, request);
 };
 
 type VoteBody = ReturnType<typeof parseBody<typeof bodies.voteBody>>;
@@ -85,18 +89,20 @@ const poll = async ({ session, turns }: Call, request: VoteBody): Promise<Outcom
 
 const castBallot = async (
   { session, requestId }: Call,
-  question: string,
-  agentId: string | null | undefined,
-  choice: string,
+  { question, agent_id: agentId, choice: single }: VoteBody,
+  named: readonly string[],
 ): Promise<Outcome> => {
-  if (!agentId) throw invalidParam('agent_id', 'Field required beside choice', 'missing_required_parameter');
+  const param = single ? 'choice' : 'ranking';
+  if (!agentId) throw invalidParam('agent_id', `Field required beside ${param}`, 'missing_required_parameter');
   session.agent(agentId, 'agent_id');
   const options = session.pollOn(question)?.options;
-  const known = options?.find((option) => foldChoice(option) === foldChoice(choice));
-  if (options !== undefined && known === undefined) {
-    throw invalidParam('choice', `must be one of ${options.join(', ')}, the options of this question`);
-  }
-  const ballot = { agentId, choice: known ?? choice.trim() };
+  const ranking = named.map((choice) => {
+    const known = options?.find((option) => foldChoice(option) === foldChoice(choice));
+    if (options === undefined || known !== undefined) return known ?? choice.trim();
+    throw invalidParam(param, `must be one of ${options.join(', ')}, the options of this question`);
+  });
+  if (new Set(ranking.map(foldChoice)).size < ranking.length) throw invalidParam(param, 'names an option twice');
+  const ballot = { agentId, choice: ranking[0]!, ...(ranking.length > 1 ? { ranking } : {}) };
   const counted = await session.exclusively(() => session.countBallots(question, undefined, [ballot]));
   const body = {
     vote_id: requestId,

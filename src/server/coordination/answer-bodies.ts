@@ -58,12 +58,14 @@ export const messageBody = (session: CoordinationSession, message: Message): obj
 });
 
 export const tallyBody = (session: CoordinationSession, poll: Poll): object => {
-  const { question, totalVotes, abstentions, results, winner, isTied } = tallyOf(poll, session.settings.decisionMode);
+  const tally = tallyOf(poll, session.settings.decisionMode);
+  const { question, totalVotes, abstentions, results, rounds, winner, isTied } = tally;
   return {
     question,
     total_votes: totalVotes,
     abstentions,
     results,
+    ...(rounds === undefined ? {} : { rounds }),
     winner: winner ?? null,
     tied: isTied,
     ballots: [...poll.ballots.values()].map(ballotBody),
@@ -99,9 +101,10 @@ const roleBody = ({ agentId, displayName, role, lifecycle }: Agent) => ({
   lifecycle,
 });
 
-const ballotBody = ({ agentId, choice, abstention, answer }: Ballot) => ({
+const ballotBody = ({ agentId, choice, ranking, abstention, answer }: Ballot) => ({
   agent_id: agentId,
   choice: choice ?? null,
+  ...(ranking === undefined ? {} : { ranking }),
   ...(abstention === undefined ? {} : { abstention }),
   ...(answer === undefined ? {} : { answer }),
 });

@@ -48,7 +48,7 @@ const samplingFields = {
 export const createBody = z.object({
   topology: optional(z.enum(TOPOLOGIES)),
   debate_format: optional(z.enum(DEBATE_FORMATS)),
-  decision_mode: optional(z.enum([...DECISION_MODES, 'ranked_choice', 'coordinator_decides'])),
+  decision_mode: optional(z.enum([...DECISION_MODES, 'coordinator_decides'])),
   agents: z.array(agent).min(1).max(MAX_AGENTS),
   initial_prompt: optional(z.string().max(MAX_TEXT_LENGTH)),
   per_agent_prompts: optional(z.record(z.string(), z.string().max(MAX_TEXT_LENGTH))),
@@ -93,7 +93,7 @@ export const whisperBody = z.object({
 const question = z.string().min(1).max(MAX_QUESTION_LENGTH);
 const option = z.string().min(1).max(MAX_OPTION_LENGTH);
 
-/** With `options`, agents are asked; with `choice`, the caller casts one agent's ballot. */
+/** With `options`, agents are asked; with `choice` or `ranking`, the caller casts one agent's ballot. */
 export const voteBody = z.object({
   question,
   options: optional(z.array(option).min(2).max(MAX_OPTIONS)),

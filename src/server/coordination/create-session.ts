@@ -61,9 +61,7 @@ const checkModels = (body: CreateBody, model: ModelDescription): void => {
 
 const decisionMode = ({ decision_mode: mode, prior_agent_messages: prior }: CreateBody): DecisionMode => {
   if (prior && Object.keys(prior).length > 0) throw unsupportedParam('prior_agent_messages', 'earlier messages are');
-  if (mode === 'ranked_choice' || mode === 'coordinator_decides') {
-    throw unsupportedParam('decision_mode', `'${mode}' is`);
-  }
+  if (mode === 'coordinator_decides') throw unsupportedParam('decision_mode', `'${mode}' is`);
   return mode ?? 'none';
 };
 

@@ -88,11 +88,11 @@ export const holdVote = (
       const asked = {
         ...optionsOf(context, GREEDY),
         maxTokens: BALLOT_TOKENS,
-        question: ballotText(question, options),
+        question: ballotText(question, options, session.settings.decisionMode),
       };
       const ballots = await allOrNone(voters, signal, async (agent, each) => {
         const spoken = await speak({ ...context, signal: each }, agent, asked);
-        const ballot = readBallot(agent.agentId, spoken.said.text, options);
+        const ballot = readBallot(agent.agentId, spoken.said.text, options, session.settings.decisionMode);
         context.emit({ type: 'ballot', agent, ballot });
         return { agent, spoken, ballot };
       });
