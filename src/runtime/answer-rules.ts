@@ -21,7 +21,7 @@ export interface AnswerRulesContext {
 export const openAnswerRules = async (
   { workers, output }: AnswerRulesContext,
   request: GenerationRequest,
-  { reasoningOpened }: PreparedPrompt,
+  prepared: PreparedPrompt,
   id: number,
 ): Promise<AnswerRules> => {
   const { prompt, reasoningBudgetTokens: maxTokens, sampling } = request;
@@ -29,7 +29,7 @@ export const openAnswerRules = async (
   const closing =
     maxTokens === undefined ? undefined : reasoningClosing(spoken, request.toolChoice?.mode === 'required');
   const closingTokenIds = closing === undefined ? undefined : [...(await workers.encode(closing))];
-  const format = answerFormat(output, request, reasoningOpened);
+  const format = answerFormat(output, request, prepared);
   return {
     // Log-probabilities are of tokens that the model chose.
     constraint: format && (await Constraint.open(workers, { id, format, jumps: sampling.topLogprobs === undefined })),

@@ -29,7 +29,8 @@ export class Preparation {
   /** @throws EngineError shutting_down, aborted; as `WorkerPool.prepare` */
   async prepare(prompt: Prompt, signal: AbortSignal): Promise<PreparedPrompt> {
     this.refuseWhenOver(signal);
-    if (prompt.kind === 'tokens') return { tokenIds: Uint32Array.from(prompt.tokenIds), reasoningOpened: false };
+    if (prompt.kind === 'tokens')
+      return { tokenIds: Uint32Array.from(prompt.tokenIds), reasoningOpened: false, mayReason: true };
     this.#numPreparing++;
     const preparing = this.tokenize(prompt).finally(() => {
       this.#numPreparing--;

@@ -15,6 +15,8 @@ export interface RenderedChat {
   readonly segments: readonly Segment[];
   /** The prompt ends inside a reasoning block. */
   readonly reasoningOpened: boolean;
+  /** False: thinking was turned off, or is off where nothing is said of it. */
+  readonly mayReason: boolean;
 }
 
 export interface ChatTemplateTokens {
@@ -39,6 +41,7 @@ export class ChatTemplate {
   readonly #abilities: TemplateAbilities;
   #toolAbilities: ToolAbilities | undefined;
   #losesThoughts: boolean | undefined;
+  #thinksUnasked: boolean | undefined;
 
   /** @throws EngineError model_unsupported when the template cannot be read or does not end */
   constructor(source: string, tokens: ChatTemplateTokens) {
@@ -77,7 +80,9 @@ export class ChatTemplate {
       const text = write({ ...templateArguments, ...variables });
       const continued = prompt.continueFinalMessage ? (fitted.at(-1)?.content ?? '') : '';
       const reasoningOpened = OPEN_REASONING.test(text) || isWithinReasoning(continued);
-      return { segments: restore(text), reasoningOpened };
+      const thinking = prompt.enableThinking ?? prompt.templateArguments?.enable_thinking;
+      const mayReason = reasoningOpened || (typeof thinking === 'boolean' ? thinking : this.#mayThinkUnasked());
+      return { segments: restore(text), reasoningOpened, mayReason };
     } catch (cause) {
       if (cause instanceof EngineError) throw cause;
       const hasArguments = Object.keys(templateArguments).length > 0;
@@ -116,6 +121,20 @@ export class ChatTemplate {
   #dropsThoughts(): boolean {
     this.#losesThoughts ??= dropsThoughts(this.#source, (messages) => this.#try(fitToolTurns(messages, this.#tools())));
     return this.#losesThoughts;
+  }
+
+  /** Found out by its switch: a model that has none thinks as it likes. */
+  #mayThinkUnasked(): boolean {
+    const greeted = (variables: Variables) => {
+      try {
+        return this.#render(GREETING, { add_generation_prompt: true, ...variables });
+      } catch {
+        return undefined;
+      }
+    };
+    this.#thinksUnasked ??=
+      greeted({}) !== greeted({ enable_thinking: false }) || greeted({}) === greeted({ enable_thinking: true });
+    return this.#thinksUnasked;
   }
 
   /** Everything up to the end of the last message's text: its turn stays open. */

@@ -11,6 +11,8 @@ export interface PreparedPrompt {
   readonly tokenIds: Uint32Array;
   /** The prompt ends inside a reasoning block: the answer begins with reasoning, without a tag. */
   readonly reasoningOpened: boolean;
+  /** False: thinking was turned off, or is off where nothing is said of it. */
+  readonly mayReason: boolean;
   /** Of a long prompt: what can be encoded apart, whose tokens follow. */
   readonly remaining?: readonly PromptPart[];
 }
@@ -34,8 +36,8 @@ export const createPrepare = (
   const encodeBytes = definition.model === 'bytes' ? byteChat(definition, render) : undefined;
   const chat = (prompt: ChatPrompt): PreparedPrompt => {
     if (encodeBytes) return encodeBytes(prompt);
-    const { segments, reasoningOpened } = render(prompt);
-    return { ...tokenized(segments, definition, tokenizer, partLength), reasoningOpened };
+    const { segments, reasoningOpened, mayReason } = render(prompt);
+    return { ...tokenized(segments, definition, tokenizer, partLength), reasoningOpened, mayReason };
   };
   return (prompt) => {
     if (prompt.kind === 'chat') return chat(prompt);
@@ -47,7 +49,7 @@ export const createPrepare = (
   };
 };
 
-const prepared = (tokenIds: Uint32Array, reasoningOpened = false): PreparedPrompt => ({ tokenIds, reasoningOpened });
+const prepared = (tokenIds: Uint32Array): PreparedPrompt => ({ tokenIds, reasoningOpened: false, mayReason: true });
 
 const tokenized = (
   segments: readonly Segment[],
@@ -79,6 +81,7 @@ const byteChat = ({ roleTokenIds }: ByteDefinition, render: Render): ((prompt: C
       return ids;
     });
     if (!prompt.continueFinalMessage) parts.push(Uint32Array.of(roleTokenIds.assistant));
-    return prepared(joinTokens(parts), render(prompt).reasoningOpened);
+    const { reasoningOpened, mayReason } = render(prompt);
+    return { tokenIds: joinTokens(parts), reasoningOpened, mayReason };
   };
 };

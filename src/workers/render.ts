@@ -43,6 +43,7 @@ const byteRender =
   (prompt) => ({
     segments: byteMessages(prompt).map(({ text }) => ({ text, isLiteral: true })),
     reasoningOpened: opensReasoning && prompt.enableThinking !== false && !prompt.continueFinalMessage,
+    mayReason: prompt.enableThinking !== false,
   });
 
 /** What the scripted model is told: the tools before all else, and calls in the message that made them, as JSON. */

@@ -268,3 +268,17 @@ describe('a template that is broken or hostile', () => {
     expect(textOf(open(source), [user('a')])).toBe('false false false');
   });
 });
+
+test('an answer may begin with reasoning unless thinking is off, said or unsaid', () => {
+  const may = (source: string, rest: Partial<ChatPrompt> = {}) => render(open(source), [user('Ask')], rest).mayReason;
+  const asks = `${CHATML}{% if enable_thinking %}think{% endif %}`;
+  const forbids = `${CHATML}{% if enable_thinking is defined and not enable_thinking %}do not{% endif %}`;
+  expect([may(asks), may(asks, { enableThinking: true }), may(asks, { enableThinking: false })]).toEqual([
+    false,
+    true,
+    false,
+  ]);
+  expect([may(forbids), may(forbids, { enableThinking: false })]).toEqual([true, false]);
+  expect(may(CHATML), 'no switch').toBe(true);
+  expect(may(asks, { templateArguments: { enable_thinking: true } })).toBe(true);
+});

@@ -1,5 +1,5 @@
 /** What a request's answer must look like, as the grammar of its whole output: reasoning stays free. */
-import type { AnswerFormat } from '../../workers/pool.ts';
+import type { AnswerFormat, PreparedPrompt } from '../../workers/pool.ts';
 import type { GenerationRequest, OutputConstraint } from '../api.ts';
 import { EngineError } from '../errors.ts';
 import { callableTools, type ModelOutput } from './model-output.ts';
@@ -10,13 +10,12 @@ const GAP: AnswerFormat = { type: 'regex', pattern: '[ \\n]{0,4}' };
 
 /**
  * Undefined: the answer is free.
- * @param reasoningOpened the prompt already ends inside a reasoning block
  * @throws EngineError not_supported: a call is required of a model whose form of calls is not known
  */
 export const answerFormat = (
   { reasoning, toolFormat }: ModelOutput,
   request: GenerationRequest,
-  reasoningOpened: boolean,
+  prepared: Pick<PreparedPrompt, 'reasoningOpened' | 'mayReason'>,
 ): AnswerFormat | undefined => {
   const text = request.constraint && constrained(request.constraint);
   if (request.prompt.kind !== 'chat') return text;
@@ -36,7 +35,9 @@ export const answerFormat = (
     if (text !== undefined) return oneOf([format?.grammar(tools, { mode: 'required', parallel: false }), text]);
     return isCallHeld(request) ? format?.grammar(tools, { mode: 'auto', parallel }) : undefined;
   })();
-  return content === undefined || reasoning === 'none' ? content : thoughtful(content, reasoningOpened);
+  return content === undefined || reasoning === 'none' || !prepared.mayReason
+    ? content
+    : thoughtful(content, prepared.reasoningOpened);
 };
 
 /** Whether a request says more of its calls than that there may be some. */
