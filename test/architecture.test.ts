@@ -16,6 +16,7 @@ const EDGES: readonly { from: RegExp; values: RegExp; types?: RegExp }[] = [
   { from: /^src\/runtime\/(scheduler|sequence|kv\/block-pool)\.ts$/, values: /^src\/runtime\// },
   { from: /^src\/server\//, values: /^src\/(server\/|runtime\/(api|config|errors|sampling)\.ts)/ },
   { from: /^src\/runtime\//, values: /^src\/(runtime|kernels|workers)\// },
+  { from: /^src\/client\//, values: /^src\/client\//, types: /^src\/runtime\/api\.ts$/ },
   { from: /^src\/hub\//, values: /^src\/(hub\/|runtime\/errors\.ts)/ },
   { from: /^src\/kernels\//, values: /^src\/(kernels\/|runtime\/errors\.ts)/, types: /^src\/runtime\/api\.ts$/ },
   { from: /^src\/workers\//, values: /^src\/(workers\/|runtime\/errors\.ts)/, types: /^src\/runtime\/api\.ts$/ },
@@ -63,6 +64,11 @@ test('every import follows an allowed edge', () => {
 test('the hub client needs nothing but Node', () => {
   const packages = imports.filter(({ from, to }) => from.startsWith('src/hub/') && !/^(src\/|node:)/.test(to));
   expect(packages).toEqual([]);
+});
+
+test('the client for browsers needs neither Node nor a package', () => {
+  const others = imports.filter(({ from, to }) => from.startsWith('src/client/') && !to.startsWith('src/'));
+  expect(others).toEqual([]);
 });
 
 test.each(Object.entries(IMPORTERS))('%s has at most %d importers', (name, limit) => {

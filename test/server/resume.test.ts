@@ -167,6 +167,20 @@ describe.each(TRANSPORTS)('over %s', (transport) => {
     expect((await post(url + CHAT.path, { ...CHAT.body, model: 'other' }, RESUME)).status).toBe(404);
   });
 
+  test('ends the work of a stream that is deleted', async () => {
+    const gate = new TokenGate();
+    const { url, engine } = await start({ beforeToken: gate.beforeToken });
+    gate.allow(1);
+    const first = await begin(url, CHAT);
+    await until(() => first.blocks.length > 0);
+    const erase = (): Promise<Response> => fetch(`${url}/v1/streams/${first.streamId}`, { method: 'DELETE' });
+    expect((await erase()).status).toBe(204);
+    gate.allow(2);
+    await until(() => engine.stats().running === 0 && first.hasEnded);
+    expect((await erase()).status).toBe(404);
+    expect((await resume(url, first.streamId)).answer.status).toBe(404);
+  });
+
   test('draining ends what nobody reads, and finishes the rest', async () => {
     const gate = new TokenGate();
     const { url, server } = await start({ beforeToken: gate.beforeToken });

@@ -1,10 +1,11 @@
-/** `GET /v1/streams/{id}`: goes on reading a stream whose connection was lost. */
+/** `GET /v1/streams/{id}`: goes on reading a stream whose connection was lost; DELETE ends it. */
 import { EngineError } from '../../runtime/errors.ts';
 import { SSE_HEADERS } from '../dialects/sse.ts';
 import type { HttpRequest } from '../http.ts';
 import type { Operation } from '../operation.ts';
 import { decodeRest, type PlainRoute } from '../plain-route.ts';
 import { STREAM_HEADER } from './resumable-reply.ts';
+import type { ResumableStream } from './resumable-stream.ts';
 import type { StreamStore } from './stream-store.ts';
 
 const PREFIX = '/v1/streams/';
@@ -17,6 +18,7 @@ export const STREAM_OPERATIONS: readonly Operation[] = [
     summary: 'Reads on a stream begun with x-firstlight-resume: 1, after the event that the header Last-Event-ID names',
     answers: 'text/event-stream',
   },
+  { method: 'DELETE', path: NAME, summary: 'Ends such a stream, and the work for it' },
 ];
 
 export interface StreamRouteContext {
@@ -27,19 +29,25 @@ export interface StreamRouteContext {
 /** Undefined for other paths. */
 export const streamRouteOf = (path: string, { streams, ownerOf }: StreamRouteContext): PlainRoute | undefined => {
   if (!path.startsWith(PREFIX)) return undefined;
+  const find = (request: HttpRequest): ResumableStream => {
+    const id = decodeRest(path, PREFIX);
+    const stream = streams.find(id, ownerOf(request));
+    if (stream !== undefined) return stream;
+    throw new EngineError('not_found', `there is no stream '${id}', or not any more: send the request again`);
+  };
   return {
     name: NAME,
-    methods: ['GET'],
+    methods: ['GET', 'DELETE'],
     isAdmin: false,
     answer: (request, reply) => {
-      const id = decodeRest(path, PREFIX);
-      const stream = streams.find(id, ownerOf(request));
-      if (stream === undefined) {
-        throw new EngineError('not_found', `there is no stream '${id}', or not any more: send the request again`);
+      const stream = find(request);
+      if (request.method === 'DELETE') {
+        streams.forget(stream);
+        return reply.text(204, '');
       }
       const lastNumber = numberOf(request.headers.get('last-event-id'));
       stream.check(lastNumber);
-      return stream.read(reply.stream({ ...SSE_HEADERS, [STREAM_HEADER]: id }), request.signal, lastNumber);
+      return stream.read(reply.stream({ ...SSE_HEADERS, [STREAM_HEADER]: stream.id }), request.signal, lastNumber);
     },
   };
 };
