@@ -75,11 +75,18 @@ const modelBodies = async (model: ModelDescription, store: ModelStore | undefine
 };
 
 export const modelListRoute = (model: ModelDescription, store: ModelStore | undefined): PlainRoute =>
-  readRoute('/v1/models', async ({ query }, reply) => {
-    const { data, hasMore } = pageOf(await modelBodies(model, store), query);
+  readRoute('/v1/models', async ({ query, headers }, reply) => {
+    const models = await modelBodies(model, store);
+    const listed = CLAUDE_CODE.test(headers.get('user-agent') ?? '') ? [...models, aliasOf(models[0]!)] : models;
+    const { data, hasMore } = pageOf(listed, query);
     const ends = { first_id: data[0]?.id ?? null, last_id: data.at(-1)?.id ?? null };
     reply.json(200, { object: 'list', data, has_more: hasMore, ...ends });
   });
+
+/** It offers the models with Claude in their name alone; all such names mean the served one. */
+const CLAUDE_CODE = /^claude-(cli|code)\b/;
+
+const aliasOf = (served: ModelBody): ModelBody => ({ ...served, id: `claude-${served.id}` });
 
 interface Page {
   readonly data: readonly ModelBody[];

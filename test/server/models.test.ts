@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest';
 import type { ModelStore, StoredModel } from '../../src/server/model-store.ts';
 import { ANTHROPIC_SDKS, OPENAI_SDKS } from '../support/sdks.ts';
-import { serve } from '../support/serve.ts';
+import { post, serve } from '../support/serve.ts';
 
 const stored = (id: string): StoredModel => ({
   id,
@@ -67,4 +67,15 @@ test('says whether there is more, and refuses what names no page', async () => {
       status: 400,
       error: { type: 'invalid_request_error', message: expect.stringMatching(new RegExp(`^${param}: `)) },
     });
+});
+
+test('offers Claude Code the served model under a name that it lists and may ask for', async () => {
+  const { url } = await listen();
+  const headers = { 'user-agent': 'claude-cli/2.1.0 (external, cli)', 'anthropic-version': '2023-06-01' };
+  const answer = await fetch(`${url}/v1/models?limit=1000`, { headers });
+  const { data } = (await answer.json()) as { data: { id: string; display_name: string }[] };
+  expect(data.map(({ id }) => id)).toEqual([...ALL, 'claude-scripted']);
+  expect(data.at(-1)?.display_name).toBe('scripted');
+  const message = { model: 'claude-scripted', max_tokens: 5, messages: [{ role: 'user', content: 'hi' }] };
+  expect((await post(`${url}/v1/messages`, message, headers)).status).toBe(200);
 });

@@ -71,7 +71,7 @@ const checkModel = (name: string, model: ModelDescription): void => {
 
 export const isClaudeName = (name: string): boolean => name.startsWith('claude-');
 
-/** Beside tools, the text's alone: calls stay free. */
+/** Beside tools, the text's alone. */
 const readConstraint = (body: MessagesBody): OutputConstraint | undefined => {
   const [param, wanted] = body.output_config?.format
     ? ['output_config.format', body.output_config.format]

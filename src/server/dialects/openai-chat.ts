@@ -115,7 +115,7 @@ const requestsOf = (
 ): GenerateExchange['requests'] => {
   const maxTokens = body.max_completion_tokens ?? body.max_tokens;
   const sampling = samplingOf(body, context.model);
-  // Beside tools, the constraint is the text's alone: calls stay free.
+  // Beside tools, the constraint is the text's alone.
   const constraint = constraintOf(body, formatConstraint(body.response_format));
   return Array.from({ length: body.n ?? 1 }, (_, choice) => ({
     id: `${context.requestId}-${choice}`,
