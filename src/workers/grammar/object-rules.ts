@@ -16,7 +16,8 @@ const MAX_COUNTED_PROPERTIES = 100;
 export type ValueRule = (schemas: Conjunction, at: Located) => Ref | undefined;
 
 interface Member {
-  readonly rule: Ref;
+  /** Name, colon and value. */
+  readonly pair: Sequence;
   readonly isRequired: boolean;
 }
 
@@ -64,8 +65,7 @@ const knownMembers = (context: Context): Member[] | undefined => {
     const isAllowed = (!allowed || matches(allowed, name)) && (listed.has(name) || !isClosed(shape));
     const value = isAllowed ? valueRule(propertySchemas(document, shape.objects.rules, name), at) : undefined;
     if (value) {
-      const rule = book.rule('member', [[literal(`${JSON.stringify(name)}:`), space(book), value]]);
-      members.push({ rule, isRequired });
+      members.push({ pair: [literal(`${JSON.stringify(name)}:`), space(book), value], isRequired });
     } else if (isRequired) return undefined;
   }
   return members;
@@ -148,10 +148,43 @@ export const objectRule = (context: Context): Ref | undefined => {
       `counts more than ${MAX_COUNTED_PROPERTIES} properties; use a smaller number or an array`,
     );
   }
-  return new Members(book, members, others, minimum, limit).rule();
+  const needsCount = isBounded || (minimum > numRequired && minimum > 0);
+  if (needsCount || members.length === 0) return new Members(book, members, others, minimum, limit).rule();
+  return memberRule(book, members, others);
 };
 
-/** Writes members one after another: rules by how far in the list it is, and by how many members there are already. */
+/** Between members. A rule of its own, with what must follow: compiled once, not for each member. */
+const comma = (book: RuleBook): Ref => book.rule('comma', [['","', space(book), '(=["])']]);
+
+/** Any number of other members behind the first one, and the closing brace. */
+const othersLoop = (book: RuleBook, others: readonly Ref[]): Ref =>
+  book.once(`others ${others.map(({ rule }) => rule).join(' ')}`, () => {
+    const loop = book.reserve('others');
+    book.define(loop, [[space(book), '"}"'], ...others.map((other) => [comma(book), other, loop])]);
+    return loop;
+  });
+
+/**
+ * Members that nobody counts, in few rules, since the compiler's time grows with the square of their number: one for
+ * each optional member with its comma, shared by objects, and one for each of those that may come first.
+ */
+const memberRule = (book: RuleBook, members: readonly Member[], others: readonly Ref[]): Ref => {
+  const later = ({ pair, isRequired }: Member): Sequence =>
+    isRequired ? [comma(book), ...pair] : [book.rule('optional', [[], [comma(book), ...pair]])];
+  const end: Sequence = others.length > 0 ? [othersLoop(book, others)] : [space(book), '"}"'];
+  const firstRequired = members.findIndex(({ isRequired }) => isRequired);
+  const numFirst = firstRequired < 0 ? members.length : firstRequired + 1;
+  let rest = book.rule('members', [[...members.slice(numFirst).flatMap(later), ...end]]);
+  const alternatives: Sequence[] = firstRequired < 0 ? others.map((other) => [other, ...end]) : [];
+  for (const member of members.slice(0, numFirst).reverse()) {
+    alternatives.unshift([...member.pair, rest]);
+    if (alternatives.length < numFirst + others.length) rest = book.rule('members', [[...later(member), rest]]);
+  }
+  const first = book.rule('first', alternatives);
+  return book.rule('object', [['"{"', space(book), first], ...(firstRequired < 0 ? [['"{}"']] : [])]);
+};
+
+/** Counts members and writes them one after another: rules by how far in the list it is, and by how many members there are already. */
 class Members {
   readonly #book: RuleBook;
   readonly #members: readonly Member[];
@@ -192,7 +225,7 @@ class Members {
   }
 
   #comma(numWritten: number): Sequence {
-    return numWritten === 0 ? [] : ['","', space(this.#book)];
+    return numWritten === 0 ? [] : [comma(this.#book)];
   }
 
   #next(numWritten: number): number {
@@ -204,10 +237,13 @@ class Members {
   }
 
   #member(index: number, numWritten: number): Ref | undefined {
-    const { rule, isRequired } = this.#members[index] as Member;
+    const { pair, isRequired } = this.#members[index] as Member;
     const rest = this.#isFull(numWritten) ? undefined : this.#from(index + 1, this.#next(numWritten));
     const skipped = isRequired ? undefined : this.#from(index + 1, numWritten);
-    const alternatives = [...(rest ? [[...this.#comma(numWritten), rule, rest]] : []), ...(skipped ? [[skipped]] : [])];
+    const alternatives = [
+      ...(rest ? [[...this.#comma(numWritten), ...pair, rest]] : []),
+      ...(skipped ? [[skipped]] : []),
+    ];
     return alternatives.length === 0 ? undefined : this.#book.rule('members', alternatives);
   }
 
@@ -223,10 +259,6 @@ class Members {
       const more = rest ? this.#others.map((other) => [...this.#comma(numWritten), other, rest]) : [];
       return close.length + more.length === 0 ? undefined : this.#book.rule('others', [...close, ...more]);
     }
-    return this.#book.once(`others ${this.#others.map(({ rule }) => rule).join(' ')}`, () => {
-      const loop = this.#book.reserve('others');
-      this.#book.define(loop, [...close, ...this.#others.map((other) => [...this.#comma(1), other, loop])]);
-      return loop;
-    });
+    return othersLoop(this.#book, this.#others);
   }
 }

@@ -101,7 +101,11 @@ export class RuleBook {
 
   /** Whether some finite text satisfies the rule. */
   canEnd({ rule }: Ref): boolean {
-    return this.#finiteRules().has(rule);
+    const seen = new Set([rule]);
+    for (const name of seen) {
+      for (const item of (this.#bodies.get(name) ?? []).flat()) if (typeof item === 'object') seen.add(item.rule);
+    }
+    return this.#finiteRules(seen).has(rule);
   }
 
   /**
@@ -109,7 +113,7 @@ export class RuleBook {
    * that nothing generated runs into them.
    */
   text(root: Ref): string {
-    const finite = this.#finiteRules();
+    const finite = this.#finiteRules(this.#bodies.keys());
     const canEnd = (sequence: Sequence) => sequence.every((item) => typeof item === 'string' || finite.has(item.rule));
     const lines = [`root ::= ${root.rule}`];
     const seen = new Set([root.rule]);
@@ -121,11 +125,13 @@ export class RuleBook {
     return `${lines.join('\n')}\n`;
   }
 
-  /** Rules that some finite text satisfies. */
-  #finiteRules(): Set<string> {
+  /** Those of some rules, which refer to no others, that some finite text satisfies. */
+  #finiteRules(names: Iterable<string>): Set<string> {
     const usersOf = new Map<string, string[]>();
-    for (const [name, body] of this.#bodies) {
-      for (const item of body.flat()) {
+    const pending: string[] = [];
+    for (const name of names) {
+      pending.push(name);
+      for (const item of (this.#bodies.get(name) ?? []).flat()) {
         if (typeof item === 'string') continue;
         const users = usersOf.get(item.rule);
         if (users) users.push(name);
@@ -133,12 +139,9 @@ export class RuleBook {
       }
     }
     const finite = new Set<string>();
-    const pending = [...this.#bodies.keys()];
+    const holds = (sequence: Sequence) => sequence.every((item) => typeof item === 'string' || finite.has(item.rule));
     for (let name = pending.pop(); name !== undefined; name = pending.pop()) {
-      if (finite.has(name)) continue;
-      const body = this.#bodies.get(name) ?? [];
-      const holds = (sequence: Sequence) => sequence.every((item) => typeof item === 'string' || finite.has(item.rule));
-      if (!body.some(holds)) continue;
+      if (finite.has(name) || !(this.#bodies.get(name) ?? []).some(holds)) continue;
       finite.add(name);
       pending.push(...(usersOf.get(name) ?? []));
     }
