@@ -94,6 +94,12 @@ export class TestGrammar {
     return new TestGrammar(await (await smallCompiler()).compileGrammar(ebnf));
   }
 
+  /** Compiles a structural tag. */
+  static async compileFormat(format: unknown): Promise<TestGrammar> {
+    const tag = { type: 'structural_tag', format } as never;
+    return new TestGrammar(await (await smallCompiler()).compileStructuralTag(tag));
+  }
+
   /**
    * Decodes under the grammar's masks with random choices. Undefined: no end within `maxTokens`.
    * @throws Error when the grammar allows no next token

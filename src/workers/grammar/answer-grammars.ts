@@ -5,8 +5,7 @@ import { BYTE_CHARACTERS } from '../tokenizer/byte-alphabet.ts';
 import type { TokenizerDefinition } from '../tokenizer/definition.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import type { Allowed, AnswerFormat } from './answer-format.ts';
-import { schemaGrammar } from './json-schema.ts';
-import { regexGrammar } from './regex.ts';
+import { joinedFormat } from './joined-format.ts';
 import { loadXGrammar, orRefuse, type XGrammarLibrary } from './xgrammar.ts';
 
 export interface OpenOptions {
@@ -124,7 +123,7 @@ export class AnswerGrammars {
   }
 
   async #compileNew(format: AnswerFormat): Promise<CompiledGrammar> {
-    const plain = withoutSchemas(format);
+    const plain = joinedFormat(format);
     // By itself, what a request brought has an error of its own.
     for (const { grammar, path } of broughtGrammars(format)) {
       (await orRefuse(path, () => this.#library.Grammar.fromEBNF(grammar), path)).dispose();
@@ -212,20 +211,6 @@ const onlyToken = (mask: Int32Array, endTokenIds: readonly number[]): number | u
     }
   }
   return only;
-};
-
-/** Our own converters know what they cannot express; the library's own would leave it out. */
-const withoutSchemas = (format: AnswerFormat): unknown => {
-  switch (format.type) {
-    case 'json_schema':
-      return { type: 'grammar', grammar: schemaGrammar(format.json_schema, format.path ?? 'schema') };
-    case 'regex':
-      return { type: 'grammar', grammar: regexGrammar(format.pattern, format.path ?? 'regex') };
-    case 'grammar':
-      return { type: 'grammar', grammar: format.grammar };
-    default:
-      return { ...format, ...mapParts(format, withoutSchemas) };
-  }
 };
 
 /** Grammars that a request wrote itself. */

@@ -76,6 +76,13 @@ class Items {
     const close = this.#book.rule('close', [[space(this.#book), '"]"']]);
     if (numItems >= this.#maximum) return close;
     const item = this.#items[Math.min(numItems, this.#items.length - 1)] as Ref;
+    if (numItems >= this.#items.length - 1 && numItems >= this.#minimum && this.#maximum === Number.POSITIVE_INFINITY) {
+      return this.#book.once(`loop ${item.rule}`, () => {
+        const loop = this.#book.reserve('loop');
+        this.#book.define(loop, [[close], ['","', space(this.#book), item, loop]]);
+        return loop;
+      });
+    }
     const next = this.#book.rule('item', [['","', space(this.#book), item]]);
     if (numItems >= this.#items.length - 1) {
       return counted(this.#book, next, Math.max(0, this.#minimum - numItems), this.#maximum - numItems, close);

@@ -174,14 +174,17 @@ const memberRule = (book: RuleBook, members: readonly Member[], others: readonly
   const end: Sequence = others.length > 0 ? [othersLoop(book, others)] : [space(book), '"}"'];
   const firstRequired = members.findIndex(({ isRequired }) => isRequired);
   const numFirst = firstRequired < 0 ? members.length : firstRequired + 1;
-  let rest = book.rule('members', [[...members.slice(numFirst).flatMap(later), ...end]]);
+  const tail: Sequence = [...members.slice(numFirst).flatMap(later), ...end];
+  const [only] = members;
+  if (firstRequired === 0 && only) return book.rule('object', [['"{"', space(book), ...only.pair, ...tail]]);
+  let rest = tail.length === 1 && typeof tail[0] === 'object' ? tail[0] : book.rule('members', [tail]);
   const alternatives: Sequence[] = firstRequired < 0 ? others.map((other) => [other, ...end]) : [];
-  for (const member of members.slice(0, numFirst).reverse()) {
+  for (const [index, member] of [...members.slice(0, numFirst).entries()].reverse()) {
     alternatives.unshift([...member.pair, rest]);
-    if (alternatives.length < numFirst + others.length) rest = book.rule('members', [[...later(member), rest]]);
+    if (index > 0) rest = book.rule('members', [[...later(member), rest]]);
   }
-  const first = book.rule('first', alternatives);
-  return book.rule('object', [['"{"', space(book), first], ...(firstRequired < 0 ? [['"{}"']] : [])]);
+  const empty: Sequence[] = firstRequired < 0 ? [['"{}"']] : [];
+  return book.rule('object', [['"{"', space(book), book.rule('first', alternatives)], ...empty]);
 };
 
 /** Counts members and writes them one after another: rules by how far in the list it is, and by how many members there are already. */

@@ -4,7 +4,7 @@ import { type Automaton, determinize, minimize, type Place } from './automaton.t
 import { automatonRule } from './automaton-rules.ts';
 import { ALL } from './code-points.ts';
 import { parseRegex, type RegexNode } from './regex-syntax.ts';
-import { RuleBook } from './rule-book.ts';
+import { type Ref, RuleBook } from './rule-book.ts';
 
 /** A pattern with more places than this, its repetitions written out, is refused. */
 const MAX_PLACES = 50_000;
@@ -96,15 +96,14 @@ export const searchAutomaton = (pattern: string): Automaton => automatonOf(patte
 export const wholeAutomaton = (pattern: string): Automaton => automatonOf(pattern, false);
 
 /**
- * The grammar, in xgrammar's EBNF, of the texts that a regular expression matches from end to end.
+ * Adds the rule of the texts that a regular expression matches from end to end to a book.
  * @param path the request field that holds the pattern, for errors
  * @throws EngineError invalid_request for what is no regular expression or not a regular language, with the position
  */
-export const regexGrammar = (pattern: string, path: string): string => {
+export const regexRule = (book: RuleBook, pattern: string, path: string): Ref => {
   try {
-    const book = new RuleBook(path);
     const automaton = wholeAutomaton(pattern);
-    if (automaton.length > 0) return book.text(automatonRule(book, automaton, 'plain'));
+    if (automaton.length > 0) return automatonRule(book, automaton, 'plain');
   } catch (error) {
     if (!(error instanceof EngineError)) throw error;
     throw new EngineError(error.code, `${path}: ${error.message}`, { param: path });
@@ -112,8 +111,12 @@ export const regexGrammar = (pattern: string, path: string): string => {
   throw new EngineError(
     'invalid_request',
     `${path}: no text matches the regular expression ${JSON.stringify(pattern)}`,
-    {
-      param: path,
-    },
+    { param: path },
   );
+};
+
+/** The grammar, in xgrammar's EBNF, of `regexRule` alone. */
+export const regexGrammar = (pattern: string, path: string): string => {
+  const book = new RuleBook(path);
+  return book.text(regexRule(book, pattern, path));
 };
