@@ -1,5 +1,6 @@
 /** One exchange, whoever carries it: the body is parsed, its prompt made canonical, its session named, and it is answered. */
-import type { DialectRoute } from './dialects/dialect.ts';
+import { EngineError } from '../runtime/errors.ts';
+import type { DialectRoute, GenerateExchange } from './dialects/dialect.ts';
 import { embed } from './embed.ts';
 import { type ExchangeReply, type GenerateContext, generate } from './generate.ts';
 import type { RequestHead } from './http.ts';
@@ -42,6 +43,24 @@ export const answerExchange = async (
     return;
   }
   const cache = cacheHints(request, owner, exchange.hints, context.sessionFields);
-  const requests = exchange.requests.map((each) => ({ ...each, prompt: canon.apply(owner, each.prompt), cache }));
-  await generate(context, { ...exchange, requests }, reply);
+  for (let next: GenerateExchange | undefined = exchange; next !== undefined; ) {
+    const requests = next.requests.map((each) => ({ ...each, prompt: canon.apply(owner, each.prompt), cache }));
+    next = await generateOrShorten(context, { ...next, requests }, reply);
+  }
+};
+
+/** Returns what to try instead, when the prompt was refused as too long. */
+const generateOrShorten = async (
+  context: GenerateContext,
+  exchange: GenerateExchange,
+  reply: ExchangeReply,
+): Promise<GenerateExchange | undefined> => {
+  try {
+    await generate(context, exchange, reply);
+    return undefined;
+  } catch (error) {
+    const shorter = error instanceof EngineError ? exchange.shorter?.(error) : undefined;
+    if (shorter === undefined) throw error;
+    return shorter;
+  }
 };

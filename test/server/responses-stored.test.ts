@@ -13,8 +13,8 @@ const SCRIPT: Script = {
 
 type Json = Record<string, unknown> & { id: string };
 
-const start = async (options: ServeOptions = {}) => {
-  const served = await serve(SCRIPT, options);
+const start = async (options: ServeOptions = {}, script = SCRIPT) => {
+  const served = await serve(script, options);
   const call = async (method: string, path: string, body?: object, key = 'k1') => {
     const answer = await fetch(served.url + path, {
       method,
@@ -192,4 +192,41 @@ test('knows its methods', async () => {
     await answer.body?.cancel();
   }
   expect((await fetch(`${url}/v1/responses/${id}/poem`)).status).toBe(404);
+});
+
+test('drops the beginning of a conversation that is too long, where that is asked for', async () => {
+  const { create, call, numTokens } = await start({}, { ...SCRIPT, contextLength: 256 });
+  const turn = (index: number) => ({ role: index % 2 === 0 ? 'user' : 'assistant', content: `${index} `.repeat(10) });
+  const input = Array.from({ length: 21 }, (_, index) => turn(index));
+  const body = { input, instructions: 'Be brief.', max_output_tokens: 16 };
+  expect(await call('POST', '/v1/responses', body)).toMatchObject({
+    status: 400,
+    body: { error: { code: 'context_length_exceeded' } },
+  });
+  const answer = await create({ ...body, truncation: 'auto' });
+  expect(answer).toMatchObject({ status: 'completed', truncation: 'auto' });
+  const { input_tokens: used } = answer.usage as { input_tokens: number };
+  const sizes = await Promise.all(
+    input.map((_, first) => numTokens({ input: input.slice(first), instructions: 'Be brief.' })),
+  );
+  // The instructions stay, and what is left begins with a user.
+  expect(sizes.filter((_, first) => first % 2 === 0)).toContain(used);
+  expect(used).toBeLessThanOrEqual(256 - 16);
+  expect((await call('GET', `/v1/responses/${answer.id}/input_items?limit=100`)).body.data).toHaveLength(21);
+  const alone = { input: 'x'.repeat(300), truncation: 'auto' };
+  expect((await call('POST', '/v1/responses', alone)).body).toMatchObject({
+    error: { code: 'context_length_exceeded' },
+  });
+});
+
+test('keeps a result with its call when it drops what is before', async () => {
+  const { create, numTokens } = await start({}, { ...SCRIPT, contextLength: 512 });
+  const call = (id: number) => ({ type: 'function_call', call_id: `c${id}`, name: 'look', arguments: '{}' });
+  const result = (id: number) => ({ type: 'function_call_output', call_id: `c${id}`, output: 'far '.repeat(10) });
+  const steps = Array.from({ length: 12 }, (_, id) => [call(id), result(id)]).flat();
+  const input = [{ role: 'user', content: 'Look.' }, ...steps];
+  const answer = await create({ input, truncation: 'auto', max_output_tokens: 16 });
+  const { input_tokens: used } = answer.usage as { input_tokens: number };
+  const sizes = await Promise.all(steps.map((_, first) => numTokens({ input: steps.slice(first - (first % 2)) })));
+  expect(sizes).toContain(used);
 });

@@ -92,6 +92,8 @@ export interface GenerateExchange {
   readonly stream: boolean;
   /** Aborting it ends the answer early, as if the client had left. */
   readonly signal?: AbortSignal;
+  /** The same with a shorter prompt, after the engine has refused this one; undefined: there is none. */
+  shorter?(error: EngineError): GenerateExchange | undefined;
   encoder(): Encoder;
   /** The body of the whole answer. `answers` has one entry for each of `requests`. */
   response(answers: readonly Answer[]): object | Promise<object>;

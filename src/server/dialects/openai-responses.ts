@@ -27,6 +27,7 @@ import { History, newResponseId, withIds } from './openai-responses-history.ts';
 import { repeatedFields } from './openai-responses-object.ts';
 import { toMessages } from './openai-responses-prompt.ts';
 import { openToolbox, type Toolbox, toolChoiceOf } from './openai-responses-tools.ts';
+import { truncated } from './openai-responses-truncation.ts';
 import { constraintOf, schemaConstraint } from './output-format.ts';
 
 const ENCRYPTED_REASONING = 'reasoning.encrypted_content';
@@ -122,7 +123,7 @@ const parse = async (raw: unknown, context: ParseContext): Promise<GenerateExcha
   const toolbox = openToolbox(body.tools ?? []);
   const prompt = await promptOf(body, toolbox, context);
   const plan = planOf(body, toolbox, context);
-  return {
+  const exchange: GenerateExchange = {
     kind: 'generate',
     requests: [requestOf(body, prompt, toolbox, context)],
     hints: cacheHintsOf(body),
@@ -136,7 +137,19 @@ const parse = async (raw: unknown, context: ParseContext): Promise<GenerateExcha
       return encoder.finish();
     },
   };
+  return body.truncation === 'auto' ? shortening(exchange, body.instructions ? 1 : 0) : exchange;
 };
+
+/** An exchange that gives up the beginning of its conversation rather than be refused. */
+const shortening = (exchange: GenerateExchange, numInstructions: number): GenerateExchange => ({
+  ...exchange,
+  shorter: (error) => {
+    const [request] = exchange.requests;
+    const prompt = request?.prompt.kind === 'chat' ? truncated(request.prompt, numInstructions, error) : undefined;
+    if (request === undefined || prompt === undefined) return undefined;
+    return shortening({ ...exchange, requests: [{ ...request, prompt }] }, numInstructions);
+  },
+});
 
 const parseCount = async (raw: unknown, context: ParseContext): Promise<CountExchange> => {
   const body = parseBody(countBody, raw);
