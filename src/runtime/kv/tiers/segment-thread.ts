@@ -172,12 +172,13 @@ export class SegmentThread implements Segments {
   }
 
   #fail(worker: Worker, reason: string): void {
-    if (this.#isClosed || worker !== this.#worker) return;
+    if (worker !== this.#worker) return;
     this.#worker = undefined;
-    this.#deaths.push(performance.now());
     const death = new EngineError('internal', `the thread that keeps the KV cache's files failed: ${reason}`);
     for (const { reject } of this.#calls.values()) reject(death);
     this.#calls.clear();
+    if (this.#isClosed) return;
+    this.#deaths.push(performance.now());
     this.#onDeath(death.message);
   }
 }

@@ -500,6 +500,15 @@ describe('the thread of the files', () => {
     expect(warnings.length).toBe(numWarnings);
   });
 
+  test('gives nothing once the tier is closed, and leaves nobody waiting', async () => {
+    const tier = await openThread();
+    const blocks = chain(3, 0);
+    put(tier, blocks);
+    await tier.close();
+    expect(await readable(tier, blocks)).toEqual(all(blocks, false));
+    expect(tier.stats().threadDeaths).toBe(0);
+  });
+
   test('is let alone once several have died one after another, and requests go on without it', async () => {
     const threads = watchThreads();
     const tier = await openThread();
