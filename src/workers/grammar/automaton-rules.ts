@@ -88,6 +88,9 @@ export const stringTail = (book: RuleBook): Ref =>
 /** Any one character of a JSON string. */
 export const jsonCharacter = (book: RuleBook): Ref => book.rule('character', spellings(book, ALL, 'json'));
 
+/** Nothing. xgrammar writes out rules without references where they stand; behind this one, a rule stays one rule. */
+const apart = (book: RuleBook): Ref => book.rule('apart', [[]]);
+
 const isUniversal = (automaton: Automaton, state: number): boolean => {
   const [edge, ...more] = automaton[state]?.edges ?? [];
   return automaton[state]?.accepts === true && more.length === 0 && edge?.to === state && count(edge.on) === 0x10f800;
@@ -105,7 +108,17 @@ export const automatonRule = (book: RuleBook, automaton: Automaton, spelling: Sp
     };
     const alternatives = (edge: Edge): Sequence[] => {
       const found = spellings(book, edge.on, spelling);
-      const heads = isShared && isBroad(edge) ? [[book.rule('character', found)]] : found;
+      const heads =
+        isShared && isBroad(edge)
+          ? [
+              [
+                book.rule(
+                  'character',
+                  found.map((head) => [...head, apart(book)]),
+                ),
+              ],
+            ]
+          : found;
       return heads.map((head) => [...head, ...follow(edge.to)]);
     };
     for (const [state, { accepts, edges }] of automaton.entries()) {
