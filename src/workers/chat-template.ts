@@ -9,6 +9,7 @@ import { dropsThoughts, keepThoughts } from './keep-thoughts.ts';
 import { type GuardedTokens, PlainText } from './plain-text.ts';
 import { findAbilities, findToolAbilities, type TryRender } from './template-abilities.ts';
 import type { Segment } from './tokenizer/special-tokens.ts';
+import { toolPrompt, wantsToolPrompt } from './tool-prompt.ts';
 import { completeTool, fitToolTurns, type TemplateTool, type ToolAbilities } from './tool-turns.ts';
 
 export interface RenderedChat {
@@ -26,6 +27,12 @@ export interface ChatTemplateTokens {
 }
 
 type Variables = Record<string, unknown>;
+
+/** What a template is given to render. */
+interface TemplateConversation {
+  readonly messages: readonly TemplateMessage[];
+  readonly tools: readonly TemplateTool[];
+}
 
 /** Where the message to be continued ends: no character, so in no text, yet no white space that a template would trim. */
 const END_MARK = '\ufdd0';
@@ -62,11 +69,12 @@ export class ChatTemplate {
    * @throws EngineError model_unsupported for mistakes in the template
    */
   render(prompt: ChatPrompt): RenderedChat {
-    const { messages, tools, templateArguments, restore } = this.#plainText.protect({
+    const { restore, templateArguments, ...given } = this.#plainText.protect({
       messages: prompt.messages.map(templateMessage),
       tools: (prompt.tools ?? []).map(templateTool),
       templateArguments: prompt.templateArguments ?? {},
     });
+    const { messages, tools } = this.#tell(given);
     const fitted = this.#fit(messages, prompt.verbatim ?? false);
     const variables: Variables = {};
     if (tools.length > 0) variables.tools = this.#fitTools(tools);
@@ -91,6 +99,14 @@ export class ChatTemplate {
       const meansMessages = cause instanceof TemplateRefusal && this.#try(GREETING) !== undefined;
       throw meansMessages ? messagesRefused(cause) : templateFails(cause);
     }
+  }
+
+  /** Puts tools into the messages where the model wants to be told of them so. */
+  #tell(given: TemplateConversation): TemplateConversation {
+    const { messages, tools } = given;
+    const saysTools = tools.length > 0 || messages.some(({ role, tool_calls: calls }) => role === 'tool' || calls);
+    if (!saysTools || !wantsToolPrompt(this.#source) || this.#tools().definitions !== 'none') return given;
+    return { messages: toolPrompt(messages, tools), tools: [] };
   }
 
   #fit(messages: readonly TemplateMessage[], verbatim: boolean): readonly TemplateMessage[] {

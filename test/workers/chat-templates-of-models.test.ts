@@ -290,16 +290,48 @@ test.each(present(RESULTS_ONLY))('%s: a call and its result', (name, text) => {
   expect(textOf(name, TOOL_TURNS, { enableThinking: false })).toBe(text);
 });
 
-test.each(present([[SMOLLM3], [DEEPSEEK], [GEMMA2], [PHI35]]))('%s has no place for tools, and says so', (name) => {
+test.each(present([[SMOLLM3], [DEEPSEEK], [PHI35]]))('%s has no place for tools, and says so', (name) => {
   expect(() => textOf(name, [ask], { tools: [WEATHER] })).toThrow(
     expect.objectContaining({ code: 'invalid_request', details: { param: 'tools' } }),
   );
 });
 
-test.each(present([[GEMMA2], [PHI35]]))('%s has no place for results of tools, and says so', (name) => {
+test.each(present([[PHI35]]))('%s has no place for results of tools, and says so', (name) => {
   expect(() => textOf(name, TOOL_TURNS)).toThrow(
     expect.objectContaining({ code: 'invalid_request', details: { param: 'messages' } }),
   );
+});
+
+describe('Gemma, whose template knows no tools', () => {
+  const fence = '```';
+  const call = `${fence}tool_code\n{"name": "get_weather", "parameters": {"city":"Oslo"}}\n${fence}`;
+  const gemma = (role: string, text: string): string => `<start_of_turn>${role}\n${text}<end_of_turn>\n`;
+
+  test.runIf(has(GEMMA2))('is told of them in its first message, and of results in blocks', () => {
+    const text = textOf(GEMMA2, [{ role: 'system', content: 'Rule' }, ...TOOL_TURNS], { tools: [WEATHER] });
+    const [first, ...rest] = text.split(/(?<=<end_of_turn>\n)/);
+    expect(first).toMatch(
+      /^<s><start_of_turn>user\nYou have access to functions.*tool_code\n\{"name": .*\n\n\[\n\{"name":"get_weather",.*\}\n\]\n\nRule\n\nAsk<end_of_turn>\n$/s,
+    );
+    expect(rest.join('')).toBe(
+      `${gemma('model', call) + gemma('user', `${fence}tool_output\nSunny\n${fence}`)}<start_of_turn>model\n`,
+    );
+  });
+
+  test.runIf(has(GEMMA2))('reads several results as one turn, also where no tools are offered any more', () => {
+    const turns: readonly ChatMessage[] = [
+      ask,
+      { role: 'assistant', content: 'Two.', toolCalls: [callOf(1, 'Oslo'), callOf(2, 'Rome')] },
+      resultOf(1, 'Sunny'),
+      resultOf(2, 'Hot'),
+      { role: 'user', content: 'And?' },
+    ];
+    expect(textOf(GEMMA2, turns)).toBe(
+      `<s>${gemma('user', 'Ask')}${gemma('model', `Two.\n${call}\n${call.replace('Oslo', 'Rome')}`)}` +
+        gemma('user', `${fence}tool_output\nSunny\n${fence}\n\n${fence}tool_output\nHot\n${fence}\n\nAnd?`) +
+        '<start_of_turn>model\n',
+    );
+  });
 });
 
 describe('several calls at once', () => {
