@@ -62,7 +62,10 @@ const claude: LaunchClient = {
 };
 
 /** JSON's strings are TOML's. */
-const override = (key: string, value: string | number): readonly string[] => ['-c', `${key}=${JSON.stringify(value)}`];
+const override = (key: string, value: string | number | boolean): readonly string[] => [
+  '-c',
+  `${key}=${JSON.stringify(value)}`,
+];
 
 /** Source: https://developers.openai.com/codex/config-reference */
 const codex: LaunchClient = {
@@ -79,6 +82,7 @@ const codex: LaunchClient = {
     ...override('model_providers.firstlight.base_url', `${url}/v1`),
     ...override('model_providers.firstlight.wire_api', 'responses'),
     ...override('model_providers.firstlight.env_key', KEY_VARIABLE),
+    ...override('model_providers.firstlight.supports_websockets', true),
   ],
 };
 

@@ -3,8 +3,8 @@ import { expect } from 'vitest';
 import { type Script, serve } from '../support/serve.ts';
 import { clientCase } from './client-case.ts';
 import { importPeer, peerVersion } from './peers.ts';
-import { OBJECT, QUESTION, READ_FILE, readerLoop, SCHEMA } from './reader-tool.ts';
-import { clientScript, jsonTokens, pieces } from './scripts.ts';
+import { OBJECT, READ_FILE, readerLoop, SCHEMA } from './reader-tool.ts';
+import { clientScript, jsonTokens, pieces, QUESTION } from './scripts.ts';
 
 const PEERS = ['ai-sdk-6', 'ai-sdk-7'] as const;
 type SdkPeer = (typeof PEERS)[number];

@@ -4,8 +4,8 @@ import Anthropic2023 from '@anthropic-ai/sdk-2023';
 import { expect } from 'vitest';
 import { type Script, serve } from '../support/serve.ts';
 import { clientCase } from './client-case.ts';
-import { OBJECT, QUESTION, READ_FILE, readerLoop, SCHEMA } from './reader-tool.ts';
-import { clientScript, jsonTokens, pieces } from './scripts.ts';
+import { OBJECT, READ_FILE, readerLoop, SCHEMA } from './reader-tool.ts';
+import { clientScript, jsonTokens, pieces, QUESTION } from './scripts.ts';
 
 const HELLO = clientScript([{ tokens: pieces('Hello from the model.') }]);
 const THINKING = clientScript([{ tokens: ['<think>', 'Hm', '</think>', 'Yes', '.'] }], { reasoningFormat: 'think' });

@@ -5,7 +5,7 @@ import { expectCachedTurns } from './cached-turns.ts';
 import { clientCase } from './client-case.ts';
 import { runCommand, type Workplace, workplace } from './command.ts';
 import { type Peer, peerCommand } from './peers.ts';
-import { clientScript, pieces, toolLoop } from './scripts.ts';
+import { clientScript, pieces, QUESTION, toolLoop } from './scripts.ts';
 
 const ENDPOINT = 'POST /v1/messages';
 const VERSIONS: readonly Peer[] = ['claude-code-2.1.197', 'claude-code-2.1.329'];
@@ -37,7 +37,7 @@ for (const peer of VERSIONS) {
     const place = workplace();
     const loop = toolLoop(place.secret, 'Read', { file_path: place.file });
     const { url, log } = await serve(loop.script);
-    const ended = await claude(peer, url, place, ['-p', 'What is in notes.txt?', '--allowedTools', 'Read']);
+    const ended = await claude(peer, url, place, ['-p', QUESTION, '--allowedTools', 'Read']);
     expect(ended).toMatchObject({ code: 0, stdout: `${loop.answer}\n` });
     expectCachedTurns(log);
   });
@@ -46,7 +46,7 @@ for (const peer of VERSIONS) {
     const place = workplace();
     const loop = toolLoop(place.secret, 'Bash', { command: 'cat notes.txt', description: 'Show the file' }, '');
     const { url } = await serve(loop.script);
-    const args = ['-p', 'What is in notes.txt?', '--allowedTools', 'Bash(cat:*)', '--verbose'];
+    const args = ['-p', QUESTION, '--allowedTools', 'Bash(cat:*)', '--verbose'];
     const ended = await claude(peer, url, place, [...args, '--output-format', 'stream-json']);
     const events = ended.stdout
       .trim()

@@ -7,7 +7,7 @@ import { expectCachedTurns } from './cached-turns.ts';
 import { clientCase } from './client-case.ts';
 import { runCommand, type Workplace, workplace } from './command.ts';
 import { peerCommand } from './peers.ts';
-import { clientScript, jsonTokens, pieces, toolLoop } from './scripts.ts';
+import { clientScript, jsonTokens, pieces, QUESTION, toolLoop } from './scripts.ts';
 
 const PEER = 'codex-0.169.0';
 
@@ -59,7 +59,7 @@ for (const transport of ['SSE', 'WebSocket'] as const) {
     const loop = toolLoop(place.secret, 'exec_command', { cmd: 'cat notes.txt' });
     const { url, log } = await serve(loop.script);
     configure(url, place, transport === 'WebSocket');
-    const ended = await codex(place, 'What is in notes.txt?');
+    const ended = await codex(place, QUESTION);
     expect(ended, ended.stderr).toMatchObject({ code: 0, stdout: `${loop.answer}\n` });
     if (transport === 'SSE') expectCachedTurns(log);
     expect(ways(log).includes('POST /v1/responses')).toBe(transport === 'SSE');

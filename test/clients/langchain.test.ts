@@ -3,8 +3,8 @@ import { expect } from 'vitest';
 import { type Script, serve } from '../support/serve.ts';
 import { clientCase } from './client-case.ts';
 import { importPeer } from './peers.ts';
-import { QUESTION, READ_FILE, readerLoop } from './reader-tool.ts';
-import { clientScript, pieces } from './scripts.ts';
+import { READ_FILE, readerLoop } from './reader-tool.ts';
+import { clientScript, pieces, QUESTION } from './scripts.ts';
 
 const PEER = 'langchain-1';
 

@@ -6,7 +6,7 @@ import { launcher, scriptedModel } from '../support/firstlight.ts';
 import { clientCase } from './client-case.ts';
 import { runCommand, type Workplace, workplace } from './command.ts';
 import { type Peer, peerCommands } from './peers.ts';
-import { toolLoop } from './scripts.ts';
+import { QUESTION, toolLoop } from './scripts.ts';
 
 const launch = (client: string, peer: Peer, place: Workplace, script: object, args: readonly string[]) => {
   mkdirSync(join(place.home, '.codex'));
@@ -19,7 +19,7 @@ for (const peer of ['claude-code-2.1.197', 'claude-code-2.1.329'] as const) {
   clientCase(peer, 'firstlight launch claude', 'reads a file and answers, against a server of its own', async () => {
     const place = workplace();
     const { script, answer } = toolLoop(place.secret, 'Read', { file_path: place.file });
-    const ended = await launch('claude', peer, place, script, ['-p', 'What is in it?', '--allowedTools', 'Read']);
+    const ended = await launch('claude', peer, place, script, ['-p', QUESTION, '--allowedTools', 'Read']);
     expect(ended, ended.stderr).toMatchObject({ code: 0, stdout: `${answer}\n` });
   });
 }
@@ -31,7 +31,7 @@ clientCase(
   async () => {
     const place = workplace();
     const { script, answer } = toolLoop(place.secret, 'exec_command', { cmd: 'cat notes.txt' });
-    const args = ['exec', '--skip-git-repo-check', '--sandbox', 'danger-full-access', 'What is in it?'];
+    const args = ['exec', '--skip-git-repo-check', '--sandbox', 'danger-full-access', QUESTION];
     const ended = await launch('codex', 'codex-0.169.0', place, script, args);
     expect(ended, ended.stderr).toMatchObject({ code: 0, stdout: `${answer}\n` });
   },

@@ -9,8 +9,8 @@ import { temporaryFolder } from '../support/firstlight.ts';
 import { type Script, serve } from '../support/serve.ts';
 import { writeTinyEncoder } from '../support/tiny-encoders.ts';
 import { clientCase } from './client-case.ts';
-import { OBJECT, parseArguments, QUESTION, READ_FILE, readerLoop, SCHEMA } from './reader-tool.ts';
-import { clientScript, jsonTokens, pieces } from './scripts.ts';
+import { OBJECT, parseArguments, READ_FILE, readerLoop, SCHEMA } from './reader-tool.ts';
+import { clientScript, jsonTokens, pieces, QUESTION } from './scripts.ts';
 
 const HELLO = clientScript([{ tokens: pieces('Hello from the model.') }]);
 const THINKING = clientScript([{ tokens: ['<think>', 'Hm', '</think>', 'Yes', '.'] }], { reasoningFormat: 'think' });

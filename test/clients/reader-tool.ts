@@ -13,8 +13,6 @@ export const READ_FILE = {
   },
 };
 
-export const QUESTION = 'What is in notes.txt?';
-
 /** The model calls the tool once, and answers what `readFile` gives. */
 export const readerLoop = () => {
   // Engines of equal scripts are shared: what one test has used up, another would miss.

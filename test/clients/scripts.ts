@@ -4,6 +4,8 @@ import type { Script } from '../support/serve.ts';
 /** As clients with long prompts want it: one token a byte. */
 const CONTEXT_LENGTH = 400_000;
 
+export const QUESTION = 'What is in notes.txt';
+
 export interface ToolLoop {
   readonly script: Script;
   /** What the model says in the end. */
@@ -16,15 +18,17 @@ export const pieces = (text: string): string[] => text.match(/.{1,7}/gs) ?? [];
 /** JSON as a model says it whose grammar fills in what has no choice: then every token is one character. */
 export const jsonTokens = (value: unknown): string[] => [...JSON.stringify(value)];
 
-const hermesCall = (name: string, parameters: object): string =>
-  `<tool_call>\n${JSON.stringify({ name, arguments: parameters })}\n</tool_call>`;
+/** One character a token, too: where a tool is strict, its grammar fills in what has no choice. */
+const hermesCall = (name: string, parameters: object): string[] => [
+  ...`<tool_call>\n{"name": ${JSON.stringify(name)}, "arguments": ${JSON.stringify(parameters)}}\n</tool_call>`,
+];
 
-/** Calls a tool once, and answers as soon as the last thing it is told has the secret in it. */
+/** Calls a tool when it is asked `QUESTION`, and answers as soon as the last thing it is told has the secret in it. */
 export const toolLoop = (secret: string, name: string, parameters: object, preamble = 'I will look. '): ToolLoop => {
   const answer = `The file says ${secret}.`;
   const replies = [
     { when: secret, tokens: pieces(answer) },
-    { times: 1, tokens: pieces(`${preamble}${hermesCall(name, parameters)}`) },
+    { when: QUESTION, tokens: [...pieces(preamble), ...hermesCall(name, parameters)] },
     { tokens: ['The tool gave nothing.'] },
   ];
   return { answer, script: clientScript(replies, { toolFormat: 'hermes' }) };
