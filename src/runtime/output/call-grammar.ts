@@ -26,7 +26,7 @@ export const callsWithSeparator = (
   separator: string,
   { parallel }: Pick<GrammarOptions, 'parallel'>,
 ): AnswerFormat => {
-  if (parallel) return { type: 'tags_with_separator', tags, separator, at_least_one: true };
+  if (parallel) return { type: 'tags_with_separator', tags, separator, at_least_one: true, stop_after_first: false };
   return tags.length === 1 ? tags[0]! : { type: 'or', elements: tags };
 };
 
