@@ -7,7 +7,7 @@ import { EngineError } from '../../src/runtime/errors.ts';
 import { AnswerCollector } from '../../src/server/dialects/answer.ts';
 import type { EventPayload, Frame, GenerateExchange } from '../../src/server/dialects/dialect.ts';
 import { openaiResponses } from '../../src/server/dialects/openai-responses.ts';
-import { expectResponseEvent, expectSchema } from '../support/vendor-schemas.ts';
+import { expectResponse, expectResponseEvent, expectSchema } from '../support/vendor-schemas.ts';
 
 const MODEL: ModelDescription = {
   id: 'm',
@@ -274,6 +274,30 @@ test('an empty answer is an empty message', async () => {
   expect(last.response.output).toMatchObject([{ type: 'message', content: [{ text: '' }] }]);
   const { last: warmUp } = await stream([START, finish('length')], { generate: false });
   expect(warmUp).toMatchObject({ type: 'response.completed', response: { output: [], status: 'completed' } });
+});
+
+test('both SDKs read on over pings', async () => {
+  const encoder = (await exchangeOf({})).encoder();
+  const frames: Frame[] = [...encoder.begin()];
+  for (const event of EVERYTHING) frames.push(...encoder.ping(), ...encoder.event(0, event));
+  frames.push(...(await encoder.end()));
+  const finals = await assemble(payloads(frames));
+  for (const final of finals) expect(final).toMatchObject({ status: 'completed', output: [{}, {}, {}, {}, {}] });
+});
+
+test('a format repeated in the response is what both documents call one', async () => {
+  const schema = { type: 'object', properties: {}, additionalProperties: false };
+  for (const format of [
+    { type: 'json_schema', name: 'n', schema, strict: true, description: 'd' },
+    { type: 'json_schema', name: 'n', schema },
+    { type: 'json_object' },
+  ]) {
+    const tool = { type: 'function', name: 'add', description: 'Adds.', parameters: schema };
+    const body = { text: { format }, tools: [tool], tool_choice: { type: 'function', name: 'add' } };
+    const { last } = await stream([START, text('{}'), finish('stop')], body);
+    expectResponse(last.response);
+    expect(last.response).toMatchObject({ text: { format }, tool_choice: { type: 'function', name: 'add' } });
+  }
 });
 
 test('numbers its pings among its events', async () => {

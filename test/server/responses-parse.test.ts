@@ -216,15 +216,14 @@ describe('tools', () => {
     expect((await promptOf({ tools: TOOLS })).tools).toEqual([
       { name: 'add', description: 'Adds.', parameters: { type: 'object' }, strict: true },
       { name: 'bare' },
-      { name: 'patch', description: 'Patches.', parameters: CUSTOM, strict: true },
+      { name: 'patch', description: 'Patches.', parameters: CUSTOM },
       {
         name: 'sql',
         description: 'The input must follow this lark grammar:\nstart: "x"',
         parameters: CUSTOM,
-        strict: true,
       },
       { name: 'mcp__look', parameters: { type: 'object' } },
-      { name: 'mcp__note', parameters: CUSTOM, strict: true },
+      { name: 'mcp__note', parameters: CUSTOM },
       { name: 'files__read' },
     ]);
     const [message] = await messagesOf({ ...call('c', 'look'), namespace: 'mcp' });

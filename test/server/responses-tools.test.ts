@@ -2,7 +2,7 @@
 import type OpenAI from 'openai';
 import { describe, expect, test } from 'vitest';
 import { OPENAI_SDKS } from '../support/sdks.ts';
-import { post, type Script, serve } from '../support/serve.ts';
+import { parseSse, post, type Script, serve } from '../support/serve.ts';
 import { expectResponseEvent } from '../support/vendor-schemas.ts';
 
 const call = (name: string, args: object): string =>
@@ -92,6 +92,71 @@ describe.each(OPENAI_SDKS)('%s', (_name, Sdk) => {
       output: [{ type: 'function_call', name: 'weather', status: 'incomplete' }],
     });
   });
+});
+
+test('runs the loop that Codex runs: everything replayed, nothing stored, whole items and a body that ends', async () => {
+  const loop: Script = {
+    toolFormat: 'hermes',
+    replies: [
+      { when: 'plums', tokens: ['It says', ' plums.'] },
+      { tokens: pieces(call('exec_command', { cmd: 'cat notes.txt' })) },
+    ],
+  };
+  const { url } = await serve(loop);
+  const text = (role: string, said: string) => ({
+    type: 'message',
+    role,
+    content: [{ type: 'input_text', text: said }],
+  });
+  const ask = async (...items: object[]) => {
+    const answer = await fetch(`${url}/v1/responses`, {
+      method: 'POST',
+      headers: { 'session-id': 's', 'thread-id': 't', originator: 'codex_exec', authorization: 'Bearer none' },
+      body: JSON.stringify({
+        stream: true,
+        store: false,
+        temperature: 0,
+        input: [text('developer', 'You are Codex.'), text('user', 'What is in notes.txt?'), ...items],
+        tools: [
+          { type: 'function', name: 'exec_command', strict: false, parameters: { type: 'object', properties: {} } },
+          {
+            type: 'custom',
+            name: 'apply_patch',
+            format: { type: 'grammar', syntax: 'lark', definition: 'start: "x"' },
+          },
+          { type: 'namespace', name: 'mcp', description: '', tools: [{ type: 'function', name: 'f', parameters: {} }] },
+          { type: 'web_search', external_web_access: false },
+          { type: 'image_generation', output_format: 'png' },
+          { type: 'local_shell' },
+        ],
+        tool_choice: 'auto',
+        parallel_tool_calls: true,
+        reasoning: { effort: 'medium', summary: 'auto' },
+        include: ['reasoning.encrypted_content'],
+        prompt_cache_key: 't',
+        client_metadata: { 'x-codex-installation-id': 'i' },
+      }),
+    });
+    expect(answer.status).toBe(200);
+    const events = parseSse(await answer.text());
+    expect(events.at(-1)?.[1]).toBe('[DONE]');
+    const last = events.at(-2)?.[1] as { type: string; response: { id: string; usage: object } };
+    expect(last).toMatchObject({ type: 'response.completed', response: { id: expect.stringMatching(/^resp_/) } });
+    return events.flatMap(([name, data]) =>
+      name === 'response.output_item.done' ? [(data as { item: Record<string, unknown> }).item] : [],
+    );
+  };
+  const [called] = await ask();
+  expect(called).toMatchObject({
+    type: 'function_call',
+    name: 'exec_command',
+    arguments: '{"cmd":"cat notes.txt"}',
+    call_id: expect.any(String),
+  });
+  const output = [{ type: 'input_text', text: 'plums' }];
+  const { status: _status, ...replayed } = called ?? {};
+  const answered = await ask(replayed, { type: 'function_call_output', call_id: called?.call_id, output });
+  expect(answered).toMatchObject([{ type: 'message', content: [{ text: 'It says plums.' }] }]);
 });
 
 test('streams and whole answers tell the same', async () => {

@@ -56,7 +56,7 @@ export const expectSchema = (vendor: Vendor, schemaName: string, value: unknown)
   });
 };
 
-/** OpenAI writes `usage: null` before the end, and `null` for a schema's missing description; its document knows neither. */
+/** OpenAI writes `usage: null` before the end, which its own document does not allow. */
 const asOpenaiWrites = (value: object): unknown =>
   JSON.parse(JSON.stringify(value, (key, inner) => (key === 'usage' && inner === null ? undefined : inner)));
 

@@ -61,7 +61,6 @@ const customDefinition = (tool: Extract<CallableTool, { type: 'custom' }>, name:
       required: ['input'],
       additionalProperties: false,
     },
-    strict: true,
   };
 };
 
