@@ -42,8 +42,10 @@ export const prepareInputs = async (
 };
 
 /** The tokens of a text with what its embedding needs behind it. */
-export const withEnd = (tokenIds: Uint32Array, { kind }: Prompt, endTokenId: number | undefined): Uint32Array =>
-  kind !== 'text' || endTokenId === undefined ? tokenIds : joinTokens([tokenIds, Uint32Array.of(endTokenId)]);
+export const withEnd = (tokenIds: Uint32Array, prompt: Prompt, endTokenId: number | undefined): Uint32Array =>
+  prompt.kind !== 'text' || prompt.addSpecial === false || endTokenId === undefined
+    ? tokenIds
+    : joinTokens([tokenIds, Uint32Array.of(endTokenId)]);
 
 const requireFit = (index: number, numTokens: number, contextLength: number): void => {
   if (numTokens === 0) {

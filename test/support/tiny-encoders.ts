@@ -141,6 +141,7 @@ export const writeTinyEncoder = (
     [key('pooling_type'), { u32: poolingType }],
     ...(architecture === 'nomic-bert' ? [[key('rope.freq_base'), { f32: 1000 }] as const] : []),
     ['tokenizer.ggml.model', { string: 'bert' }],
+    ['tokenizer.ggml.token_type_count', { u32: 2 }],
     ['tokenizer.ggml.tokens', { strings: phantomVocabulary(TINY_VOCABULARY) }],
     ['tokenizer.ggml.token_type', { i32s: TINY_VOCABULARY.map((_, id) => (id < SPECIALS ? 3 : 1)) }],
     ['tokenizer.ggml.unknown_token_id', { u32: 1 }],

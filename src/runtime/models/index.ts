@@ -31,6 +31,12 @@ export const findEncoder = (name: string): EncoderArchitecture | undefined =>
 export const findArchitecture = (name: string, path: string): Architecture => {
   const architecture = ARCHITECTURES.find((candidate) => candidate.name === name);
   if (architecture) return architecture;
+  if (findEncoder(name)) {
+    throw new EngineError(
+      'model_unsupported',
+      `${path}: "${name}" is an encoder, which makes embeddings and no logits: serve it and ask at /v1/embeddings`,
+    );
+  }
   const kind = OTHER_KINDS.find(([pattern]) => pattern.test(name))?.[1];
   const supported = [...ARCHITECTURES, ...ENCODERS].map((candidate) => candidate.name).join(', ');
   throw new EngineError(

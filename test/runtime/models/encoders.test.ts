@@ -1,14 +1,16 @@
 /** Encoders on the device against plain float64 loops, from GGUF files and from folders of the hub. */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { describeModel } from '../../../src/runtime/check-model.ts';
-import { normalize } from '../../../src/runtime/embedding-input.ts';
+import { normalize, withEnd } from '../../../src/runtime/embedding-input.ts';
 import { loadEncoder } from '../../../src/runtime/load-encoder.ts';
 import type { LoadOptions } from '../../../src/runtime/load-model.ts';
 import { findEncoder } from '../../../src/runtime/models/index.ts';
+import { ggufTokenizer } from '../../../src/runtime/weights/gguf-tokenizer.ts';
 import { openModel } from '../../../src/runtime/weights/open-model.ts';
+import { createPrepare } from '../../../src/workers/prepare.ts';
 import { seededRandom } from '../../support/random-weights.ts';
 import {
   TINY_CONTEXT,
@@ -126,6 +128,29 @@ describe.each(['bert', 'nomic-bert'] as const)('%s', (architecture) => {
     const { together } = await embed(path);
     expectNear(together, await referenceOf(gguf(architecture, { poolingType: 2 })), 1e-9);
   });
+});
+
+/** Of the tiny models; llama.cpp through node-llama-cpp 3.22.1 on the processor, whose GELU goes through a table of halves. */
+interface PeerEmbedding {
+  readonly architecture: 'bert' | 'nomic-bert';
+  readonly poolingType: number;
+  readonly text: string;
+  readonly embedding: readonly number[];
+}
+
+test.each(
+  JSON.parse(
+    readFileSync(new URL('../../reference/llama-cpp-embeddings.json', import.meta.url), 'utf8'),
+  ) as PeerEmbedding[],
+)('$architecture with pooling $poolingType says of "$text" what llama.cpp says', async (peer) => {
+  const file = await openModel(gguf(peer.architecture, { poolingType: peer.poolingType }));
+  const architecture = findEncoder(peer.architecture)!;
+  const definition = ggufTokenizer(file)!;
+  const prompt = { kind: 'text', text: peer.text } as const;
+  const ids = withEnd(createPrepare(definition)(prompt).tokenIds, prompt, definition.embeddingEndTokenId);
+  const embedding = await architecture.reference(architecture.readConfig(file), file, [...ids]);
+  await file.close();
+  expect(1 - cosine(embedding, peer.embedding)).toBeLessThan(1e-6);
 });
 
 test('weights converted while loading stay near', async () => {
