@@ -14,6 +14,7 @@ import { type KvTierOptions, openKvStorage } from './kv-storage.ts';
 import type { LoadOptions } from './load-model.ts';
 import type { KvGeometry, ModelRunner } from './model-runner.ts';
 import { type ModelOutput, type ModelOutputOptions, modelOutput } from './output/model-output.ts';
+import { SCRIPTED_EMBEDDING_SIZE } from './scripted-embedding.ts';
 import { readScript, type Script, scriptDefinition, scriptOutput } from './scripted-model.ts';
 import { ScriptedRunner, type ScriptedRunnerOptions } from './scripted-runner.ts';
 import type { LoadProgress } from './weights/load.ts';
@@ -194,6 +195,7 @@ const describeScript = (script: Script, contextLength: number, modelId: string |
   vocabularySize: script.vocabulary.length,
   hasChatTemplate: true,
   generates: true,
+  embedding: { size: SCRIPTED_EMBEDDING_SIZE, pooling: 'mean' },
   fingerprint: script.fingerprint,
   createdAt: script.createdAt,
 });

@@ -2,6 +2,7 @@
 import { setImmediate as nextTick, setTimeout as sleep } from 'node:timers/promises';
 import { EngineError } from './errors.ts';
 import type { Batch, KvGeometry, ModelRunner, StepLimits, StepLogits } from './model-runner.ts';
+import { scriptedSums } from './scripted-embedding.ts';
 import type { Script, ScriptedReply } from './scripted-model.ts';
 import { END_OF_SEQUENCE, FIRST_SCRIPT_TOKEN, ROLE_TOKENS } from './scripted-vocabulary.ts';
 
@@ -112,7 +113,8 @@ export class ScriptedRunner implements ModelRunner {
       }
     }
     await this.#perform(batch.sequenceIds, delayMs, gates);
-    return { ...this.#logits(tokens, batch.numCandidates), failures, endings };
+    const pooled = batch.segments ? { pooled: scriptedSums(batch.tokenIds, batch.segments) } : {};
+    return { ...this.#logits(tokens, batch.numCandidates), ...pooled, failures, endings };
   }
 
   release(sequenceId: number): void {

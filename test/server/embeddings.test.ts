@@ -10,6 +10,7 @@ import type { Engine } from '../../src/runtime/api.ts';
 import { EMBEDDED_MODEL_PATH } from '../../src/runtime/config.ts';
 import { createEngine } from '../../src/runtime/create-engine.ts';
 import { createServer, type Server } from '../../src/server/app.ts';
+import { refusal, requestsOf } from '../support/parse.ts';
 import { post, serve } from '../support/serve.ts';
 import { TINY_CONTEXT, TINY_VOCABULARY, writeTinyEncoder } from '../support/tiny-encoders.ts';
 import { until } from '../support/until.ts';
@@ -193,11 +194,25 @@ test('a model that generates makes embeddings too, while it answers', async () =
   for (const [i, value] of data[0]!.embedding.entries()) expect(data[1]!.embedding[i]).toBeCloseTo(value, 4);
 });
 
-test('a model without embeddings is not asked for any', async () => {
+test('a scripted model gives equal texts equal embeddings, in steps shared with its answers', async () => {
   const { url } = await serve({ replies: [{ tokens: ['ok'] }] });
-  const answer = await post(`${url}/v1/embeddings`, { model: 'scripted', input: 'a' });
-  expect(answer).toMatchObject({
-    status: 400,
-    body: { error: { message: expect.stringMatching(/makes no embeddings/) } },
+  const client = new OpenAI({ baseURL: `${url}/v1`, apiKey: 'none' });
+  const input = ['a text', 'another one', 'a text', 'x'.repeat(5000)];
+  const [{ data, usage }, answer] = await Promise.all([
+    client.embeddings.create({ model: 'scripted', input }),
+    client.chat.completions.create({ model: 'scripted', messages: [{ role: 'user', content: 'hi' }] }),
+  ]);
+  expect(answer.choices[0]!.message.content).toBe('ok');
+  expect(usage.prompt_tokens).toBe(input.join('').length);
+  expect([...data[2]!.embedding]).toEqual([...data[0]!.embedding]);
+  expect([...data[1]!.embedding]).not.toEqual([...data[0]!.embedding]);
+  for (const { embedding } of data) expect(lengthOf(embedding)).toBeCloseTo(1, 5);
+});
+
+test('a model without embeddings is not asked for any', () => {
+  expect(refusal(() => requestsOf('/v1/embeddings', { input: 'a' }))).toMatchObject({
+    code: 'not_supported',
+    param: 'model',
+    message: "the model 'm' makes no embeddings: serve one that does",
   });
 });
