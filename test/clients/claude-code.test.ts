@@ -1,11 +1,14 @@
 /** Claude Code in both versions that behave differently: a whole tool loop, and what it shows when something fails. */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect } from 'vitest';
 import { serve } from '../support/serve.ts';
 import { expectCachedTurns } from './cached-turns.ts';
 import { clientCase } from './client-case.ts';
 import { runCommand, type Workplace, workplace } from './command.ts';
+import { harmonyLoop } from './harmony.ts';
 import { type Peer, peerCommand } from './peers.ts';
-import { clientScript, pieces, QUESTION, toolLoop } from './scripts.ts';
+import { clientScript, parallelLoop, pieces, QUESTION, toolLoop } from './scripts.ts';
 
 const ENDPOINT = 'POST /v1/messages';
 const VERSIONS: readonly Peer[] = ['claude-code-2.1.197', 'claude-code-2.1.329'];
@@ -54,6 +57,26 @@ for (const peer of VERSIONS) {
       .map((line) => JSON.parse(line) as { type: string; result?: string });
     expect(ended.code).toBe(0);
     expect(events.at(-1)).toMatchObject({ type: 'result', is_error: false, num_turns: 2, result: loop.answer });
+  });
+
+  clientCase(peer, ENDPOINT, 'reads two files at once', async () => {
+    const place = workplace();
+    const second = join(place.folder, 'more.txt');
+    const secret = `fig-${place.secret}`;
+    writeFileSync(second, secret);
+    const calls = [{ file_path: place.file }, { file_path: second }];
+    const loop = parallelLoop([place.secret, secret], 'Read', calls);
+    const { url } = await serve(loop.script);
+    const ended = await claude(peer, url, place, ['-p', QUESTION, '--allowedTools', 'Read']);
+    expect(ended).toMatchObject({ code: 0, stdout: `${loop.answer}\n` });
+  });
+
+  clientCase(peer, ENDPOINT, 'reads a file when a model in the manner of gpt-oss asks', async () => {
+    const place = workplace();
+    const loop = harmonyLoop(place.secret, 'Read', { file_path: place.file });
+    const { url } = await serve(loop.script);
+    const ended = await claude(peer, url, place, ['-p', QUESTION, '--allowedTools', 'Read']);
+    expect(ended).toMatchObject({ code: 0, stdout: `${loop.answer}\n` });
   });
 
   clientCase(peer, ENDPOINT, 'shows thinking apart from the answer', async () => {

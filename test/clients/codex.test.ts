@@ -6,6 +6,7 @@ import { serve } from '../support/serve.ts';
 import { expectCachedTurns } from './cached-turns.ts';
 import { clientCase } from './client-case.ts';
 import { runCommand, type Workplace, workplace } from './command.ts';
+import { harmonyLoop } from './harmony.ts';
 import { peerCommand } from './peers.ts';
 import { clientScript, jsonTokens, pieces, QUESTION, toolLoop } from './scripts.ts';
 
@@ -63,6 +64,15 @@ for (const transport of ['SSE', 'WebSocket'] as const) {
     expect(ended, ended.stderr).toMatchObject({ code: 0, stdout: `${loop.answer}\n` });
     if (transport === 'SSE') expectCachedTurns(log);
     expect(ways(log).includes('POST /v1/responses')).toBe(transport === 'SSE');
+  });
+
+  clientCase(PEER, endpoint, 'runs a command when a model in the manner of gpt-oss asks', async () => {
+    const place = workplace();
+    const loop = harmonyLoop(place.secret, 'exec_command', { cmd: 'cat notes.txt' });
+    const { url } = await serve(loop.script);
+    configure(url, place, transport === 'WebSocket');
+    const ended = await codex(place, QUESTION);
+    expect(ended, ended.stderr).toMatchObject({ code: 0, stdout: `${loop.answer}\n` });
   });
 
   clientCase(PEER, endpoint, 'gets an answer in the form of a schema', async () => {

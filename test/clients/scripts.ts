@@ -34,5 +34,17 @@ export const toolLoop = (secret: string, name: string, parameters: object, pream
   return { answer, script: clientScript(replies, { toolFormat: 'hermes' }) };
 };
 
+/** Calls a tool several times in one answer. */
+export const parallelLoop = (secrets: readonly string[], name: string, calls: readonly object[]): ToolLoop => {
+  const answer = `The files say ${secrets.join(' and ')}.`;
+  const replies = [
+    // What is looked at is the last of the results.
+    { when: secrets.at(-1)!, tokens: pieces(answer) },
+    { when: QUESTION, tokens: calls.flatMap((parameters) => [...hermesCall(name, parameters), '\n']) },
+    { tokens: ['The tools gave nothing.'] },
+  ];
+  return { answer, script: clientScript(replies, { toolFormat: 'hermes' }) };
+};
+
 export const clientScript = (replies: Script['replies'], more: object = {}): Script =>
   ({ contextLength: CONTEXT_LENGTH, replies, ...more }) as Script;
