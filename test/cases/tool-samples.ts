@@ -419,6 +419,30 @@ const gemma: readonly ToolSample[] = [
     said: [['now', {}], RUN],
   },
   {
+    title: 'a block of Python',
+    output: '```tool_code\nget_weather(city="Oslo", days=3, tags=["a", \'b\'])\nrun("ls")\n```\nThen.',
+    said: [['get_weather', { city: 'Oslo', days: 3, tags: ['a', 'b'] }], RUN, '\nThen.'],
+  },
+  {
+    title: 'a list in Python',
+    output: '[get_weather(city="Os\\"lo)", exact=True, unit=None), now()]',
+    said: [
+      ['get_weather', { city: 'Os"lo)', exact: true, unit: null }],
+      ['now', {}],
+    ],
+  },
+  {
+    title: 'Python with more quotes and nested values',
+    output: `\`\`\`tool_code\nrun(command='''it's (\n''', x={"a": (1, -2.5)}, y="")\n\`\`\``,
+    said: [['run', { command: "it's (\n", x: { a: [1, -2.5] }, y: '' }]],
+  },
+  {
+    title: 'Python that is no call',
+    output: 'See [link](url), [x(1)] and\n[run](command)\n```tool_code\nrun(command=ls)\n```',
+    said: ['See [link](url), [x(1)] and\n[run](command)\n```tool_code\nrun(command=ls)\n```'],
+    numWarnings: 1,
+  },
+  {
     title: 'a block of something else',
     output: '```tool_code\nprint(1)\n```',
     said: ['```tool_code\nprint(1)\n```'],

@@ -1,6 +1,7 @@
 /** Reads calls that are JSON: between tags, in a list, or bare. */
 import { ArgumentsBody, type CallBody, type CallFault, ObjectBody } from './call-body.ts';
 import { withoutMarks } from './control-marks.ts';
+import { PythonBody } from './python-body.ts';
 import type { ToolCalls } from './tool-calls.ts';
 import { TagFinder, type ToolReader } from './tool-reader.ts';
 
@@ -13,6 +14,8 @@ export interface JsonCallSyntax {
   readonly quietOpeners?: readonly string[];
   /** Calls may also stand alone at the beginning of a line, without a tag. */
   readonly mayBeBare?: boolean;
+  /** Calls may be written in Python, too: `name(key="value")`. */
+  readonly mayBePython?: boolean;
   /** After an opener may also stand a name, an id behind a tag, and a tag before the arguments. */
   readonly named?: { readonly idTags: readonly string[]; readonly argumentsTags: readonly string[] };
 }
@@ -36,6 +39,8 @@ export class JsonCallReader implements ToolReader {
   #header = '';
   #isQuiet = false;
   #isList = false;
+  /** The calls at hand follow an opener. */
+  #isTagged = false;
   /** Only white space stands before this on its line. */
   #isLineStart = true;
   /** After a call: what may be a closer, or is white space. */
@@ -89,6 +94,7 @@ export class JsonCallReader implements ToolReader {
     this.#place = 'opened';
     this.#whole = tag;
     this.#isQuiet = isQuiet;
+    this.#isTagged = tag !== '';
     // The tag may have the list's bracket in it.
     this.#isList = tag.endsWith('[');
   }
@@ -101,11 +107,18 @@ export class JsonCallReader implements ToolReader {
       this.#isList ||= opensList;
     } else if (character === '{') {
       this.#beginCall(new ObjectBody(this.#calls, this.#isQuiet), character);
+    } else if (this.#mayBePython(character)) {
+      this.#beginCall(new PythonBody(this.#calls), character);
     } else if (this.#syntax.named && !this.#isList && NAME_CHARACTER.test(character)) {
       this.#place = 'name';
       this.#header = '';
       this.#inName(character);
     } else this.#giveUp({ reason: 'it is no JSON', isCall: false }, character);
+  }
+
+  /** Outside of tags and lists a letter is no call's beginning. */
+  #mayBePython(character: string): boolean {
+    return this.#syntax.mayBePython === true && (this.#isTagged || this.#isList) && /[A-Za-z_]/.test(character);
   }
 
   #inName(character: string): void {
@@ -174,8 +187,9 @@ export class JsonCallReader implements ToolReader {
     const isSeparator = SEPARATOR.test(held) && (this.#isList || mayBeBare || held.trim() === '');
     if (closers.includes(held.trimStart())) this.#leave('');
     else if (isSeparator || closers.some((closer) => closer.startsWith(held.trimStart()))) this.#held = held;
-    else if (mayFollow && (character === '{' || (mayBeBare && character === '['))) this.#openAgain(character);
-    else if (mayFollow && this.#isList && character === ']') {
+    else if (mayFollow && (character === '{' || (mayBeBare && character === '[') || this.#mayBePython(character))) {
+      this.#openAgain(character);
+    } else if (mayFollow && this.#isList && character === ']') {
       this.#isList = false;
       this.#held = '';
     } else this.#leave(this.#held, character);

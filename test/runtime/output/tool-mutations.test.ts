@@ -68,6 +68,8 @@ const HEAD_WORDS = /to=[^\s<]+|assistant|analysis|commentary|final|json|code/g;
 const saidLetters = (format: ToolFormatName, output: string): string => {
   let rest = output;
   if (format === 'harmony') rest = rest.replace(HEAD, '').replace(CUT_ROLE, '').replace(HEAD_WORDS, '');
+  // Python's name for null.
+  if (format === 'gemma' || format === 'llama3') rest = rest.replace(/\bNone\b/g, '');
   if (format === 'mistral') rest = rest.replace(/\[CALL_ID\]\w*/g, '');
   rest = rest.replace(SILENT, '').replace(NO_ARGUMENTS, '').replace(ENVELOPE, '');
   for (const tag of tagsOf(format)) rest = rest.replaceAll(tag, '');

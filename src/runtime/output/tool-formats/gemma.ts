@@ -1,7 +1,7 @@
 /**
  * A block ```` ```tool_code ````, or a bare object, with `{"name": …, "parameters": {…}}`: Gemma has no form of its
  * own and follows what its prompt asks for.
- * Source: "Function calling with Gemma", ai.google.dev (the JSON form).
+ * Source: "Function calling with Gemma", ai.google.dev (the JSON form; the Python form is read, too).
  */
 
 import { argumentsFormat, callsInText, callsWithSeparator, type TagFormat } from '../call-grammar.ts';
@@ -21,6 +21,7 @@ export const gemma: ToolFormat = {
       quietOpeners: ['```json'],
       closers: [CLOSER],
       mayBeBare: true,
+      mayBePython: true,
     }),
   grammar(tools, options) {
     const tags = tools.map(

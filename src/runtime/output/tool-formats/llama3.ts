@@ -1,4 +1,4 @@
-/** `{"name": …, "parameters": {…}}`, bare or after `<|python_tag|>`, of Llama 3.1 to 3.3. */
+/** `{"name": …, "parameters": {…}}`, bare or after `<|python_tag|>`, of Llama 3.1 to 3.3; `[name(key="value")]` of Llama 4. */
 
 import { argumentsFormat, callsInText, callsWithSeparator, type TagFormat } from '../call-grammar.ts';
 import { controlMark } from '../control-marks.ts';
@@ -12,7 +12,8 @@ export const llama3: ToolFormat = {
   matches: (template) =>
     template.includes('<|start_header_id|>') && template.includes('"parameters": ') && template.includes('tools'),
   tags: [TAG],
-  reader: (calls) => new JsonCallReader(calls, { openers: [TAG, controlMark(0)], closers: [], mayBeBare: true }),
+  reader: (calls) =>
+    new JsonCallReader(calls, { openers: [TAG, controlMark(0)], closers: [], mayBeBare: true, mayBePython: true }),
   grammar(tools, options) {
     const tags = tools.map(
       (tool): TagFormat => ({
