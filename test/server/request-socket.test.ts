@@ -37,6 +37,14 @@ const [CHAT] = ROUTES;
 const port = (url: string): number => Number(new URL(url).port);
 const request = (id: string, body: object) => ({ type: 'request', id, body });
 
+/** The same numbers in every run, from 0 to 1. Source: mulberry32, public domain. */
+const randomNumbers = (seed: number) => (): number => {
+  seed = (seed + 0x6d2b79f5) | 0;
+  let mixed = Math.imul(seed ^ (seed >>> 15), 1 | seed);
+  mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+  return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+};
+
 /** Identifiers and times differ from one answer to the next. */
 const withoutIds = (event: unknown): unknown =>
   JSON.parse(JSON.stringify(event), (key, value) =>
@@ -182,6 +190,39 @@ describe.each(TRANSPORTS)('over %s', (transport) => {
     await SocketClient.open(url, CHAT.path);
     const third = await SocketClient.open(url, CHAT.path).catch((error: unknown) => error);
     expect(third).toMatchObject({ status: 429 });
+  });
+
+  test('ends every one of many requests once, however they are cancelled', async () => {
+    const { url, engine } = await start({ maxConcurrentRequests: 40 });
+    const sockets = await Promise.all(
+      Array.from({ length: 12 }, (_, index) =>
+        SocketClient.open(url, CHAT.path, { protocols: [index % 2 === 0 ? 'firstlight.json' : 'firstlight.msgpack'] }),
+      ),
+    );
+    const random = randomNumbers(1);
+    const ids: string[][] = sockets.map(() => []);
+    for (let step = 0; step < 400; step++) {
+      const index = Math.floor(random() * sockets.length);
+      const [socket, own] = [sockets[index]!, ids[index]!];
+      if (own.length > 0 && random() < 0.4) {
+        socket.send({ type: 'cancel', id: own[Math.floor(random() * own.length)] });
+      } else {
+        own.push(`r${step}`);
+        socket.send(request(`r${step}`, CHAT.body(random() < 0.2 ? 'fail' : 'go')));
+      }
+      if (step % 7 === 0) await new Promise((resolve) => setImmediate(resolve));
+    }
+    for (const [index, socket] of sockets.entries()) {
+      for (const id of ids[index]!) {
+        const frames = await socket.ended(id);
+        const last = frames.at(-1)!;
+        expect(frames.slice(0, -1).every(({ type }) => type === 'event')).toBe(true);
+        const text = frames.map(({ event = {} }) => CHAT.text(event)).join('');
+        if (last.type === 'done') expect(text).toBe(TOKENS.join(''));
+        else expect([429, 499, 500]).toContain(last.status);
+      }
+    }
+    await until(() => engine.stats().running + engine.stats().waiting === 0);
   });
 
   test('ends all work of a socket that is dropped', async () => {

@@ -30,10 +30,15 @@ export interface UpgradeContext {
 export class Upgrades {
   readonly #context: UpgradeContext;
   readonly #places: RequestLimits;
+  /** What each socket does when the server drains. */
+  readonly #leaving = new Set<() => void>();
 
   constructor(context: UpgradeContext) {
     this.#context = context;
     this.#places = new RequestLimits(context.maxSockets, 'WebSockets are open');
+    context.stopping.addEventListener('abort', () => {
+      for (const leave of this.#leaving) leave();
+    });
   }
 
   /** Answers a handshake, and stays until the socket has ended. Never rejects. */
@@ -91,7 +96,7 @@ export class Upgrades {
       socket.close(GOING_AWAY, 'the server is shutting down');
     };
     const leave = (): void => void leaveIfStopping();
-    stopping.addEventListener('abort', leave);
+    this.#leaving.add(leave);
     const run = async (reply: SocketReply, answer: () => Promise<void>): Promise<void> => {
       numRunning++;
       try {
@@ -108,7 +113,7 @@ export class Upgrades {
       throw error;
     }
     await ended(socket);
-    stopping.removeEventListener('abort', leave);
+    this.#leaving.delete(leave);
   }
 
   async #run(reply: SocketReply, answer: () => Promise<void>): Promise<void> {
