@@ -325,7 +325,7 @@ describe.each(TRANSPORTS)('WebSockets of %s', (name) => {
   test('pings, keeps a silent peer that answers, and cuts one that does not', async () => {
     const sockets: Socket[] = [];
     const { port, url } = await listen((_request, response) => void sockets.push(response.accept()), {
-      pingIntervalMs: 40,
+      pingIntervalMs: 250,
     });
     const client = new WebSocket(url);
     cleanup.push(() => client.terminate());
