@@ -26,7 +26,7 @@ export interface LaunchClient {
 
 /** Clients insist on a key, servers without keys look at none. */
 const NO_KEY = 'none';
-const KEY_VARIABLE = 'FIRSTLIGHT_CLIENT_KEY';
+const KEY_VARIABLE = 'CODEX_FIRSTLIGHT_KEY';
 
 /** A quarter of the context for the answer; more would leave too little of it to the conversation. */
 const answerShare = (contextLength: number): number => Math.floor(contextLength / 4);

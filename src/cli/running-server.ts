@@ -37,9 +37,16 @@ export const findServer = async (url: string, apiKey: string | undefined): Promi
   const models = await ask(`${base}/v1/models`, keyHeaders(apiKey));
   if (models === undefined) return undefined;
   if (models.status === 401) throw refused(base);
-  const [served] = (await json(models)).data as readonly { id: string; context_length: number }[];
-  if (served === undefined) return undefined;
-  return { url: base, apiKey, model: served.id, contextLength: served.context_length };
+  const served = servedModel((await json(models)).data);
+  return served && { url: base, apiKey, ...served };
+};
+
+/** Undefined where the list is not one of ours: others answer these paths, too. */
+const servedModel = (data: unknown): Pick<LaunchTarget, 'model' | 'contextLength'> | undefined => {
+  const [first] = Array.isArray(data) ? (data as readonly unknown[]) : [];
+  const { id, owned_by: owner, context_length: contextLength } = { ...(first as Readonly<Record<string, unknown>>) };
+  if (owner !== 'firstlight' || typeof id !== 'string' || typeof contextLength !== 'number') return undefined;
+  return { model: id, contextLength };
 };
 
 const keyHeaders = (apiKey: string | undefined): Readonly<Record<string, string>> =>

@@ -2,6 +2,8 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { delimiter, join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { firstlight, launcher, scriptedModel, startServer, temporaryFolder } from '../support/firstlight.ts';
@@ -87,9 +89,25 @@ test('uses the server that runs, with its key, for Codex', async () => {
   expect(overrides).toContain('model_provider="firstlight"');
   expect(overrides).toContain(`model_providers.firstlight.base_url="${server.url}/v1"`);
   expect(overrides).toContain('model_providers.firstlight.wire_api="responses"');
-  expect(env.FIRSTLIGHT_CLIENT_KEY).toBe('secret');
+  expect(env.CODEX_FIRSTLIGHT_KEY).toBe('secret');
   const wrongKey = await firstlight(['launch', 'codex', '--url', server.url, '--api-key', 'wrong'], { environment });
   expect(wrongKey).toMatchObject({ code: 1, stderr: expect.stringContaining('asks for a key') });
+});
+
+test('takes another server at its address for none of its own', async () => {
+  const { folder, report } = clientNamed('claude', ASK);
+  const other = createServer((request, response) => {
+    const models = { object: 'list', data: [{ id: 'theirs', owned_by: 'llamacpp' }] };
+    response.end(JSON.stringify(request.url === '/health' ? { status: 'ok' } : models));
+  });
+  onTestFinished(() => void other.close());
+  await once(other.listen(0, '127.0.0.1'), 'listening');
+  const port = String((other.address() as AddressInfo).port);
+  const environment = withPath(folder, { FIRSTLIGHT_PORT: port, FIRSTLIGHT_MODEL: scriptedModel(SCRIPT) });
+  expect(await firstlight(['launch', 'claude'], { environment })).toMatchObject({ code: 0, stderr: '' });
+  expect(report()).toMatchObject({ status: 200 });
+  const asked = await firstlight(['launch', 'claude', '--url', `http://127.0.0.1:${port}`], { environment });
+  expect(asked.stderr).toContain('no Firstlight server answers there');
 });
 
 test('says what is missing: the client, the server, the context', async () => {
