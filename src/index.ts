@@ -42,3 +42,4 @@ export { DEFAULT_SAMPLING } from './runtime/sampling.ts';
 export { createServer, type Server } from './server/app.ts';
 export type { ModelStore, StoredModel, StoreProgress, StoreRemoval } from './server/model-store.ts';
 export type { ServerOptions } from './server/options.ts';
+export type { ResponseStoreOptions } from './server/responses/response-store.ts';

@@ -2,14 +2,13 @@
 import { join, resolve } from 'node:path';
 import { type Config, defaultKvDirectory } from '../runtime/config.ts';
 import { openSeal } from '../runtime/kv-storage.ts';
-import { DEFAULT_RESPONSE_STORE, type ResponseStoreOptions } from '../server/responses/response-store.ts';
+import type { ResponseStoreOptions } from '../server/responses/response-store.ts';
 
 const DAY_SECONDS = 24 * 3600;
 
 /** @throws EngineError config_invalid: the key file cannot be used */
-export const responseStorage = (config: Config): ResponseStoreOptions => {
+export const responseStorage = (config: Config): Partial<ResponseStoreOptions> => {
   const limits = {
-    ...DEFAULT_RESPONSE_STORE,
     maxBytes: config.responseBytes,
     ttlSeconds: config.responseDays * DAY_SECONDS,
   };

@@ -21,7 +21,7 @@ import { DEFAULT_SERVER_OPTIONS, type ServerOptions } from './options.ts';
 import { type PlainRoute, readRoute } from './plain-route.ts';
 import { PromptCanon } from './prompt-canon.ts';
 import { newRequestId, Reply } from './reply.ts';
-import { ResponseStore } from './responses/response-store.ts';
+import { DEFAULT_RESPONSE_STORE, ResponseStore } from './responses/response-store.ts';
 import { responseRouteOf } from './responses/routes.ts';
 import { ResumableReply, wantsResume } from './resume/resumable-reply.ts';
 import { streamRouteOf } from './resume/route.ts';
@@ -50,7 +50,7 @@ export interface Server {
 export const createServer = async (engine: Engine, options: Partial<ServerOptions> = {}): Promise<Server> => {
   const all = { ...DEFAULT_SERVER_OPTIONS, ...options };
   const log = all.logger ?? pino({ level: all.logLevel });
-  const responses = await ResponseStore.open(all.responseStore, (reason) =>
+  const responses = await ResponseStore.open({ ...DEFAULT_RESPONSE_STORE, ...all.responseStore }, (reason) =>
     log.warn({ reason }, 'stored responses have trouble; answers go on'),
   );
   return new App(engine, all, { log, responses }).listen();

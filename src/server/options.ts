@@ -3,7 +3,7 @@ import type { Logger } from 'pino';
 import { SESSION_FIELDS } from '../runtime/config.ts';
 import type { TransportName } from './http.ts';
 import type { ModelStore } from './model-store.ts';
-import { DEFAULT_RESPONSE_STORE, type ResponseStoreOptions } from './responses/response-store.ts';
+import type { ResponseStoreOptions } from './responses/response-store.ts';
 import { DEFAULT_STREAM_STORE, type StreamStoreOptions } from './resume/stream-store.ts';
 import type { SessionField } from './session-hints.ts';
 
@@ -30,8 +30,8 @@ export interface ServerOptions {
   readonly verbatimPrompts: boolean;
   /** Refuses what the vendors refuse, though it could be honoured: sampling fields in new versions of Anthropic's API. */
   readonly strict: boolean;
-  /** Where responses with `store` go, and for how long. */
-  readonly responseStore: ResponseStoreOptions;
+  /** Where responses with `store` go, and for how long; absent fields: in memory, at most 256 MiB, for 30 days. */
+  readonly responseStore: Partial<ResponseStoreOptions>;
   /** How long streams can be resumed whose request asked for it, and how much of them is kept. */
   readonly streamStore: StreamStoreOptions;
   readonly logLevel: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent';
@@ -56,7 +56,7 @@ export const DEFAULT_SERVER_OPTIONS: ServerOptions = Object.freeze({
   sessionFields: SESSION_FIELDS,
   verbatimPrompts: false,
   strict: false,
-  responseStore: DEFAULT_RESPONSE_STORE,
+  responseStore: {},
   streamStore: DEFAULT_STREAM_STORE,
   logLevel: 'info',
 });

@@ -173,6 +173,18 @@ describe('items become messages', () => {
     ]);
   });
 
+  test('a call that was cut off is left out, unless somebody answered it', async () => {
+    const cut = { ...call('c1', 'add', '{"a'), status: 'incomplete' };
+    expect(await messagesOf({ role: 'user', content: 'q' }, cut, { role: 'assistant', content: 'Sorry.' })).toEqual([
+      { role: 'user', content: 'q' },
+      { role: 'assistant', content: 'Sorry.' },
+    ]);
+    expect(await messagesOf(cut, result('c1'))).toMatchObject([
+      { role: 'assistant', toolCalls: [{ id: 'c1', name: 'add', arguments: { malformed_arguments: '{"a' } }] },
+      { role: 'tool', toolCallId: 'c1' },
+    ]);
+  });
+
   test('items of tools that ran elsewhere are left out', async () => {
     const search = { type: 'web_search_call', id: 'ws_1', status: 'completed', action: {} };
     expect(await messagesOf({ role: 'user', content: 'q' }, search)).toEqual([{ role: 'user', content: 'q' }]);

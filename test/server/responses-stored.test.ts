@@ -2,7 +2,6 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { DEFAULT_RESPONSE_STORE } from '../../src/server/responses/response-store.ts';
 import { temporaryFolder } from '../support/firstlight.ts';
 import { type Script, type ServeOptions, serve } from '../support/serve.ts';
 
@@ -132,7 +131,7 @@ test('shows nobody the responses of another key', async () => {
 
 test('does not keep what is not to be stored', async () => {
   const directory = join(temporaryFolder(), 'responses');
-  const { create, call } = await start({ responseStore: { ...DEFAULT_RESPONSE_STORE, directory } });
+  const { create, call } = await start({ responseStore: { directory } });
   const { id, store } = await create({ input: 'Hello', store: false });
   expect(store).toBe(false);
   expect((await call('GET', `/v1/responses/${id}`)).status).toBe(404);
@@ -141,7 +140,7 @@ test('does not keep what is not to be stored', async () => {
 
 test('erases the bytes with the response', async () => {
   const directory = join(temporaryFolder(), 'responses');
-  const { create, call } = await start({ responseStore: { ...DEFAULT_RESPONSE_STORE, directory } });
+  const { create, call } = await start({ responseStore: { directory } });
   const { id } = await create({ input: 'A secret' });
   const [file = ''] = readdirSync(directory);
   expect(readFileSync(join(directory, file), 'utf8')).toContain('A secret');
@@ -155,7 +154,7 @@ test('erases the bytes with the response', async () => {
 test('answers all the same when the disk takes nothing, and says so', async () => {
   const directory = join(temporaryFolder(), 'responses');
   writeFileSync(directory, '');
-  const { url, create, call, log } = await start({ responseStore: { ...DEFAULT_RESPONSE_STORE, directory } });
+  const { url, create, call, log } = await start({ responseStore: { directory } });
   const answer = await create({ input: 'A secret' });
   expect(answer).toMatchObject({ status: 'completed', store: false });
   expect((await call('GET', `/v1/responses/${answer.id}`)).status).toBe(404);
@@ -172,7 +171,7 @@ test('answers all the same when the disk takes nothing, and says so', async () =
 });
 
 test('stores nothing where no bytes are allowed, without calling it a failure', async () => {
-  const { url, create } = await start({ responseStore: { ...DEFAULT_RESPONSE_STORE, maxBytes: 0 } });
+  const { url, create } = await start({ responseStore: { maxBytes: 0 } });
   expect(await create({ input: 'Hello' })).toMatchObject({ store: false });
   const metrics = await (await fetch(`${url}/metrics`)).text();
   expect(metrics).toMatch(/^firstlight_stored_response_failures_total 0$/m);

@@ -9,6 +9,9 @@ import { flatName } from './openai-responses-tools.ts';
 /** An item that stands for itself. */
 export type ResolvedItem = Exclude<InputItem, { type: 'item_reference' }>;
 
+type CallItem = Extract<InputItem, { type: 'function_call' | 'custom_tool_call' }>;
+type ResultItem = Extract<InputItem, { type: 'function_call_output' | 'custom_tool_call_output' }>;
+
 interface Turn {
   reasoning: string;
   content: string | readonly TextPart[] | undefined;
@@ -32,65 +35,89 @@ export const toMessages = (
   items: readonly ResolvedItem[],
   paramOf: (index: number) => string,
 ): readonly ChatMessage[] => {
-  const messages: ChatMessage[] = [];
-  const callNames = new Map<string, string>();
-  let turn: Turn | undefined;
-  const endTurn = (): void => {
-    if (turn !== undefined) messages.push(...messagesOf(turn));
-    turn = undefined;
-  };
-  /** The turn that an item belongs to: a new one where the item cannot follow what there is. */
-  const turnFor = (follows: (turn: Turn) => boolean): Turn => {
-    if (turn !== undefined && !follows(turn)) endTurn();
-    turn ??= { reasoning: '', content: undefined, calls: [] };
-    return turn;
-  };
+  const reader = new ItemReader(items);
   items.forEach((item, index) => {
-    const param = paramOf(index);
+    reader.read(item, paramOf(index));
+  });
+  return reader.end();
+};
+
+class ItemReader {
+  readonly #messages: ChatMessage[] = [];
+  /** By id. */
+  readonly #callNames = new Map<string, string>();
+  readonly #answered: ReadonlySet<string>;
+  #turn: Turn | undefined;
+
+  constructor(items: readonly ResolvedItem[]) {
+    this.#answered = new Set(items.flatMap((item) => (isResult(item) ? [item.call_id] : [])));
+  }
+
+  read(item: ResolvedItem, param: string): void {
     switch (item.type) {
-      case 'message': {
-        const content = contentOf(item.content, `${param}.content`);
-        if (item.role !== 'assistant') {
-          endTurn();
-          messages.push({ role: item.role, content });
-        } else turnFor((open) => open.content === undefined && open.calls.length === 0).content = content;
-        return;
-      }
-      case 'reasoning': {
-        const open = turnFor(({ content, calls }) => content === undefined && calls.length === 0);
-        open.reasoning += reasoningOf(item);
-        return;
-      }
+      case 'message':
+        this.#addMessage(item.role, contentOf(item.content, `${param}.content`));
+        break;
+      case 'reasoning':
+        this.#open(({ content, calls }) => content === undefined && calls.length === 0).reasoning += reasoningOf(item);
+        break;
       case 'function_call':
-      case 'custom_tool_call': {
-        const call = callOf(item);
-        callNames.set(call.id, call.name);
-        turnFor(() => true).calls.push(call);
-        return;
-      }
+      case 'custom_tool_call':
+        this.#addCall(item);
+        break;
       case 'function_call_output':
-      case 'custom_tool_call_output': {
-        const name = callNames.get(item.call_id);
-        if (name === undefined)
-          throw invalidParam(
-            `${param}.call_id`,
-            `no tool call with call_id '${item.call_id}' comes before this output`,
-          );
-        endTurn();
-        messages.push({
-          role: 'tool',
-          content: contentOf(item.output, `${param}.output`),
-          name,
-          toolCallId: item.call_id,
-        });
-        return;
-      }
+      case 'custom_tool_call_output':
+        this.#addResult(item, param);
+        break;
       default: // A tool that ran elsewhere: no template could show it.
     }
-  });
-  endTurn();
-  return messages;
-};
+  }
+
+  end(): readonly ChatMessage[] {
+    this.#endTurn();
+    return this.#messages;
+  }
+
+  #addMessage(role: ChatMessage['role'], content: ChatMessage['content']): void {
+    if (role === 'assistant') {
+      this.#open((turn) => turn.content === undefined && turn.calls.length === 0).content = content;
+      return;
+    }
+    this.#endTurn();
+    this.#messages.push({ role, content });
+  }
+
+  #addCall(item: CallItem): void {
+    // It was cut off, or given up for the text that follows: the model never made it.
+    if (item.status === 'incomplete' && !this.#answered.has(item.call_id)) return;
+    const call = callOf(item);
+    this.#callNames.set(call.id, call.name);
+    this.#open(() => true).calls.push(call);
+  }
+
+  #addResult({ call_id: toolCallId, output }: ResultItem, param: string): void {
+    const name = this.#callNames.get(toolCallId);
+    if (name === undefined)
+      throw invalidParam(`${param}.call_id`, `no tool call with call_id '${toolCallId}' comes before this output`);
+    this.#endTurn();
+    this.#messages.push({ role: 'tool', content: contentOf(output, `${param}.output`), name, toolCallId });
+  }
+
+  /** The assistant's turn that an item belongs to: a new one where the item cannot follow what there is. */
+  #open(follows: (turn: Turn) => boolean): Turn {
+    if (this.#turn !== undefined && !follows(this.#turn)) this.#endTurn();
+    this.#turn ??= { reasoning: '', content: undefined, calls: [] };
+    return this.#turn;
+  }
+
+  #endTurn(): void {
+    if (this.#turn !== undefined) this.#messages.push(...messagesOf(this.#turn));
+    this.#turn = undefined;
+  }
+}
+
+const isResult = (item: ResolvedItem): item is ResultItem =>
+  item.type === 'function_call_output' || item.type === 'custom_tool_call_output';
 
 const messagesOf = ({ reasoning, content, calls }: Turn): ChatMessage[] => {
   if (reasoning === '' && content === undefined && calls.length === 0) return [];
@@ -123,7 +150,7 @@ const reasoningOf = (item: Extract<InputItem, { type: 'reasoning' }>): string =>
   return openReasoning(item.encrypted_content) ?? (joined(item.content) || joined(item.summary));
 };
 
-const callOf = (item: Extract<InputItem, { type: 'function_call' | 'custom_tool_call' }>): ToolCall => ({
+const callOf = (item: CallItem): ToolCall => ({
   id: item.call_id,
   name: flatName(item.name, item.namespace),
   arguments: item.type === 'custom_tool_call' ? { input: item.input } : earlierArguments(item.arguments),
