@@ -63,6 +63,9 @@ const isOperational = (path: string): boolean =>
 const isGreeting = (path: string): boolean => GREETINGS.has(path);
 const GREETINGS: ReadonlySet<string> = new Set(['/', '/api/hello', '/openapi.json', '/docs']);
 
+/** Beside the dialects' own routes, those that the vendors have too. */
+const VENDOR_PATH = /^\/v1\/(models|responses)(\/|$)/;
+
 /** What pages of listed origins may send where a route says nothing else. */
 const PAGE_METHODS = ['GET', 'HEAD', 'POST'];
 
@@ -211,6 +214,7 @@ class App {
     const route = routeOf(request.path);
     const plainRoute = this.#plainRouteOf(request.path);
     reply.route = plainRoute?.name ?? route?.path ?? 'unmatched';
+    if (route !== undefined || VENDOR_PATH.test(request.path)) reply.timeHeaders(dialect.headers);
     if (request.method === 'OPTIONS') {
       const methods = plainRoute === undefined || plainRoute.isAdmin ? PAGE_METHODS : plainRoute.methods;
       return reply.text(204, '', this.#access.preflightHeaders(request, methods));
@@ -235,7 +239,6 @@ class App {
     const giveBack = this.#limits.admit();
     try {
       const body = parseJson(await readBody(request, this.#options.bodyLimitBytes));
-      reply.addHeaders(dialect.headers(reply.elapsedMs));
       const answering = wantsResume(request)
         ? new ResumableReply(reply, this.#streams, this.#access.ownerOf(request))
         : reply;
@@ -248,7 +251,8 @@ class App {
   #answerError(dialect: Dialect, error: EngineError, reply: Reply): void {
     if (reply.hasBegun) return;
     const { status, headers, body } = dialect.error(error, reply.requestId);
-    reply.json(status, body, { ...dialect.headers(reply.elapsedMs), ...headers });
+    reply.timeHeaders(dialect.headers);
+    reply.json(status, body, headers);
   }
 
   /** Errors without a code are ours: the client learns where to look, the log learns what happened. */

@@ -7,6 +7,9 @@ import type { HttpResponse, RequestHead } from './http.ts';
 
 const UPGRADED = 101;
 
+/** `elapsedMs`: from the request's arrival to the answer's head. */
+type TimedHeaders = (elapsedMs: number) => Readonly<Record<string, string>>;
+
 export const newRequestId = (): string => `req_${randomUUID().replaceAll('-', '')}`;
 
 export class Reply implements ExchangeReply {
@@ -21,6 +24,7 @@ export class Reply implements ExchangeReply {
   readonly #request: RequestHead;
   #status = 0;
   #commonHeaders: Readonly<Record<string, string>>;
+  #timedHeaders: TimedHeaders = () => ({});
 
   constructor(requestId: string, request: RequestHead, response: HttpResponse) {
     this.requestId = requestId;
@@ -29,16 +33,17 @@ export class Reply implements ExchangeReply {
     this.#commonHeaders = { 'x-request-id': requestId, 'request-id': requestId };
   }
 
-  get elapsedMs(): number {
-    return performance.now() - this.arrivedMs;
-  }
-
   get signal(): AbortSignal {
     return this.#request.signal;
   }
 
   addHeaders(headers: Readonly<Record<string, string>>): void {
     this.#commonHeaders = { ...this.#commonHeaders, ...headers };
+  }
+
+  /** Headers that tell how long the answer took, or a stream to begin. */
+  timeHeaders(headers: TimedHeaders): void {
+    this.#timedHeaders = headers;
   }
 
   get hasBegun(): boolean {
@@ -83,6 +88,7 @@ export class Reply implements ExchangeReply {
 
   #head(status: number, headers: Readonly<Record<string, string>>): void {
     this.#status = status;
-    this.#response.head(status, { ...this.#commonHeaders, ...headers });
+    const timedHeaders = this.#timedHeaders(performance.now() - this.arrivedMs);
+    this.#response.head(status, { ...this.#commonHeaders, ...timedHeaders, ...headers });
   }
 }

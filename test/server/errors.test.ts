@@ -322,3 +322,11 @@ test('every error code has a status and a body in every dialect', () => {
     }
   }
 });
+
+test('Anthropic has a type of its own for a conflict', () => {
+  const anthropic = DIALECTS.find(({ name }) => name === 'anthropic-messages');
+  expect(anthropic?.error(new EngineError('conflict', 'both at once'), 'req_1')).toMatchObject({
+    status: 409,
+    body: { type: 'error', error: { type: 'conflict_error', message: 'both at once' }, request_id: 'req_1' },
+  });
+});

@@ -44,6 +44,28 @@ describe.each(TRANSPORTS)('over %s', (transport) => {
     const { headers } = await post(`${url}/v1/chat/completions`, chat);
     expect(headers.get('openai-version')).toBe('2020-10-01');
     expect(Number(headers.get('openai-processing-ms'))).toBeGreaterThanOrEqual(0);
+    for (const path of ['/v1/models', '/v1/responses/resp_none']) {
+      const answer = await fetch(url + path);
+      expect([answer.headers.get('openai-version'), answer.headers.get('openai-processing-ms')]).toEqual([
+        '2020-10-01',
+        expect.stringMatching(/^\d+$/),
+      ]);
+      expect(
+        (await fetch(url + path, { headers: { 'anthropic-version': '2023-06-01' } })).headers.get('openai-version'),
+      ).toBeNull();
+    }
+  });
+
+  test('openai-processing-ms counts the making of an answer that is not streamed', async () => {
+    const gate = new TokenGate();
+    const { url, engine } = await serve(SCRIPT, { transport, beforeToken: gate.beforeToken });
+    const answer = post(`${url}/v1/chat/completions`, chat);
+    await until(() => engine.stats().running === 1);
+    const heldMs = 40;
+    await new Promise((resolve) => setTimeout(resolve, heldMs));
+    gate.open();
+    // A timer may fire a little early, and the header is a whole number.
+    expect(Number((await answer).headers.get('openai-processing-ms'))).toBeGreaterThanOrEqual(heldMs - 2);
   });
 
   test('health turns degraded above nine tenths of the KV pool', async () => {
@@ -194,6 +216,8 @@ test('the body of /v1/models serves both vendors', async () => {
       max_tokens: 8192,
       capabilities: null,
       context_length: 8192,
+      tasks: ['generate', 'embed'],
+      embedding: { size: expect.any(Number), pooling: 'mean' },
       served: true,
     },
   ]);

@@ -22,7 +22,7 @@ const ERRORS = {
   not_found: { status: 404, type: 'not_found_error' },
   method_not_allowed: invalid(405),
   model_not_found: { status: 404, type: 'not_found_error' },
-  conflict: invalid(409),
+  conflict: { status: 409, type: 'conflict_error' },
   request_too_large: { status: 413, type: 'request_too_large' },
   unsupported_media_type: invalid(415),
   not_supported: invalid(400),

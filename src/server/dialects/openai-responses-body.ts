@@ -216,7 +216,10 @@ export const refuseUnsupported = (body: PromptBody & { readonly background?: boo
   if (body.background) throw unsupportedParam('background', 'answers made in the background are');
   if (isGiven(body.prompt)) throw unsupportedParam('prompt', 'prompt templates are');
   if (isGiven(body.conversation)) {
-    throw unsupportedParam('conversation', 'conversations are (previous_response_id continues a stored response)');
+    throw unsupportedParam(
+      'conversation',
+      'conversations that this server keeps (previous_response_id continues a stored response) are',
+    );
   }
 };
 

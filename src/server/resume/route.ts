@@ -33,7 +33,9 @@ export const streamRouteOf = (path: string, { streams, ownerOf }: StreamRouteCon
     const id = decodeRest(path, PREFIX);
     const stream = streams.find(id, ownerOf(request));
     if (stream !== undefined) return stream;
-    throw new EngineError('not_found', `there is no stream '${id}', or not any more: send the request again`);
+    throw new EngineError('not_found', `there is no stream '${id}', or not any more: send the request again`, {
+      reason: 'stream_not_found',
+    });
   };
   return {
     name: NAME,
