@@ -1,5 +1,5 @@
 // Attention of every token to all tokens of its sequence; the batch's sequences lie end to end. One invocation a query row
-// and head, four keys at a time; the softmax is kept up to date as they come.
+// and head, key by key; the softmax is kept up to date as they come.
 // Source: Milakov & Gimelshein 2018, algorithm 3.
 
 struct Params {
@@ -28,43 +28,34 @@ fn main(
   let head = i / params.numRows;
   let row = i % params.numRows;
   if (head >= NUM_HEADS) { return; }
-  // A software adapter takes long to compile an unrolled loop; a GPU keeps arrays in registers only where it unrolls.
+  // A GPU keeps arrays in registers where it unrolls the loops over them. A software adapter would take long to compile that,
+  // and is slow at arrays: it reads the query again for every key.
   let vectors = select(params.vectorsPerHead, VECTORS, UNROLLS);
   let column = head * VECTORS;
   let span = spans[row];
   var query = array<vec4f, VECTORS>();
   var values = array<vec4f, VECTORS>();
   for (var d = 0u; d < vectors; d++) {
-    query[d] = load(row, column + d) * f32(SCALE);
     values[d] = vec4f();
+    if (UNROLLS) { query[d] = load(row, column + d); }
   }
   var maximum = -1e30f;
   var sum = 0f;
-  for (var key = span.x; key < span.y; key += 4u) {
-    let wanted = vec4u(key, key + 1u, key + 2u, key + 3u);
-    // Keys beyond the sequence repeat its last one, and weigh nothing.
-    let keys = min(wanted, vec4u(span.y - 1u));
-    var scores = vec4f();
+  for (var key = span.x; key < span.y; key++) {
+    var products = vec4f();
     for (var d = 0u; d < vectors; d++) {
-      let at = KEYS_AT + column + d;
-      let q = query[d];
-      scores += vec4f(
-        dot(q, load(keys.x, at)),
-        dot(q, load(keys.y, at)),
-        dot(q, load(keys.z, at)),
-        dot(q, load(keys.w, at)),
-      );
+      var q = vec4f();
+      if (UNROLLS) { q = query[d]; } else { q = load(row, column + d); }
+      products += q * load(key, KEYS_AT + column + d);
     }
-    let pairs = max(scores.xy, scores.zw);
-    let newMaximum = max(maximum, max(pairs.x, pairs.y));
+    let score = dot(products, vec4f(f32(SCALE)));
+    let newMaximum = max(maximum, score);
     let shrink = exp(max(maximum - newMaximum, -87f));
-    let weights = select(vec4f(), exp(max(scores - newMaximum, vec4f(-87f))), wanted < vec4u(span.y));
+    let weight = exp(max(score - newMaximum, -87f));
     maximum = newMaximum;
-    sum = sum * shrink + dot(weights, vec4f(1f));
+    sum = sum * shrink + weight;
     for (var d = 0u; d < vectors; d++) {
-      let at = VALUES_AT + column + d;
-      values[d] = values[d] * shrink + weights.x * load(keys.x, at) + weights.y * load(keys.y, at) +
-        weights.z * load(keys.z, at) + weights.w * load(keys.w, at);
+      values[d] = values[d] * shrink + weight * load(key, VALUES_AT + column + d);
     }
   }
   for (var d = 0u; d < vectors; d++) { y[row * WIDTH + column + d] = vec4<Out>(values[d] / sum); }

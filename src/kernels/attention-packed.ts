@@ -27,6 +27,7 @@ const SOFTWARE_WORKGROUP_SIZE = 8;
 export const bindAttentionPacked = async (
   device: GpuDevice,
   { qkv, spans, y, numHeads, headDim }: AttentionPackedTensors,
+  loops: 'unrolled' | 'rolled' = device.isSoftware ? 'rolled' : 'unrolled',
 ): Promise<(pass: GPUComputePassEncoder, numRows: number) => void> => {
   if (headDim % 4 !== 0) throw new EngineError('internal', `packed attention: headDim ${headDim} is no multiple of 4`);
   const workgroupSize = device.isSoftware ? SOFTWARE_WORKGROUP_SIZE : WORKGROUP_SIZE;
@@ -36,7 +37,7 @@ export const bindAttentionPacked = async (
       NUM_HEADS: numHeads,
       VECTORS: headDim / 4,
       SCALE: 1 / Math.sqrt(headDim),
-      UNROLLS: !device.isSoftware,
+      UNROLLS: loops === 'unrolled',
     },
     aliases: { In: qkv.type, Out: y.type },
   });

@@ -21,6 +21,14 @@ describe.each(DEVICE_VARIANTS)('%s', (_name, options) => {
   });
 });
 
+test('loops as GPUs have them agree too', async () => {
+  const device = await openVariant({});
+  for (const activations of floatTypes(device)) {
+    const shape = { lengths: [7, 33], numHeads: 3, headDim: 16, activations, loops: 'unrolled' } as const;
+    await expectRight(device, attentionPackedCheck(device, shape));
+  }
+});
+
 test('scores far apart give the value of the best key, never NaN', async () => {
   const device = await openVariant({});
   // One head of four: q, k and v of three tokens; the second key wins by far, for the last query the third.

@@ -81,6 +81,8 @@ export interface AttentionPackedShape {
   readonly numHeads: number;
   readonly headDim: number;
   readonly activations: FloatType;
+  /** Absent: as suits the device. */
+  readonly loops?: 'unrolled' | 'rolled';
 }
 
 /** Where each sequence of a batch begins. */
@@ -112,13 +114,10 @@ export const attentionPackedCheck = async (device: GpuDevice, shape: AttentionPa
     }
   }
   const y = await tensors.zeros(activations, [numRows, width]);
-  const record = await bindAttentionPacked(device, {
-    qkv: await tensors.floats(activations, [numRows, 3 * width], qkv),
-    spans: await tensors.words([numRows, 2], spans),
-    y,
-    numHeads,
-    headDim,
-  });
+  const qkvTensor = await tensors.floats(activations, [numRows, 3 * width], qkv);
+  const spansTensor = await tensors.words([numRows, 2], spans);
+  const bound = { qkv: qkvTensor, spans: spansTensor, y, numHeads, headDim };
+  const record = await bindAttentionPacked(device, bound, shape.loops);
   return {
     record: (pass) => record(pass, numRows),
     error: () => errorOf(device, y, expected),

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { describeModel } from '../../../src/runtime/check-model.ts';
 import { normalize, withEnd } from '../../../src/runtime/embedding-input.ts';
 import { loadEncoder } from '../../../src/runtime/load-encoder.ts';
-import type { LoadOptions } from '../../../src/runtime/load-model.ts';
+import { type LoadOptions, loadModel } from '../../../src/runtime/load-model.ts';
 import { findEncoder } from '../../../src/runtime/models/index.ts';
 import { ggufTokenizer } from '../../../src/runtime/weights/gguf-tokenizer.ts';
 import { openModel } from '../../../src/runtime/weights/open-model.ts';
@@ -151,6 +151,13 @@ test.each(
   const embedding = await architecture.reference(architecture.readConfig(file), file, [...ids]);
   await file.close();
   expect(1 - cosine(embedding, peer.embedding)).toBeLessThan(1e-6);
+});
+
+test('an encoder asked for logits says what it makes instead', async () => {
+  await expect(loadModel(gguf('bert'), { takesIdsOnly: true })).rejects.toMatchObject({
+    code: 'model_unsupported',
+    message: expect.stringMatching(/"bert" is an encoder, which makes embeddings and no logits/) as string,
+  });
 });
 
 test('weights converted while loading stay near', async () => {
