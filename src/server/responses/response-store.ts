@@ -121,14 +121,15 @@ export class ResponseStore {
 
   async #keep(owner: string, record: ResponseRecord, isStored: boolean): Promise<boolean> {
     const name = fileName(owner, record.response.id);
+    let isKept = false;
     try {
-      return (
+      isKept =
         isStored &&
         this.#options.maxBytes > 0 &&
-        (await this.#store(name, encodeRecord(owner, record, this.#options.seal)))
-      );
+        (await this.#store(name, encodeRecord(owner, record, this.#options.seal)));
+      return isKept;
     } finally {
-      this.#running.get(name)?.end(record);
+      this.#running.get(name)?.end({ ...record, response: { ...record.response, store: isKept } });
       this.#running.delete(name);
     }
   }
