@@ -12,6 +12,7 @@ const messages = [{ role: 'user', content: 'go' }];
 const ROUTES = [
   { path: '/v1/chat/completions', body: { model: 'scripted', messages, stream: true } },
   { path: '/v1/messages', body: { model: 'scripted', max_tokens: 4000, messages, stream: true } },
+  { path: '/v1/responses', body: { model: 'scripted', input: messages, stream: true } },
 ];
 const [CHAT] = ROUTES as [(typeof ROUTES)[0]];
 const RESUME = { 'x-firstlight-resume': '1' };
@@ -74,7 +75,12 @@ const resume = (url: string, id: string, lastEventId?: number | string, headers:
 
 const numbers = (count: number): number[] => Array.from({ length: count }, (_, index) => index + 1);
 const withoutIds = (blocks: readonly Block[]): string[] =>
-  blocks.map(({ text }) => text.replaceAll(/"(id|request_id)":"[^"]*"|"created":\d+/g, ''));
+  blocks.map(({ text }) =>
+    text.replaceAll(
+      /"(id|item_id|request_id)":"[^"]*"|"(created|created_at|completed_at)":\d+|"cached_tokens":\d+/g,
+      '',
+    ),
+  );
 
 describe.each(TRANSPORTS)('over %s', (transport) => {
   const start = (options: ServeOptions = {}) => serve(SCRIPT, { transport, ...options });
