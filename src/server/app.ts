@@ -232,10 +232,10 @@ class App {
     }
     if (this.#isDraining && !isOperational(request.path)) throw draining();
     if (plainRoute !== undefined) return plainRoute.answer(request, reply);
-    if (route !== undefined) await this.#answerDialect(dialect, route, request, reply);
+    if (route !== undefined) await this.#answerDialect(route, request, reply);
   }
 
-  async #answerDialect(dialect: Dialect, route: DialectRoute, request: HttpRequest, reply: Reply): Promise<void> {
+  async #answerDialect(route: DialectRoute, request: HttpRequest, reply: Reply): Promise<void> {
     const giveBack = this.#limits.admit();
     try {
       const body = parseJson(await readBody(request, this.#options.bodyLimitBytes));

@@ -27,7 +27,7 @@ export class SchemaDocument {
   readonly #path: string;
   readonly #byId = new Map<string, Located>();
 
-  /** @param path the request field that holds the schema, for errors */
+  /** @param path the request field that holds the schema, for errors; perhaps `: ` and which schema in it is meant */
   constructor(schema: JsonObject | boolean, path: string) {
     this.#path = path;
     this.root = { schema, pointer: '' };
@@ -37,7 +37,8 @@ export class SchemaDocument {
   /** Refuses the schema for a keyword at a place. */
   refuse(at: { readonly pointer: string }, keyword: string, what: string): never {
     const pointer = keyword === '' ? at.pointer : `${at.pointer}/${escapePointer(keyword)}`;
-    const param = `${this.#path}${pointer.replaceAll('/', '.')}`;
+    const [field, which] = this.#path.split(': ', 2);
+    const param = which === undefined ? `${field}${pointer.replaceAll('/', '.')}` : field!;
     throw new EngineError('invalid_request', `${this.#path}: the JSON Schema at #${pointer} ${what}`, { param });
   }
 

@@ -380,6 +380,15 @@ describe('a schema that cannot be kept', () => {
     );
   });
 
+  test('of a tool is named in words, and the field alone is the parameter', () => {
+    expect(() => schemaGrammar({ not: {} }, 'tools: the parameters of "f"')).toThrow(
+      expect.objectContaining({
+        message: expect.stringContaining('tools: the parameters of "f": the JSON Schema at #/not'),
+        details: { param: 'tools' },
+      }),
+    );
+  });
+
   test('is refused when it is nested too deeply', () => {
     let schema: Schema = {};
     for (let i = 0; i < 150; i++) schema = { type: 'array', items: schema };
