@@ -31,11 +31,12 @@ export const mayBeRole = (text: string): boolean => {
   const trimmed = text.trimStart();
   if ('assistant'.startsWith(trimmed)) return true;
   const rest = (trimmed.startsWith('assistant') ? trimmed.slice('assistant'.length) : trimmed).trimStart();
-  return 'to='.startsWith(rest) || /^to=[\w.-]*\s*(json)?\s*$/.test(rest);
+  // Whatever may be whole here, its beginnings may, too.
+  return 'to='.startsWith(rest) || /^to=[\w.-]*(\s+(j|js|jso|json)?\s*)?$/.test(rest);
 };
 
-const NAMED_ROLE = /^\s*(user|system|developer|tool|functions\.[\w.-]+)\s*(to=\S*)?\s*$/;
-const RECIPIENT_ALONE = /^\s*(assistant)?\s*to=functions\S*\s*(json)?\s*$/;
+const NAMED_ROLE = /^\s*(user|system|developer|tool|functions\.[\w.-]+)\s*(to=[\w.-]*)?\s*$/;
+const RECIPIENT_ALONE = /^\s*(assistant)?\s*to=functions[\w.-]*\s*(json)?\s*$/;
 
 /** What a head without a message says beyond what heads say: it may be the answer itself. */
 export const leftover = (hasStart: boolean, role: string, channel: string, contentType: string): string => {

@@ -102,8 +102,13 @@ export class HarmonyReader {
     if (place === 'reasoning') this.#think(text);
     else if (place === 'text') this.#calls.text(text);
     else if (place === 'call') this.#argumentsText(text);
-    else if (place === 'after call') this.#calls.text(text.trim() === '' ? '' : text);
+    else if (place === 'after call') this.#afterCall(text.trimStart());
     else this.#headText(place, text);
+  }
+
+  #afterCall(text: string): void {
+    if (text !== '') this.#place = 'text';
+    this.#calls.text(text);
   }
 
   #think(text: string): void {

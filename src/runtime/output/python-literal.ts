@@ -5,7 +5,7 @@ export interface PythonArguments {
   readonly named: ReadonlyMap<string, unknown>;
 }
 
-const NUMBER = /^[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?/;
+const NUMBER = /^[+-]?((0|[1-9]\d*)(\.\d*)?|\.\d+)([eE][+-]?\d+)?/;
 const NAME = /^[A-Za-z_]\w*/;
 const WORDS: ReadonlyMap<string, unknown> = new Map<string, unknown>([
   ['True', true],

@@ -55,13 +55,13 @@ const mutate = (format: ToolFormatName, random: Random): string => {
   return output.toWellFormed();
 };
 
-const ENVELOPE = /"(name|function|tool_name|arguments|parameters|args|id|type|index|call_id|tool_call_id)"/g;
+const ENVELOPE = /"(name|function|tool_name|arguments|parameters|args)"/g;
 /** Keys of a call that clients have no use for, with what they say. */
 const SILENT = /"(id|type|index|call_id|tool_call_id)"\s*:\s*("[^"]*"|[^,}\]]*)/g;
 const NO_ARGUMENTS = /"(arguments|parameters|args)"\s*:\s*null/g;
 const TAG = '<\\|(?:start|channel|constrain|message|end|call|return)\\|>';
 const HEAD = new RegExp(`(?:^|${TAG})(?:(?!${TAG})[^])+(?=<\\|(?:message|channel|constrain)\\|>)`, 'g');
-const CUT_ROLE = /<\|start\|>\s*\w*(?=<\||$)/g;
+const CUT_ROLE = /<\|start\|>\s*\w*(\s+(t|to|to=\S*))?\s*(?=<\||$)/g;
 const HEAD_WORDS = /to=[^\s<]+|assistant|analysis|commentary|final|json|code/g;
 
 /** Letters of the answer that belong to no tag. */
@@ -71,7 +71,7 @@ const saidLetters = (format: ToolFormatName, output: string): string => {
   // Python's name for null.
   if (format === 'gemma' || format === 'llama3') rest = rest.replace(/\bNone\b/g, '');
   if (format === 'mistral') rest = rest.replace(/\[CALL_ID\]\w*/g, '');
-  rest = rest.replace(SILENT, '').replace(NO_ARGUMENTS, '').replace(ENVELOPE, '');
+  rest = rest.replace(NO_ARGUMENTS, '').replace(ENVELOPE, '').replace(SILENT, '');
   for (const tag of tagsOf(format)) rest = rest.replaceAll(tag, '');
   // A closing tag that the answer's end cuts is a tag still.
   const cut = tagsOf(format).flatMap((tag) => Array.from(tag, (_, length) => tag.slice(0, length + 1)));
