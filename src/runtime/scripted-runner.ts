@@ -23,6 +23,8 @@ const UNWRITTEN = 0xffffffff;
 interface Recital {
   readonly reply: ScriptedReply;
   readonly numPromptTokens: number;
+  /** Tokens of the answer that are the script's own, from the beginning. */
+  numAgreed: number;
 }
 
 /**
@@ -156,14 +158,37 @@ export class ScriptedRunner implements ModelRunner {
     const contextLength = batch.contextLengths[sequence]!;
     const recital = this.#recital(batch, sequence);
     if (recital instanceof EngineError) return recital;
-    const { tokenIds, failAfterTokens, finish, interTokenMs } = recital.reply;
+    const { failAfterTokens, finish, interTokenMs } = recital.reply;
     const index = contextLength - recital.numPromptTokens;
     if (index === failAfterTokens) {
       return new EngineError('internal', `scripted:${this.#script.path}: failAfterTokens is ${failAfterTokens}`);
     }
-    const tokenId = tokenIds[index];
+    const tokenId = this.#next(recital, batch.groups[0]!.blockTables[sequence]!, index);
     if (tokenId !== undefined) return { tokenId, index, delayMs: index === 0 ? 0 : interTokenMs };
     return finish === 'length' ? 'ended' : { tokenId: END_OF_SEQUENCE, index, delayMs: 0 };
+  }
+
+  /** Where the answer was written in other tokens, as a grammar may force them, the script goes on behind its text. */
+  #next(recital: Recital, blockTable: Uint32Array, numGenerated: number): number | undefined {
+    const { reply, numPromptTokens } = recital;
+    const { tokenIds } = reply;
+    while (recital.numAgreed < numGenerated) {
+      if (this.#tokenAt(blockTable, numPromptTokens + recital.numAgreed) !== tokenIds[recital.numAgreed]) break;
+      recital.numAgreed++;
+    }
+    if (recital.numAgreed === numGenerated) return tokenIds[numGenerated];
+    const generated = Array.from({ length: numGenerated }, (_, at) => this.#tokenAt(blockTable, numPromptTokens + at));
+    const written = this.#bytes(generated);
+    const script = this.#bytes(tokenIds);
+    if (!script.subarray(0, written.length).equals(written)) return tokenIds[numGenerated];
+    let length = 0;
+    for (const tokenId of tokenIds) {
+      if (length === written.length) return tokenId;
+      length += this.#script.vocabulary[tokenId]?.length ?? 0;
+      // Within a token: its next byte, which is a token too.
+      if (length > written.length) return script[written.length];
+    }
+    return undefined;
   }
 
   #recital(batch: Batch, sequence: number): Recital | EngineError {
@@ -181,7 +206,7 @@ export class ScriptedRunner implements ModelRunner {
       );
     }
     this.#uses[rule]!++;
-    const recital = { reply, numPromptTokens };
+    const recital = { reply, numPromptTokens, numAgreed: 0 };
     this.#recitals.set(id, recital);
     return recital;
   }
@@ -195,17 +220,21 @@ export class ScriptedRunner implements ModelRunner {
   }
 
   #readCache(blockTable: Uint32Array, length: number): Uint32Array {
+    return Uint32Array.from({ length }, (_, position) => this.#tokenAt(blockTable, position));
+  }
+
+  #tokenAt(blockTable: Uint32Array, position: number): number {
     const { blockSize } = this.kv;
-    return Uint32Array.from({ length }, (_, position) => {
-      const block = blockTable[Math.floor(position / blockSize)]!;
-      return this.#cache[block * blockSize + (position % blockSize)]!;
-    });
+    const block = blockTable[Math.floor(position / blockSize)]!;
+    return this.#cache[block * blockSize + (position % blockSize)]!;
   }
 
   #text(tokenIds: Uint32Array): string {
-    return Buffer.concat(Array.from(tokenIds, (id) => this.#script.vocabulary[id] ?? new Uint8Array())).toString(
-      'utf8',
-    );
+    return this.#bytes(tokenIds).toString('utf8');
+  }
+
+  #bytes(tokenIds: ArrayLike<number>): Buffer {
+    return Buffer.concat(Array.from(tokenIds, (id) => this.#script.vocabulary[id] ?? new Uint8Array()));
   }
 
   #logits(tokens: Uint32Array, numCandidates: number): Omit<StepLogits, 'failures' | 'endings'> {

@@ -129,6 +129,19 @@ const isJson = (text: string): boolean => {
   }
 };
 
+// Replies in the very words of the grammar; what is written otherwise, a grammar does not let through.
+test.each(['hermes', 'phi', 'functools', 'gemma', 'harmony'] as const)(
+  'a script that calls as %s goes on behind text that a required call forces',
+  async (toolFormat) => {
+    const replies = [{ tokens: REPLIES[toolFormat] }];
+    const engine = await startEngine({ toolFormat, specialTokens: SPECIAL_TOKENS[toolFormat] ?? {}, replies });
+    const events = await ask(engine, question(), { toolChoice: { mode: 'required', parallel: false } });
+    expect(callsOf(events)).toEqual([{ name: 'get_weather', text: expect.any(String), isWhole: true }]);
+    expect(JSON.parse(callsOf(events)[0]!.text)).toEqual({ city: 'Oslo' });
+    expect([textOf(events), finishOf(events)?.reason]).toEqual(['', 'tool_calls']);
+  },
+);
+
 describe('a script in the manner of gpt-oss', () => {
   test('thinks, says what it will do, and calls', async () => {
     const tokens = [...channel('analysis'), 'Need', ' weather.', ...next, ...channel('commentary'), 'I look.', ...next];
