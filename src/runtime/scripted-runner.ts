@@ -16,6 +16,11 @@ export interface ScriptedRunnerOptions {
 
 /** The scripted token's logit is 0. All others lie so far below that no temperature, penalty or bias lifts them. */
 const OTHER_LOGIT = -1e4;
+/** What closes is better than the others by so much, strings first: where a grammar forbids the script's token, the answer still ends. */
+const CLOSING_BONUS: readonly (readonly [tokenId: number, bonus: number])[] = [
+  [END_OF_SEQUENCE, 400],
+  ...[...'"}]'].map((character, rank) => [character.charCodeAt(0), 300 - 100 * rank] as const),
+];
 const MAX_CANDIDATES = 64;
 const UNWRITTEN = 0xffffffff;
 
@@ -256,7 +261,10 @@ export class ScriptedRunner implements ModelRunner {
       logSumExp: new Float32Array(numRows),
       readLogits: async (rows) => {
         const whole = new Float32Array(rows.length * size).fill(OTHER_LOGIT);
-        for (const [index, row] of rows.entries()) whole[index * size + tokens[row]!] = 0;
+        for (const [index, row] of rows.entries()) {
+          for (const [id, bonus] of CLOSING_BONUS) whole[index * size + id]! += bonus;
+          whole[index * size + tokens[row]!] = 0;
+        }
         return whole;
       },
     };

@@ -20,6 +20,68 @@ export const argumentsFormat = ({ name, strict, parameters }: ToolDefinition): A
   path: `tools: the parameters of ${JSON.stringify(name)}`,
 });
 
+/** White space as models write it, compact or spaced: more of it would be a place to get lost in. */
+const GAP = '[ \\n]?';
+const pattern = (...parts: readonly string[]): AnswerFormat => ({ type: 'regex', pattern: parts.join(GAP) });
+
+/**
+ * `{"name": NAME, KEY: {…}}` of one of the tools, up to before `}`.
+ * @param first what comes first of it: `"name"`, or nothing where that was said
+ */
+export const callMembers = (tools: readonly ToolDefinition[], key: string, first = '"name"'): AnswerFormat => ({
+  type: 'sequence',
+  elements: [
+    pattern(first === '' ? '' : `${GAP}${first}`, ':', ''),
+    oneOf(
+      tools.map((tool) => ({
+        type: 'sequence',
+        elements: [
+          { type: 'const_string', value: JSON.stringify(tool.name) },
+          pattern('', ',', `"${key}"`, ':', ''),
+          argumentsFormat(tool),
+        ],
+      })),
+    ),
+    pattern('', ''),
+  ],
+});
+
+const oneOf = (elements: readonly AnswerFormat[]): AnswerFormat =>
+  elements.length === 1 ? elements[0]! : { type: 'or', elements };
+
+/** A call as a JSON object, of any of the tools. */
+export const callObject = (tools: readonly ToolDefinition[], key = 'arguments'): TagFormat => ({
+  type: 'tag',
+  begin: '{',
+  content: callMembers(tools, key),
+  end: '}',
+});
+
+/** Such an object between tags. */
+export const taggedCall = (
+  tools: readonly ToolDefinition[],
+  { begin, end, key }: { readonly begin: string; readonly end: string; readonly key?: string },
+): TagFormat => ({
+  type: 'tag',
+  begin,
+  content: { type: 'sequence', elements: [pattern('', ''), callObject(tools, key), pattern('', '')] },
+  end,
+});
+
+/** Such objects in a list between tags, of which one holds all calls of an answer. */
+export const callList = (
+  tools: readonly ToolDefinition[],
+  options: GrammarOptions,
+  { begin, end }: { readonly begin: string; readonly end: string },
+): AnswerFormat => {
+  const call = callObject(tools);
+  // A separator has one wording: the space behind it is the object's own.
+  const spaced: TagFormat = { ...call, begin: ' {' };
+  const content = callsWithSeparator(options.parallel ? [call, spaced] : [call], ',', options);
+  const list: TagFormat = { type: 'tag', begin, content, end };
+  return options.mode === 'required' ? list : callsInText([list], [begin], { parallel: false });
+};
+
 /** Calls one after the other. */
 export const callsWithSeparator = (
   tags: readonly TagFormat[],
@@ -27,7 +89,7 @@ export const callsWithSeparator = (
   { parallel }: Pick<GrammarOptions, 'parallel'>,
 ): AnswerFormat => {
   if (parallel) return { type: 'tags_with_separator', tags, separator, at_least_one: true, stop_after_first: false };
-  return tags.length === 1 ? tags[0]! : { type: 'or', elements: tags };
+  return oneOf(tags);
 };
 
 /** Text with calls in it, each beginning with one of the triggers. */

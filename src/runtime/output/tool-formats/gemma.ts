@@ -4,7 +4,7 @@
  * Source: "Function calling with Gemma", ai.google.dev (the JSON form; the Python form is read, too).
  */
 
-import { argumentsFormat, callsInText, callsWithSeparator, type TagFormat } from '../call-grammar.ts';
+import { callsInText, callsWithSeparator, taggedCall } from '../call-grammar.ts';
 import { JsonCallReader } from '../json-call-reader.ts';
 import type { ToolFormat } from '../tool-format.ts';
 
@@ -24,14 +24,9 @@ export const gemma: ToolFormat = {
       mayBePython: true,
     }),
   grammar(tools, options) {
-    const tags = tools.map(
-      (tool): TagFormat => ({
-        type: 'tag',
-        begin: `${OPENER}\n{"name": ${JSON.stringify(tool.name)}, "parameters": `,
-        content: argumentsFormat(tool),
-        end: `}\n${CLOSER}`,
-      }),
-    );
-    return options.mode === 'required' ? callsWithSeparator(tags, '\n', options) : callsInText(tags, [OPENER], options);
+    const call = taggedCall(tools, { begin: OPENER, end: CLOSER, key: 'parameters' });
+    return options.mode === 'required'
+      ? callsWithSeparator([call], '\n', options)
+      : callsInText([call], [OPENER], options);
   },
 };

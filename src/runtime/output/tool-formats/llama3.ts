@@ -1,6 +1,6 @@
 /** `{"name": …, "parameters": {…}}`, bare or after `<|python_tag|>`, of Llama 3.1 to 3.3; `[name(key="value")]` of Llama 4. */
 
-import { argumentsFormat, callsInText, callsWithSeparator, type TagFormat } from '../call-grammar.ts';
+import { callMembers, callObject, callsInText, callsWithSeparator } from '../call-grammar.ts';
 import { controlMark } from '../control-marks.ts';
 import { JsonCallReader } from '../json-call-reader.ts';
 import type { ToolFormat } from '../tool-format.ts';
@@ -15,16 +15,10 @@ export const llama3: ToolFormat = {
   reader: (calls) =>
     new JsonCallReader(calls, { openers: [TAG, controlMark(0)], closers: [], mayBeBare: true, mayBePython: true }),
   grammar(tools, options) {
-    const tags = tools.map(
-      (tool): TagFormat => ({
-        type: 'tag',
-        begin: `{"name": ${JSON.stringify(tool.name)}, "parameters": `,
-        content: argumentsFormat(tool),
-        end: '}',
-      }),
-    );
-    return options.mode === 'required'
-      ? callsWithSeparator(tags, '; ', options)
-      : callsInText(tags, ['{"name": '], options);
+    const call = callObject(tools, 'parameters');
+    if (options.mode === 'required') return callsWithSeparator([call], '; ', options);
+    // In text, an object is a call if it begins as one.
+    const begun = callMembers(tools, 'parameters', '');
+    return callsInText([{ ...call, begin: '{"name"', content: begun }], ['{"name"'], options);
   },
 };

@@ -1,8 +1,10 @@
 /** `<|tool_call|>[{"name": …, "arguments": {…}}]<|/tool_call|>`, of Phi-4-mini. */
+
+import { callList } from '../call-grammar.ts';
 import { controlMark } from '../control-marks.ts';
 import { JsonCallReader } from '../json-call-reader.ts';
 import type { ToolFormat } from '../tool-format.ts';
-import { functools, listGrammar } from './functools.ts';
+import { functools } from './functools.ts';
 
 const OPENER = '<|tool_call|>';
 const CLOSER = '<|/tool_call|>';
@@ -17,5 +19,5 @@ export const phi: ToolFormat = {
       openers: [OPENER, controlMark(0), ...functools.tags],
       closers: [CLOSER, controlMark(1)],
     }),
-  grammar: (tools, options) => listGrammar(tools, options, { opener: `${OPENER}[`, closer: `]${CLOSER}` }),
+  grammar: (tools, options) => callList(tools, options, { begin: `${OPENER}[`, end: `]${CLOSER}` }),
 };
