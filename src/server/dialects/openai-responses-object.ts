@@ -63,7 +63,8 @@ export const repeatedFields = (
 const formatBody = ({ text }: ResponsesBody): object => {
   const format = text?.format ?? { type: 'text' as const };
   if (format.type !== 'json_schema') return format;
-  return { ...format, description: format.description ?? null, strict: format.strict ?? false };
+  const { description, ...rest } = format;
+  return { ...rest, ...(description ? { description } : {}), strict: format.strict ?? false };
 };
 
 export const responseObject = ({ id, createdAt, repeated }: ResponseHead, state: ResponseState): ResponseObject => {
