@@ -2,7 +2,7 @@
  * What it costs to hold answers to a grammar: tokens a second beside a free answer, and the steps that are saved where
  * the text has no alternative.
  *
- *     npx tsx bench/constrained.ts [--model PATH] [--streams 1,8] [--tokens 48] [--rounds 3] [--record]
+ *     npx tsx bench/constrained.ts [--model PATH] [--streams 1,8] [--tokens 36] [--rounds 3] [--record]
  *
  * Every answer is checked: free ones for their number of tokens, the others against the expression or the schema.
  */
@@ -55,7 +55,7 @@ interface Measured {
 const options = {
   model: { type: 'string', default: EMBEDDED_MODEL_PATH },
   streams: { type: 'string', default: '1,8' },
-  tokens: { type: 'string', default: '48' },
+  tokens: { type: 'string', default: '36' },
   rounds: { type: 'string', default: '3' },
   record: { type: 'boolean', default: false },
 } as const;
