@@ -3,7 +3,8 @@ import { setImmediate as nextTick, setTimeout as sleep } from 'node:timers/promi
 import { EngineError } from './errors.ts';
 import type { Batch, KvGeometry, ModelRunner, StepLimits, StepLogits } from './model-runner.ts';
 import { scriptedSums } from './scripted-embedding.ts';
-import type { Script, ScriptedReply } from './scripted-model.ts';
+import type { Script } from './scripted-model.ts';
+import { type Cue, Recital } from './scripted-recital.ts';
 import { END_OF_SEQUENCE, FIRST_SCRIPT_TOKEN, ROLE_TOKENS } from './scripted-vocabulary.ts';
 
 export interface ScriptedRunnerOptions {
@@ -16,20 +17,20 @@ export interface ScriptedRunnerOptions {
 
 /** The scripted token's logit is 0. All others lie so far below that no temperature, penalty or bias lifts them. */
 const OTHER_LOGIT = -1e4;
-/** What closes is better than the others by so much, strings first: where a grammar forbids the script's token, the answer still ends. */
-const CLOSING_BONUS: readonly (readonly [tokenId: number, bonus: number])[] = [
-  [END_OF_SEQUENCE, 400],
-  ...[...'"}]'].map((character, rank) => [character.charCodeAt(0), 300 - 100 * rank] as const),
+/** For where a grammar forbids the script's token: its first byte, else what closes, strings first, so that the answer ends. */
+const BYTE_LOGIT = -2000;
+const CLOSING_LOGITS: readonly (readonly [tokenId: number, logit: number])[] = [
+  [END_OF_SEQUENCE, -4000],
+  ...[...Buffer.from('"}]<:,')].map((byte, rank) => [byte, -4500 - 500 * rank] as const),
 ];
 const MAX_CANDIDATES = 64;
 const UNWRITTEN = 0xffffffff;
 
-/** A reply in progress; it outlives preemption. */
-interface Recital {
-  readonly reply: ScriptedReply;
-  readonly numPromptTokens: number;
-  /** Tokens of the answer that are the script's own, from the beginning. */
-  numAgreed: number;
+/** What a sequence says next, and when. */
+interface Line extends Cue {
+  readonly tokenId: number;
+  readonly index: number;
+  readonly delayMs: number;
 }
 
 /**
@@ -104,6 +105,7 @@ export class ScriptedRunner implements ModelRunner {
     for (let index = 0; index < batch.numTokens; index++) this.#cache[slots[index]!] = batch.tokenIds[index]!;
     let delayMs = this.#prefillMs(batch);
     const tokens = new Uint32Array(batch.logitTokens.length);
+    const bytes: (number | undefined)[] = [];
     const failures = new Map<number, EngineError>();
     const endings = new Set<number>();
     const gates: (Promise<void> | undefined)[] = [];
@@ -115,13 +117,14 @@ export class ScriptedRunner implements ModelRunner {
       else if (said === 'ended') endings.add(row);
       else {
         tokens[row] = said.tokenId;
+        bytes[row] = said.byte;
         delayMs = Math.max(delayMs, said.delayMs);
         gates.push(this.#beforeToken?.(batch.sequenceIds[sequence]!, said.index));
       }
     }
     await this.#perform(batch.sequenceIds, delayMs, gates);
     const pooled = batch.segments ? { pooled: scriptedSums(batch.tokenIds, batch.segments) } : {};
-    return { ...this.#logits(tokens, batch.numCandidates), ...pooled, failures, endings };
+    return { ...this.#logits(tokens, bytes, batch.numCandidates), ...pooled, failures, endings };
   }
 
   release(sequenceId: number): void {
@@ -159,41 +162,20 @@ export class ScriptedRunner implements ModelRunner {
     return sumMs;
   }
 
-  #say(batch: Batch, sequence: number): { tokenId: number; index: number; delayMs: number } | 'ended' | EngineError {
+  #say(batch: Batch, sequence: number): Line | 'ended' | EngineError {
     const contextLength = batch.contextLengths[sequence]!;
     const recital = this.#recital(batch, sequence);
     if (recital instanceof EngineError) return recital;
-    const { failAfterTokens, finish, interTokenMs } = recital.reply;
-    const index = contextLength - recital.numPromptTokens;
+    const { numPromptTokens, reply } = recital;
+    const { failAfterTokens, finish, interTokenMs } = reply;
+    const index = contextLength - numPromptTokens;
     if (index === failAfterTokens) {
       return new EngineError('internal', `scripted:${this.#script.path}: failAfterTokens is ${failAfterTokens}`);
     }
-    const tokenId = this.#next(recital, batch.groups[0]!.blockTables[sequence]!, index);
-    if (tokenId !== undefined) return { tokenId, index, delayMs: index === 0 ? 0 : interTokenMs };
-    return finish === 'length' ? 'ended' : { tokenId: END_OF_SEQUENCE, index, delayMs: 0 };
-  }
-
-  /** Where the answer was written in other tokens, as a grammar may force them, the script goes on behind its text. */
-  #next(recital: Recital, blockTable: Uint32Array, numGenerated: number): number | undefined {
-    const { reply, numPromptTokens } = recital;
-    const { tokenIds } = reply;
-    while (recital.numAgreed < numGenerated) {
-      if (this.#tokenAt(blockTable, numPromptTokens + recital.numAgreed) !== tokenIds[recital.numAgreed]) break;
-      recital.numAgreed++;
-    }
-    if (recital.numAgreed === numGenerated) return tokenIds[numGenerated];
-    const generated = Array.from({ length: numGenerated }, (_, at) => this.#tokenAt(blockTable, numPromptTokens + at));
-    const written = this.#bytes(generated);
-    const script = this.#bytes(tokenIds);
-    if (!script.subarray(0, written.length).equals(written)) return tokenIds[numGenerated];
-    let length = 0;
-    for (const tokenId of tokenIds) {
-      if (length === written.length) return tokenId;
-      length += this.#script.vocabulary[tokenId]?.length ?? 0;
-      // Within a token: its next byte, which is a token too.
-      if (length > written.length) return script[written.length];
-    }
-    return undefined;
+    const blockTable = batch.groups[0]!.blockTables[sequence]!;
+    const { tokenId, byte } = recital.cue(index, (said) => this.#tokenAt(blockTable, numPromptTokens + said));
+    if (tokenId !== undefined) return { tokenId, byte, index, delayMs: index === 0 ? 0 : interTokenMs };
+    return finish === 'length' ? 'ended' : { tokenId: END_OF_SEQUENCE, byte, index, delayMs: 0 };
   }
 
   #recital(batch: Batch, sequence: number): Recital | EngineError {
@@ -211,7 +193,7 @@ export class ScriptedRunner implements ModelRunner {
       );
     }
     this.#uses[rule]!++;
-    const recital = { reply, numPromptTokens, numAgreed: 0 };
+    const recital = new Recital(reply, numPromptTokens, this.#script.vocabulary);
     this.#recitals.set(id, recital);
     return recital;
   }
@@ -242,7 +224,11 @@ export class ScriptedRunner implements ModelRunner {
     return Buffer.concat(Array.from(tokenIds, (id) => this.#script.vocabulary[id] ?? new Uint8Array()));
   }
 
-  #logits(tokens: Uint32Array, numCandidates: number): Omit<StepLogits, 'failures' | 'endings'> {
+  #logits(
+    tokens: Uint32Array,
+    bytes: readonly (number | undefined)[],
+    numCandidates: number,
+  ): Omit<StepLogits, 'failures' | 'endings'> {
     const numRows = tokens.length;
     const size = this.#script.vocabulary.length;
     const candidateIds = new Uint32Array(numRows * numCandidates);
@@ -262,8 +248,11 @@ export class ScriptedRunner implements ModelRunner {
       readLogits: async (rows) => {
         const whole = new Float32Array(rows.length * size).fill(OTHER_LOGIT);
         for (const [index, row] of rows.entries()) {
-          for (const [id, bonus] of CLOSING_BONUS) whole[index * size + id]! += bonus;
-          whole[index * size + tokens[row]!] = 0;
+          const first = index * size;
+          for (const [tokenId, logit] of CLOSING_LOGITS) whole[first + tokenId] = logit;
+          const byte = bytes[row];
+          if (byte !== undefined) whole[first + byte] = BYTE_LOGIT;
+          whole[first + tokens[row]!] = 0;
         }
         return whole;
       },

@@ -142,6 +142,59 @@ test.each(['hermes', 'phi', 'functools', 'gemma', 'harmony'] as const)(
   },
 );
 
+describe('a script that a grammar does not let through as it stands', () => {
+  const OSLO = { city: 'Oslo' };
+  const one = '<tool_call>\n{"name": "get_weather", "arguments": {"city": "Oslo"}}\n</tool_call>';
+  const required = { toolChoice: { mode: 'required', parallel: false } } as const;
+  const single = { toolChoice: { mode: 'auto', parallel: false } } as const;
+  const calls = (events: readonly GenerationEvent[]) => callsOf(events).map(({ text }) => JSON.parse(text) as unknown);
+
+  test.each([
+    ['text before the call', ['I look.', one], required],
+    ['other white space', ['<tool_call>{"name":"get_weather",', '"arguments":{"city":"Oslo"}}</tool_call>'], required],
+    ['a token that goes on into a second call', [`${one}\n${one}`], single],
+    ['a second call', [one, '\n', one], single],
+    ['text behind the call', [one, ' Done.'], required],
+  ])('leaves out %s', async (_, tokens, more) => {
+    const engine = await startEngine({ toolFormat: 'hermes', replies: [{ tokens }] });
+    const events = await ask(engine, question(), more);
+    expect([calls(events), textOf(events), finishOf(events)?.reason]).toEqual([[OSLO], '', 'tool_calls']);
+  });
+
+  test('thinks as it stands before a call that is required', async () => {
+    const tokens = ['<think>', 'Need', ' it.', '</think>', 'I look.', one];
+    const engine = await startEngine({ toolFormat: 'hermes', reasoningFormat: 'think', replies: [{ tokens }] });
+    const events = await ask(engine, question(), required);
+    expect([textOf(events, 'reasoning'), calls(events), finishOf(events)?.reason]).toEqual([
+      'Need it.',
+      [OSLO],
+      'tool_calls',
+    ]);
+  });
+
+  test.each(['none', 'think'] as const)('makes a short call of nothing but text, with reasoning %s', async (format) => {
+    const engine = await startEngine({ toolFormat: 'hermes', reasoningFormat: format, replies: [{ tokens: ['Hi'] }] });
+    for (let round = 0; round < 4; round++) {
+      const events = await ask(engine, question(), { ...required, maxTokens: 200 });
+      expect([calls(events).length, finishOf(events)?.reason]).toEqual([1, 'tool_calls']);
+    }
+  });
+
+  test('makes a short value of a schema of nothing but text', async () => {
+    const schema = {
+      type: 'object',
+      properties: { a: { type: 'string' }, b: { type: 'array', items: { type: 'boolean' } }, c: { type: 'integer' } },
+      required: ['a', 'b', 'c'],
+      additionalProperties: false,
+    };
+    const engine = await startEngine({ replies: [{ tokens: ['Hi'] }] });
+    const constraint = { kind: 'json_schema', schema, param: 'schema' } as const;
+    const events = await ask(engine, question(), { constraint, maxTokens: 200 });
+    expect(JSON.parse(textOf(events))).toEqual({ a: '', b: [], c: expect.any(Number) });
+    expect(finishOf(events)?.reason).toBe('stop');
+  });
+});
+
 describe('a script in the manner of gpt-oss', () => {
   test('thinks, says what it will do, and calls', async () => {
     const tokens = [...channel('analysis'), 'Need', ' weather.', ...next, ...channel('commentary'), 'I look.', ...next];
