@@ -80,6 +80,7 @@ const OPENAI_CASES: readonly (readonly [body: object, param: string, code: strin
   [{ tool_choice: { type: 'function', function: { name: 'f' } } }, 'tool_choice', 'invalid_value'],
   [{ tool_choice: { type: 'function', function: {} } }, 'tool_choice.function.name', 'missing_required_parameter'],
   [{ tool_choice: { type: 'web_search' } }, 'tool_choice.type', 'invalid_value'],
+  [{ tool_choice: {} }, 'tool_choice.type', 'missing_required_parameter'],
   [{ tool_choice: { type: 'allowed_tools', mode: 'auto' } }, 'tool_choice.tools', 'missing_required_parameter'],
   [{ parallel_tool_calls: 'no' }, 'parallel_tool_calls', 'invalid_type'],
   [{ response_format: { type: 'xml' } }, 'response_format.type', 'invalid_value'],

@@ -59,6 +59,7 @@ const chosen = (choice: ToolRequest['tool_choice']): Choice => {
   const mode = CHOICE_MODES.find((each) => each === choice.type);
   if (mode !== undefined) return { mode };
   if (choice.type === 'allowed_tools') return allowed(choice);
+  if (!choice.type) throw invalidParam('tool_choice.type', 'Field required', 'missing_required_parameter');
   // A function that is named is called exactly once.
   if (choice.type === 'function') return { mode: 'required', names: [nameIn(choice, 'tool_choice')], parallel: false };
   throw invalidParam(
