@@ -84,7 +84,8 @@ class RequestSocket {
   }
 
   #begin(id: string, body: Fields): void {
-    if (this.#running.has(id)) throw invalid('id: a request with this id is still running: choose another', 'id');
+    if (this.#running.has(id))
+      throw invalid('id: a request with this id is still running: choose another', 'id', 'duplicate_id');
     const cancelling = new AbortController();
     this.#running.set(id, cancelling);
     const reply = new RequestReply(this.#route.path, cancelling.signal, {
@@ -185,5 +186,5 @@ const requiredId = (id: string | undefined): string => {
   throw invalid(`id: must be a text of 1 to ${MAX_ID_LENGTH} characters`, 'id');
 };
 
-const invalid = (message: string, param?: string): EngineError =>
-  new EngineError('invalid_request', message, { reason: 'invalid_frame', ...(param === undefined ? {} : { param }) });
+const invalid = (message: string, param?: string, reason = 'invalid_frame'): EngineError =>
+  new EngineError('invalid_request', message, { reason, ...(param === undefined ? {} : { param }) });
