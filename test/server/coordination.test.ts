@@ -289,6 +289,8 @@ describe.each(TRANSPORTS)('over %s', (transport) => {
     };
     while (!text.includes(' two')) await read();
     const interrupting = call('/turn', { agent_id: 'carol' });
+    // Only the interruption ends this turn: its third token is held back.
+    while (!text.includes('turn_complete')) await read();
     gate.open();
     expect((await interrupting).body.message).toMatchObject({ sender_id: 'carol', is_interrupted: false });
     while (await read());

@@ -144,7 +144,7 @@ describe.each(TRANSPORTS)('over %s', (transport) => {
         await until(() => errors().length === index + 1);
         const { id: named, status, error = {} } = errors().at(-1)!;
         expect([text, named, status]).toEqual([text, id, 400]);
-        expect(errorCode(error)).toMatch(/invalid/);
+        expect(errorCode(error)).toMatch(id === 'r1' ? /duplicate_id|invalid/ : /invalid/);
       }
       client.send({ type: 'cancel', id: 'unknown' });
       client.send({ type: 'ping' });
