@@ -30,7 +30,8 @@ export const nextTokens = async (
     try {
       const next = await running.next();
       if (next.allowed?.isOver && next.forced === undefined) over.push(running);
-      else sequences.push({ row, sequence, sampling, seed, pending, ...next });
+      else
+        sequences.push({ row, sequence, sampling, seed, pending, refuses: (token) => running.refuses(token), ...next });
     } catch (error) {
       failures.set(sequence, toEngineError(error));
     }

@@ -90,6 +90,12 @@ export class Running {
     return this.#parser.reasoningTokens >= maxTokens ? closingTokenIds : undefined;
   }
 
+  /** Whether a token would spoil a call whose name the reader has: what a grammar holds needs no such look. */
+  refuses({ text, tokenId, endOfTurn, pending }: SampledToken): boolean {
+    if (this.constraint !== undefined) return false;
+    return this.#parser.breaksCall(text, { tokenId, endOfTurn, hasPending: pending.length > 0 });
+  }
+
   /** Says what the token and those behind it add. Returns why the answer is over, if it is. */
   accept(token: SampledToken): FinishReason | undefined {
     this.start();

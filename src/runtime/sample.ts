@@ -1,7 +1,7 @@
 /** From a step's logits to one token a sequence: asks the GPU for no more than the sampling needs. */
-import type { Allowed, NextToken, SampleRow, WorkerPool } from '../workers/pool.ts';
+import type { Allowed, NextToken, RowResult, SampleRow, WorkerPool } from '../workers/pool.ts';
 import type { SamplingParameters } from './api.ts';
-import { type EngineError, type ErrorRecord, fromErrorRecord } from './errors.ts';
+import { type EngineError, fromErrorRecord } from './errors.ts';
 import type { StepLogits } from './model-runner.ts';
 import type { Sequence } from './sequence.ts';
 
@@ -17,6 +17,8 @@ export interface SampledSequence {
   readonly allowed?: Pick<Allowed, 'mask' | 'mayEnd'> | undefined;
   /** What comes next whatever the logits say; absent or empty: nothing is. */
   readonly forced?: readonly number[] | undefined;
+  /** Whether a token will not do, so that another is to be drawn in its place. */
+  readonly refuses?: ((token: SampledToken) => boolean) | undefined;
 }
 
 export type SampledToken = NextToken;
@@ -47,8 +49,33 @@ export interface Sampled {
   readonly failures: ReadonlyMap<Sequence, EngineError>;
 }
 
-/** One round trip to the pool; a second one for rows whose candidates turned out not to be enough. */
+/** One round trip to the pool; others for rows whose candidates were not enough, or whose tokens are refused. */
 export const sampleTokens = async (
+  workers: Pick<WorkerPool, 'nextTokens'>,
+  logits: StepLogits,
+  sequences: readonly SampledSequence[],
+): Promise<Sampled> => {
+  const sampled = await drawTokens(workers, logits, sequences);
+  const refusing = sequences.filter(({ sequence, refuses, forced = [] }) => {
+    const token = sampled.tokens.get(sequence);
+    return token !== undefined && forced.length === 0 && refuses?.(token) === true;
+  });
+  if (refusing.length === 0) return sampled;
+  const tokens = new Map(sampled.tokens);
+  const rows = [...(await wholeRows(logits, refusing)).values()];
+  const results = await workers.nextTokens(
+    rows.map((row, index) => ({ ...row, refused: [tokens.get(refusing[index]!.sequence)!.tokenId] })),
+  );
+  for (const [index, result] of results.entries()) {
+    const { sequence, refuses } = refusing[index]!;
+    // Where nothing else is likely, the model means what it says.
+    const other = 'alternatives' in result ? result.alternatives.find((token) => !refuses!(token)) : undefined;
+    if (other !== undefined) tokens.set(sequence, other);
+  }
+  return { ...sampled, tokens };
+};
+
+const drawTokens = async (
   workers: Pick<WorkerPool, 'nextTokens'>,
   logits: StepLogits,
   sequences: readonly SampledSequence[],
@@ -56,7 +83,8 @@ export const sampleTokens = async (
   const tokens = new Map<Sequence, SampledToken>();
   const failures = new Map<Sequence, EngineError>();
   if (sequences.length === 0) return { tokens, failures };
-  const settle = (sequence: Sequence, result: NextToken | { readonly failure: ErrorRecord }): void => {
+  const settle = (sequence: Sequence, result: Exclude<RowResult, { needsLogits: true }>): void => {
+    if ('alternatives' in result) throw new Error('the sampler gave alternatives to nothing');
     if ('failure' in result) failures.set(sequence, fromErrorRecord(result.failure));
     else tokens.set(sequence, result);
   };

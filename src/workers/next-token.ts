@@ -4,7 +4,7 @@ import { EngineError, type ErrorRecord, toErrorRecord } from '../runtime/errors.
 import { detokenize } from './detokenizer.ts';
 import { type Allowed, isAllowed } from './grammar/answer-format.ts';
 import { changesLogits, processLogits } from './logits-processors.ts';
-import { bestTokens, logSumExp, sampleCandidates, sampleRow } from './sampler.ts';
+import { argmax, bestTokens, logSumExp, sampleCandidates, sampleRow } from './sampler.ts';
 import type { TokenizerDefinition } from './tokenizer/definition.ts';
 import { tokenBytes } from './tokenizer/token-bytes.ts';
 
@@ -35,6 +35,8 @@ export interface SampleRow {
   readonly pending: Uint8Array;
   /** Absent: any token may be chosen. */
   readonly allowed?: Pick<Allowed, 'mask' | 'mayEnd'>;
+  /** Tokens that were drawn and do not do: what would have been drawn without them is wanted. Needs the whole row. */
+  readonly refused?: readonly number[];
   /** Both needed where penalties are on. */
   readonly promptTokenIds?: Uint32Array;
   readonly generatedTokenIds?: Uint32Array;
@@ -56,6 +58,8 @@ export type RowResult =
   | NextToken
   /** The candidates do not determine the token: ask again with the whole row. */
   | { readonly needsLogits: true }
+  /** In place of refused tokens, in the order in which they would be drawn, each without those before it. */
+  | { readonly alternatives: readonly NextToken[] }
   /** This row has no token to choose; its neighbours are not to blame. */
   | { readonly failure: ErrorRecord };
 
@@ -64,6 +68,10 @@ const NO_BYTES = new Uint8Array();
 const NO_LOGIT = -1e30;
 /** A second draw must not follow from the first one. */
 const SECOND_DRAW = 0x9e3779b9;
+/** Tokens that are offered in place of a refused one: who has no use for them did not slip. */
+const MAX_ALTERNATIVES = 16;
+/** In nats. A token so far below the best one is none that the model would have chosen instead. */
+const MAX_ALTERNATIVE_GAP = 20;
 
 interface Choice {
   readonly tokenId: number;
@@ -84,22 +92,44 @@ export const createNextToken = (
     logprob: logit - logMass,
   });
 
-  const fromLogits = (row: SampleRow, logits: Float32Array): Choice => {
-    const { sampling, seed, index, promptTokenIds = [], generatedTokenIds = [] } = row;
+  /** The row as it is sampled from, and how what is chosen is said. */
+  const prepare = (row: SampleRow, logits: Float32Array): ((tokenId: number) => Choice) => {
+    const { sampling, promptTokenIds = [], generatedTokenIds = [] } = row;
     const { topLogprobs } = sampling;
-    const isChanged = changesLogits(sampling) || row.allowed !== undefined;
+    const isChanged = changesLogits(sampling) || row.allowed !== undefined || row.refused !== undefined;
     // Log-probabilities are those of the unmodified distribution.
     const original = topLogprobs !== undefined && isChanged ? logits.slice() : logits;
     if (changesLogits(sampling)) processLogits(logits, sampling, promptTokenIds, generatedTokenIds);
     // Before the best ones are cut out: what remains is sampled exactly as if the others did not exist.
     if (row.allowed) forbidOthers(logits, row.allowed);
+    if (topLogprobs === undefined) return (tokenId) => ({ tokenId });
+    const logMass = logSumExp(original);
+    const top = bestTokens(original, topLogprobs).map((id) => logprob(id, original[id]!, logMass));
+    return (tokenId) => ({ tokenId, logprobs: { ...logprob(tokenId, original[tokenId]!, logMass), top } });
+  };
+
+  const fromLogits = (row: SampleRow, logits: Float32Array): Choice => {
+    const { sampling, seed, index } = row;
+    const say = prepare(row, logits);
     const isRedrawn = row.allowed !== undefined && row.allowed.mask === undefined;
     const tokenId = sampleRow(logits, sampling, isRedrawn ? seed ^ SECOND_DRAW : seed, index);
     if (!Number.isFinite(logits[tokenId])) throw brokenLogits(logits[tokenId]);
-    if (topLogprobs === undefined) return { tokenId };
-    const logMass = logSumExp(original);
-    const top = bestTokens(original, topLogprobs).map((id) => logprob(id, original[id]!, logMass));
-    return { tokenId, logprobs: { ...logprob(tokenId, original[tokenId]!, logMass), top } };
+    return say(tokenId);
+  };
+
+  const alternatives = (row: SampleRow, logits: Float32Array, refused: readonly number[]): Choice[] => {
+    const { sampling, seed, index } = row;
+    const say = prepare(row, logits);
+    const floor = logits[argmax(logits)]! - MAX_ALTERNATIVE_GAP;
+    for (const id of refused) logits[id] = Number.NEGATIVE_INFINITY;
+    const choices: Choice[] = [];
+    while (choices.length < MAX_ALTERNATIVES) {
+      const tokenId = sampleRow(logits, sampling, seed ^ Math.imul(SECOND_DRAW, choices.length + 1), index);
+      if (!(logits[tokenId]! >= floor)) break;
+      choices.push(say(tokenId));
+      logits[tokenId] = Number.NEGATIVE_INFINITY;
+    }
+    return choices;
   };
 
   const forbidOthers = (logits: Float32Array, allowed: Pick<Allowed, 'mask' | 'mayEnd'>): void => {
@@ -155,9 +185,12 @@ export const createNextToken = (
   };
 
   const nextToken = (row: SampleRow): RowResult => {
-    if (row.source.kind === 'forced') return forced(row.source.tokenIds, row.pending);
+    const { source, refused, pending } = row;
+    if (source.kind === 'forced') return forced(source.tokenIds, pending);
+    if (refused && source.kind === 'logits')
+      return { alternatives: alternatives(row, source.logits, refused).map((choice) => written(choice, pending)) };
     const choice = choose(row);
-    return choice === undefined ? { needsLogits: true } : written(choice, row.pending);
+    return choice === undefined ? { needsLogits: true } : written(choice, pending);
   };
 
   return (row) => {

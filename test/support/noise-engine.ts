@@ -24,11 +24,13 @@ export interface NoiseOptions {
   /** Added to the logits of these tokens. */
   readonly liked?: ReadonlyMap<number, number>;
   readonly endTokenIds?: readonly number[];
+  /** Absent: noise alone. */
+  readonly runner?: (vocabularySize: number, tagIds: ReadonlyMap<string, number>) => RandomRunner;
 }
 
 /** Tags of tool formats are tokens of their own here. */
 export const startNoise = (options: NoiseOptions = {}) => {
-  const { reasoning = 'none', toolFormat, liked, endTokenIds = [END_OF_SEQUENCE] } = options;
+  const { reasoning = 'none', toolFormat, liked, endTokenIds = [END_OF_SEQUENCE], runner: makeRunner } = options;
   const tags = toolFormat === undefined ? [] : TOOL_FORMATS[toolFormat].tags;
   const firstTag = FIRST_SCRIPT_TOKEN + WORDS.length;
   const specialTokens = Object.fromEntries(tags.map((tag, index) => [tag, firstTag + index]));
@@ -44,7 +46,8 @@ export const startNoise = (options: NoiseOptions = {}) => {
     specialTokens,
   };
   const vocabularySize = firstTag + tags.length;
-  const runner = new RandomRunner(vocabularySize, liked);
+  const tagIds = new Map(Object.entries(specialTokens));
+  const runner = makeRunner?.(vocabularySize, tagIds) ?? new RandomRunner(vocabularySize, liked);
   const engine = new LocalEngine({
     runner,
     model: {

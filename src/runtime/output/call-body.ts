@@ -2,6 +2,9 @@
 import { JsonScanner, type JsonStep } from './json-scanner.ts';
 import type { ToolCalls } from './tool-calls.ts';
 
+/** What a body says, and to whom it listens. */
+export type CallSink = Pick<ToolCalls, 'tool' | 'start' | 'arguments'>;
+
 /** Why text is no call. */
 export interface CallFault {
   readonly reason: string;
@@ -18,21 +21,45 @@ export interface CallBody {
   readonly isWhole: boolean;
   /** Said by the model within the call, but no part of it: text. */
   readonly rest: string;
+  /** Whether with this text the call, of which something may have been said, would be none. */
+  breaksWith(text: string): boolean;
 }
+
+/** Listens to nobody, and says nothing. */
+const muted = (calls: CallSink): CallSink => ({
+  tool: (name) => calls.tool(name),
+  start: () => {},
+  arguments: () => {},
+});
+
+const fails = (trial: CallBody, text: string): boolean => {
+  for (let index = 0; index < text.length; index++) {
+    const step = trial.push(text[index]!);
+    if (step !== 'inside') return step === 'error';
+  }
+  return false;
+};
 
 const NOT_JSON: CallFault = { reason: 'its arguments are no JSON object', isCall: true };
 const TRUNCATED: CallFault = { reason: 'it ends early', isCall: false };
 
 /** The arguments of a call whose name stood elsewhere: a JSON object. */
 export class ArgumentsBody implements CallBody {
-  readonly #calls: ToolCalls;
-  readonly #scanner = new JsonScanner();
+  readonly #calls: CallSink;
+  #scanner = new JsonScanner();
   #hasBegun = false;
   #isWhole = false;
   readonly rest = '';
 
-  constructor(calls: ToolCalls) {
+  constructor(calls: CallSink) {
     this.#calls = calls;
+  }
+
+  breaksWith(text: string): boolean {
+    const trial = new ArgumentsBody(muted(this.#calls));
+    trial.#scanner = new JsonScanner(this.#scanner);
+    trial.#hasBegun = this.#hasBegun;
+    return fails(trial, text);
   }
 
   get fault(): CallFault {
@@ -70,7 +97,7 @@ const KNOWN = new Set([...NAMES, ...ARGUMENTS, ...SILENT]);
  * arguments as JSON in a string, or the whole in `{"type": "function", "function": {…}}`.
  */
 export class ObjectBody implements CallBody {
-  readonly #calls: ToolCalls;
+  readonly #calls: CallSink;
   /** Other keys than a call's are no call. */
   readonly #isStrict: boolean;
   #place: Place = 'before';
@@ -90,9 +117,23 @@ export class ObjectBody implements CallBody {
   /** What was written since the last key with its value. */
   #tail = '';
 
-  constructor(calls: ToolCalls, isStrict: boolean) {
+  constructor(calls: CallSink, isStrict: boolean) {
     this.#calls = calls;
     this.#isStrict = isStrict;
+  }
+
+  breaksWith(text: string): boolean {
+    const trial = new ObjectBody(muted(this.#calls), this.#isStrict);
+    trial.#place = this.#place;
+    trial.#depth = this.#depth;
+    trial.#scanner = new JsonScanner(this.#scanner);
+    trial.#key = this.#key;
+    trial.#value = this.#value;
+    trial.#name = this.#name;
+    trial.#hasArguments = this.#hasArguments;
+    trial.#hasAllArguments = this.#hasAllArguments;
+    trial.#isAnnounced = this.#isAnnounced;
+    return fails(trial, text);
   }
 
   get fault(): CallFault {

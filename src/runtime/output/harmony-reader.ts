@@ -77,6 +77,14 @@ export class HarmonyReader {
     }
   }
 
+  /** Whether with this text or control token a call that was announced would be none; no text: the answer's end. */
+  breaksWith(text: string | undefined, tag?: string): boolean {
+    if (this.#place !== 'call') return false;
+    // Without any arguments it is whole.
+    if (tag !== undefined || text === undefined) return this.#whole.trim() !== '';
+    return this.#arguments!.breaksWith(text);
+  }
+
   /** The answer is over. @param isCut a limit ended it: an open call stays open */
   end(isCut: boolean): void {
     if (!(isCut && this.#calls.isOpen)) this.#endMessage();

@@ -56,6 +56,12 @@ export class JsonCallReader implements ToolReader {
     for (let index = 0; index < piece.length; index++) this.#read(piece[index]!);
   }
 
+  breaksWith(text: string | undefined): boolean {
+    const body = this.#body;
+    if (this.#place !== 'call' || body === undefined || body.isWhole || !this.#calls.isOpen) return false;
+    return text === undefined || body.breaksWith(text);
+  }
+
   end(isCut: boolean): void {
     const place = this.#place;
     this.#place = 'text';

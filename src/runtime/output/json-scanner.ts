@@ -58,11 +58,21 @@ const isNumberPart = (expected: Expected): expected is NumberPart => Object.hasO
  */
 export class JsonScanner {
   /** Open brackets, outermost first. */
-  readonly #open: string[] = [];
+  readonly #open: string[];
   #expected: Expected = 'value';
   #isKey = false;
   #part = '';
   #text = '';
+
+  /** @param from what is followed alike from here on, independently; absent: a new value */
+  constructor(from?: JsonScanner) {
+    this.#open = from ? [...from.#open] : [];
+    if (from === undefined) return;
+    this.#expected = from.#expected;
+    this.#isKey = from.#isKey;
+    this.#part = from.#part;
+    this.#text = from.#text;
+  }
 
   /** The value's text since the last call, as JSON. What a later character may still change is not in it. */
   take(): string {

@@ -36,6 +36,13 @@ export interface OutputToken {
   readonly logprobs?: ChosenLogprob;
 }
 
+/** A token that may come next. */
+export interface NextOutput {
+  readonly tokenId: number;
+  readonly endOfTurn: boolean;
+  readonly hasPending: boolean;
+}
+
 /**
  * What a model that has thought enough is made to write; undefined where no reasoning is told from the answer.
  * @param mustCall a call of a tool must follow
@@ -99,17 +106,25 @@ export class OutputParser {
     return this.#harmony?.isReasoning ?? this.#think?.isReasoning ?? false;
   }
 
+  /**
+   * Whether the next token would make a call that was announced none: its arguments no JSON, or their end too early.
+   * @param hasPending the token leaves bytes that begin a character
+   */
+  breaksCall(text: string, { tokenId, endOfTurn, hasPending }: NextOutput): boolean {
+    const reader = this.#harmony ?? this.#tools;
+    if (reader === undefined) return false;
+    if (endOfTurn) return reader.breaksWith(undefined);
+    // Of a character that has only begun it is known that JSON has it in strings alone.
+    const { said, mark, tag } = this.#spoken(hasPending ? `${text}\ufffd` : text, tokenId);
+    return this.#harmony ? this.#harmony.breaksWith(said, tag) : reader.breaksWith(said + mark);
+  }
+
   /** @param text the token's text; empty while its bytes are not whole UTF-8, and for control tokens */
   push(text: string, { tokenId, logprobs }: OutputToken = {}): AnswerEvent[] {
-    const tag = tokenId === undefined ? undefined : this.#tags.get(tokenId);
-    // The tag's own text is not the answer's, where the vocabulary gives it one.
-    const said = tag !== undefined && text.endsWith(tag) ? text.slice(0, -tag.length) : text;
+    const { said, mark, tag } = this.#spoken(text, tokenId);
     if (logprobs) this.#writer.logprob(logprobs);
     if (this.#harmony) this.#harmony.push(said, tag);
-    else {
-      const index = tag === undefined ? -1 : this.#marks.indexOf(tag);
-      this.#advance(index < 0 ? said : said + controlMark(index));
-    }
+    else this.#advance(said + mark);
     this.#calls.settle();
     return this.#writer.take();
   }
@@ -131,6 +146,16 @@ export class OutputParser {
     this.#calls.settle();
     this.#writer.flush();
     return this.#writer.take();
+  }
+
+  /** What a token says, and the tag that it is, with the mark that stands for it in text. */
+  #spoken(text: string, tokenId: number | undefined): { said: string; mark: string; tag: string | undefined } {
+    const tag = tokenId === undefined ? undefined : this.#tags.get(tokenId);
+    if (tag === undefined) return { said: text, mark: '', tag };
+    const index = this.#marks.indexOf(tag);
+    // The tag's own text is not the answer's, where the vocabulary gives it one.
+    const said = text.endsWith(tag) ? text.slice(0, -tag.length) : text;
+    return { said, mark: index < 0 ? '' : controlMark(index), tag };
   }
 
   #advance(piece: string): void {

@@ -32,6 +32,11 @@ export class PythonBody implements CallBody {
     return this.#fault;
   }
 
+  /** Nothing is said of it before it is whole. */
+  breaksWith(): boolean {
+    return false;
+  }
+
   push(character: string): JsonStep {
     if (!this.#hasOpened) return this.#inName(character);
     if (this.#quote === '' && this.#depth === 0 && character === ')') return this.#end();

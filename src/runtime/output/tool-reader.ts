@@ -3,6 +3,8 @@
 /** Reads one answer. What it finds it says to the `ToolCalls` it was made with; text is never lost. */
 export interface ToolReader {
   push(piece: string): void;
+  /** Whether with this text a call that was announced would be none; undefined: the answer's end. */
+  breaksWith(text: string | undefined): boolean;
   /** The answer is over. @param isCut a limit ended it: an open call stays open */
   end(isCut: boolean): void;
 }

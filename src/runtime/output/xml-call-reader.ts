@@ -45,6 +45,11 @@ export class XmlCallReader implements ToolReader {
     for (let index = 0; index < piece.length; index++) this.#read(piece[index]!);
   }
 
+  /** Values are text: there is little to break. */
+  breaksWith(): boolean {
+    return false;
+  }
+
   end(isCut: boolean): void {
     const place = this.#place;
     this.#place = 'text';
