@@ -189,8 +189,8 @@ export type FinishReason = 'stop' | 'tool_calls' | 'stop_sequence' | 'length';
 export type WarningCode = 'malformed_tool_call';
 
 /**
- * What a generation says, in order: one `start`, then text, reasoning and tool calls as the tokens are made, then one
- * `finish`. One tool call is open at a time; text never comes inside one. Text is always whole UTF-8. The pieces of a
+ * What a generation says, in order: one `start`, before its prompt is computed, then text, reasoning and tool calls as
+ * the tokens are made, then one `finish`. One tool call is open at a time; text never comes inside one. Text is always whole UTF-8. The pieces of a
  * call's arguments joined are one JSON object. A call without `tool_call_end` is not whole, and its arguments are no
  * JSON: either a limit ended the answer inside it, or a `warning` with its index gives it up, and text follows that
  * says the whole call as the model wrote it. What is still unsent of a call that was given up is better not sent.

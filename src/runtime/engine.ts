@@ -291,7 +291,6 @@ export class LocalEngine implements Engine {
   #publish(sequence: Sequence, token: SampledToken | undefined): void {
     const running = this.#bySequence.get(sequence)!;
     if (token === undefined) {
-      running.start();
       void this.#finish(running, 'length');
       return;
     }

@@ -46,7 +46,6 @@ export class Running {
   /** Bytes of the answer that are not whole UTF-8 yet. */
   pending: Uint8Array = new Uint8Array();
   readonly #parser: OutputParser;
-  #hasStarted = false;
   #completionTokens = 0;
 
   constructor(sequence: Sequence, sampling: SamplingParameters, parser: OutputParser, options: RunningOptions) {
@@ -60,16 +59,10 @@ export class Running {
     this.#parser = parser;
   }
 
-  /** The sequence runs for the first time: what there was of its prompt is known. */
+  /** The sequence runs for the first time, and what there was of its prompt is known: says `start`, before the rest is computed. */
   begin(): void {
-    if (this.sequence.report) this.#exchange.found(this.sequence.report);
-  }
-
-  /** Says `start`, the first time: when the prompt is computed, so that a failure before it is no half answer. */
-  start(): void {
-    if (this.#hasStarted) return;
-    this.#hasStarted = true;
-    const { numPromptTokens: promptTokens, cachedTokens = 0 } = this.sequence;
+    const { numPromptTokens: promptTokens, cachedTokens = 0, report: found } = this.sequence;
+    if (found) this.#exchange.found(found);
     const { report } = this.#exchange;
     this.events.push({ type: 'start', promptTokens, cachedTokens, ...(report ? { cache: report } : {}) });
   }
@@ -98,7 +91,6 @@ export class Running {
 
   /** Says what the token and those behind it add. Returns why the answer is over, if it is. */
   accept(token: SampledToken): FinishReason | undefined {
-    this.start();
     const tokens = [token, ...(token.followers ?? [])];
     for (const each of tokens) {
       if (each.endOfTurn) return 'stop';
@@ -115,7 +107,6 @@ export class Running {
 
   /** @param rest the text of bytes that never became whole UTF-8 */
   finish(ending: FinishReason, rest: string): void {
-    this.start();
     const { stopSequence } = this.#parser;
     if (stopSequence === undefined) {
       for (const event of this.#parser.flush(rest, ending === 'length')) this.events.push(event);

@@ -85,6 +85,19 @@ describe.each(TRANSPORTS)('over %s', (transport) => {
       expect(reader.texts(text)).toEqual(TOKENS);
     });
 
+    test('sends its head before the prompt is computed', async () => {
+      const gate = new TokenGate();
+      const { url } = await serve(SCRIPT, { transport, beforeToken: gate.beforeToken });
+      const answer = await open(url);
+      expect(answer.headers.get('content-type')).toBe('text/event-stream; charset=utf-8');
+      const reader = new StreamReader(answer);
+      await reader.until((received) => received.endsWith('\n\n'));
+      expect(reader.texts(text)).toEqual([]);
+      gate.open();
+      await reader.rest();
+      expect(reader.texts(text)).toEqual(TOKENS);
+    });
+
     test('ends the work within a step when the client leaves mid-stream', async () => {
       const gate = new TokenGate();
       const { url, engine, log } = await serve(SCRIPT, { transport, beforeToken: gate.beforeToken });
