@@ -33,11 +33,8 @@ const sourceOf = (sampling: SamplingParameters): 'argmax' | 'candidates' | 'logi
   return sampling.temperature === 0 && sampling.topLogprobs === undefined ? 'argmax' : 'candidates';
 };
 
-/** A mask leaves the best token the best, if it allows it; what else is drawn from needs every token's logit. */
-const needsWholeRow = ({ sampling, allowed, forced }: SampledSequence): boolean => {
-  if (forced && forced.length > 0) return false;
-  return sourceOf(sampling) === 'logits' || (allowed?.mask !== undefined && sourceOf(sampling) !== 'argmax');
-};
+const needsWholeRow = ({ sampling, forced = [] }: SampledSequence): boolean =>
+  forced.length === 0 && sourceOf(sampling) === 'logits';
 
 const hasPenalties = ({ repetitionPenalty, presencePenalty, frequencyPenalty }: SamplingParameters): boolean =>
   repetitionPenalty !== 1 || presencePenalty !== 0 || frequencyPenalty !== 0;

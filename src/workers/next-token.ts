@@ -66,8 +66,8 @@ export type RowResult =
 const NO_BYTES = new Uint8Array();
 /** What the kernels write for NaN and −∞ among the candidates. */
 const NO_LOGIT = -1e30;
-/** A second draw must not follow from the first one. */
-const SECOND_DRAW = 0x9e3779b9;
+/** An alternative's draw must not follow from the one before it. */
+const NEXT_DRAW = 0x9e3779b9;
 /** Tokens that are offered in place of a refused one: who has no use for them did not slip. */
 const MAX_ALTERNATIVES = 16;
 /** In nats. A token so far below the best one is none that the model would have chosen instead. */
@@ -111,8 +111,7 @@ export const createNextToken = (
   const fromLogits = (row: SampleRow, logits: Float32Array): Choice => {
     const { sampling, seed, index } = row;
     const say = prepare(row, logits);
-    const isRedrawn = row.allowed !== undefined && row.allowed.mask === undefined;
-    const tokenId = sampleRow(logits, sampling, isRedrawn ? seed ^ SECOND_DRAW : seed, index);
+    const tokenId = sampleRow(logits, sampling, seed, index);
     if (!Number.isFinite(logits[tokenId])) throw brokenLogits(logits[tokenId]);
     return say(tokenId);
   };
@@ -124,7 +123,7 @@ export const createNextToken = (
     for (const id of refused) logits[id] = Number.NEGATIVE_INFINITY;
     const choices: Choice[] = [];
     while (choices.length < MAX_ALTERNATIVES) {
-      const tokenId = sampleRow(logits, sampling, seed ^ Math.imul(SECOND_DRAW, choices.length + 1), index);
+      const tokenId = sampleRow(logits, sampling, seed ^ Math.imul(NEXT_DRAW, choices.length + 1), index);
       if (!(logits[tokenId]! >= floor)) break;
       choices.push(say(tokenId));
       logits[tokenId] = Number.NEGATIVE_INFINITY;
@@ -133,9 +132,23 @@ export const createNextToken = (
   };
 
   const forbidOthers = (logits: Float32Array, allowed: Pick<Allowed, 'mask' | 'mayEnd'>): void => {
-    for (let id = 0; id < logits.length; id++) {
-      if (!isAllowed(allowed, id, endTokenIds.has(id))) logits[id] = Number.NEGATIVE_INFINITY;
+    const { mask, mayEnd } = allowed;
+    if (mask === undefined) {
+      if (!mayEnd) for (const id of endTokenIds) logits[id] = Number.NEGATIVE_INFINITY;
+      return;
     }
+    for (let first = 0; first < logits.length; first += 32) {
+      const word = mask[first >> 5] ?? 0;
+      if (word === -1) continue;
+      const end = Math.min(first + 32, logits.length);
+      for (let id = first; id < end; id++) if ((word & (1 << (id & 31))) === 0) logits[id] = Number.NEGATIVE_INFINITY;
+    }
+  };
+
+  /** Undefined: any token may be chosen. */
+  const mayBe = (allowed: SampleRow['allowed']): ((tokenId: number) => boolean) | undefined => {
+    if (allowed === undefined || (allowed.mask === undefined && allowed.mayEnd)) return undefined;
+    return (tokenId) => isAllowed(allowed, tokenId, endTokenIds.has(tokenId));
   };
 
   const fromCandidates = (row: SampleRow, source: LogitsSource & { kind: 'candidates' }): Choice | undefined => {
@@ -144,7 +157,8 @@ export const createNextToken = (
     if (changesLogits(sampling) || (sampling.topLogprobs ?? 0) > ids.length || ids.length === 0) return undefined;
     const best = logits[0]! > NO_LOGIT ? logits[0] : Number.NaN;
     if (!Number.isFinite(best)) throw brokenLogits(best);
-    const tokenId = sampleCandidates({ ids, logits, logSumExp: logMass, vocabularySize }, sampling, seed, index);
+    const candidates = { ids, logits, logSumExp: logMass, vocabularySize };
+    const tokenId = sampleCandidates(candidates, sampling, seed, index, mayBe(row.allowed));
     if (tokenId === undefined || sampling.topLogprobs === undefined)
       return tokenId === undefined ? undefined : { tokenId };
     const top = Array.from(ids.subarray(0, sampling.topLogprobs), (id, rank) => logprob(id, logits[rank]!, logMass));
@@ -152,22 +166,16 @@ export const createNextToken = (
   };
 
   const choose = (row: SampleRow): Choice | undefined => {
-    const { source, sampling } = row;
+    const { source, sampling, allowed } = row;
     if (source.kind === 'forced') throw new Error('what is forced is not chosen');
-    if (source.kind === 'candidates')
-      return row.allowed?.mask ? undefined : unlessForbidden(row, fromCandidates(row, source));
+    if (source.kind === 'candidates') return fromCandidates(row, source);
     if (source.kind === 'logits') return fromLogits(row, source.logits);
     const isEnough = sampling.temperature === 0 && sampling.topLogprobs === undefined && !changesLogits(sampling);
     if (!isEnough) return undefined;
     if (source.tokenId >= vocabularySize) throw brokenLogits(Number.NaN);
-    return unlessForbidden(row, { tokenId: source.tokenId });
+    // The best token of a row is also the best of those that are allowed, if it is one of them.
+    return mayBe(allowed)?.(source.tokenId) === false ? undefined : { tokenId: source.tokenId };
   };
-
-  /** The best token of a row is also the best of those that are allowed, if it is one of them. */
-  const unlessForbidden = ({ allowed }: SampleRow, choice: Choice | undefined): Choice | undefined =>
-    allowed === undefined || choice === undefined || isAllowed(allowed, choice.tokenId, endTokenIds.has(choice.tokenId))
-      ? choice
-      : undefined;
 
   const written = ({ tokenId, logprobs }: Choice, pending: Uint8Array): NextToken => ({
     tokenId,

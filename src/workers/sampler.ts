@@ -10,7 +10,7 @@ import type { SamplingParameters } from '../runtime/api.ts';
 import { uniform } from './philox.ts';
 
 /** Part of a model's fingerprint: raise it when a seed draws another token than before. */
-export const SAMPLER_VERSION = 1;
+export const SAMPLER_VERSION = 2;
 
 /** The best tokens of a row, greatest logit first, and the log of the row's whole mass. */
 export interface Candidates {
@@ -46,15 +46,32 @@ export const sampleRow = (logits: Float32Array, sampling: Distribution, seed: nu
   return argmax(logits);
 };
 
-/** Draws from candidates; undefined when they do not determine the draw. */
+/**
+ * Draws from candidates as if the tokens that are not allowed did not exist; undefined when the candidates do not
+ * determine the draw.
+ */
 export const sampleCandidates = (
   candidates: Candidates,
   sampling: Distribution,
   seed: number,
   index: number,
+  isAllowed?: (tokenId: number) => boolean,
 ): number | undefined => {
-  if (sampling.temperature === 0) return candidates.ids[0];
-  return draw({ ...candidates, ...unlistedMass(candidates, sampling.temperature) }, sampling, uniform(seed, index));
+  const { ids, logits } = isAllowed ? onlyAllowed(candidates, isAllowed) : candidates;
+  if (sampling.temperature === 0 || ids.length === 0) return ids[0];
+  const { restLow, restHigh } = unlistedMass(candidates, sampling.temperature);
+  // How much of the unlisted mass is allowed is not known.
+  const low = isAllowed ? 0 : restLow;
+  const scale = Math.exp((candidates.logits[0]! - logits[0]!) / sampling.temperature);
+  return draw({ ids, logits, restLow: low, restHigh: restHigh * scale }, sampling, uniform(seed, index));
+};
+
+const onlyAllowed = (
+  { ids, logits }: Candidates,
+  isAllowed: (tokenId: number) => boolean,
+): { readonly ids: number[]; readonly logits: number[] } => {
+  const ranks = Array.from({ length: ids.length }, (_, rank) => rank).filter((rank) => isAllowed(ids[rank]!));
+  return { ids: ranks.map((rank) => ids[rank]!), logits: ranks.map((rank) => logits[rank]!) };
 };
 
 /** The greatest logit's id, the lowest of equals. */
@@ -174,11 +191,13 @@ const orderPrefix = (logits: Float32Array, temperature: number, depth: number): 
   const best = logits[argmax(logits)]!;
   const floor = best - depth * temperature;
   const listed: number[] = [];
-  const unlisted: number[] = [];
-  for (let id = 0; id < logits.length; id++) (logits[id]! >= floor ? listed : unlisted).push(id);
+  let rest = 0;
+  for (let id = 0; id < logits.length; id++) {
+    const logit = logits[id]!;
+    if (logit >= floor) listed.push(id);
+    else rest += Math.exp((logit - best) / temperature);
+  }
   const byLogit = (a: number, b: number) => logits[b]! - logits[a]! || a - b;
   listed.sort(byLogit);
-  let rest = 0;
-  for (const id of unlisted) rest += Math.exp((logits[id]! - best) / temperature);
   return { ids: listed, logits: listed.map((id) => logits[id]!), restLow: rest, restHigh: rest };
 };

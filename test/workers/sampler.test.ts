@@ -111,6 +111,25 @@ describe('sampleCandidates', () => {
     );
     expect(settled).toBeGreaterThan(500);
   });
+  test('draws what the whole row would without the tokens that are not allowed, or says that it cannot', () => {
+    const settled = { drawn: 0, asked: 0 };
+    fc.assert(
+      fc.property(
+        fc.record({ logits: row, d: distribution, seed: fc.nat(), count: fc.constantFrom(1, 8, 64) }),
+        fc.constantFrom(1, 2, 3, 10),
+        ({ logits, d, seed, count }, oneIn) => {
+          const isAllowed = (id: number) => (id * 7 + seed) % 10 < 10 / oneIn;
+          const masked = logits.map((logit, id) => (isAllowed(id) ? logit : Number.NEGATIVE_INFINITY));
+          if (!masked.some(Number.isFinite)) return;
+          const drawn = sampleCandidates(topCandidates(logits, count), d, seed, 0, isAllowed);
+          settled[drawn === undefined ? 'asked' : 'drawn']++;
+          if (drawn !== undefined) expect(drawn).toBe(sampleRow(masked, d, seed, 0));
+        },
+      ),
+      { numRuns: 2000, seed: 12 },
+    );
+    expect(Math.min(settled.drawn, settled.asked)).toBeGreaterThan(300);
+  });
   test('suffices for a peaked row without any cut', () => {
     const logits = Float32Array.from({ length: 5000 }, (_, id) => (id === 77 ? 20 : 0));
     expect(sampleCandidates(topCandidates(logits, 64), DEFAULT_SAMPLING, 9, 0)).toBe(77);
