@@ -6,7 +6,10 @@ import { Connection, type WebSocketConstructor } from './connection.ts';
 import { CHAT, type Endpoint, MESSAGES } from './endpoint.ts';
 import type { ChatBody, ChatChunk, MessageEvent, MessagesBody } from './events.ts';
 import { type FrameCodec, jsonCodec } from './frame-codec.ts';
-import { sseEvents } from './sse-stream.ts';
+import { accepted, request } from './http.ts';
+import type { ModelEntry, ModelList } from './models.ts';
+import { type SseOptions, sseEvents } from './sse-stream.ts';
+import { unlessAborted } from './unless-aborted.ts';
 
 export interface ClientOptions {
   /** `http://127.0.0.1:8080`. */
@@ -66,6 +69,13 @@ export class Client {
     return this.#events(MESSAGES, body, options) as AsyncGenerator<MessageEvent>;
   }
 
+  /** The served model, then those that are installed. @throws ApiError, ConnectionError, the signal's reason */
+  async models({ signal }: RequestOptions = {}): Promise<readonly ModelEntry[]> {
+    const init = signal === undefined ? {} : { signal };
+    const answer = await accepted(await request(this.#httpOptions(), '/v1/models', init));
+    return ((await answer.json()) as ModelList).data;
+  }
+
   /** Closes the WebSockets; requests that run on them fail. */
   close(): void {
     for (const connection of this.#connections.values()) connection.close();
@@ -78,7 +88,7 @@ export class Client {
     const leave = (): void => leaving.abort(outer?.reason);
     outer?.addEventListener('abort', leave, { once: true });
     try {
-      const connection = await this.#connectionTo(endpoint);
+      const connection = await unlessAborted(this.#connectionTo(endpoint), leaving.signal);
       if (connection !== undefined) yield* this.#overSocket(connection, body, leaving.signal);
       else yield* this.#overHttp(endpoint, body, leaving.signal);
     } finally {
@@ -106,8 +116,12 @@ export class Client {
   }
 
   #overHttp(endpoint: Endpoint, body: object, signal: AbortSignal): AsyncGenerator<object> {
+    return sseEvents(this.#httpOptions(), endpoint, body, signal);
+  }
+
+  #httpOptions(): SseOptions {
     const { apiKey, fetch = globalThis.fetch, maxReconnects = MAX_RECONNECTS } = this.#options;
-    return sseEvents({ baseUrl: this.#baseUrl, apiKey, fetch, maxReconnects }, endpoint, body, signal);
+    return { baseUrl: this.#baseUrl, apiKey, fetch, maxReconnects };
   }
 
   async *#overSocket(connection: Connection, body: object, signal: AbortSignal): AsyncGenerator<object> {
@@ -115,7 +129,7 @@ export class Client {
     for (let attempt = 0; ; attempt++) {
       let hasBegun = false;
       try {
-        await connection.open();
+        await unlessAborted(connection.open(), signal);
         for await (const event of requestEvents(connection, body, signal)) {
           hasBegun = true;
           yield event;

@@ -37,6 +37,8 @@ interface ServerFrame {
 export class Connection {
   readonly #options: ConnectionOptions;
   #opening: Promise<OpenSocket> | undefined;
+  /** The one that opens or is open. */
+  #latest: WebSocketLike | undefined;
   #socket: OpenSocket | undefined;
   #numRequests = 0;
   #isClosed = false;
@@ -78,6 +80,7 @@ export class Connection {
     const key = apiKey === undefined ? [] : [`firstlight.key.${base64url(apiKey)}`];
     return new Promise((resolve, reject) => {
       const ws = new WebSocket(url, [codec.protocol, ...key]);
+      this.#latest = ws;
       ws.binaryType = 'arraybuffer';
       const socket = { ws, codec };
       ws.addEventListener('open', () => {
@@ -86,8 +89,9 @@ export class Connection {
         resolve(socket);
       });
       ws.addEventListener('message', ({ data }) => this.#receive(codec, data));
+      // Also of one whose loss is known, and which has a successor by now.
       const gone = (): void => {
-        if (this.#socket === socket || this.#socket === undefined) this.#lose();
+        if (this.#latest === ws) this.#lose();
         reject(new ConnectionError(`no WebSocket could be opened to ${url}`));
       };
       ws.addEventListener('close', gone);

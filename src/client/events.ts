@@ -44,6 +44,12 @@ export interface ChatUsage {
   readonly completion_tokens_details?: { readonly reasoning_tokens: number };
 }
 
+/** What a program may want to know of an answer that is none the worse for it. */
+export interface ChatWarning {
+  readonly code: string;
+  readonly message: string;
+}
+
 /** An event of OpenAI's Chat Completions. */
 export interface ChatChunk {
   readonly id: string;
@@ -52,6 +58,8 @@ export interface ChatChunk {
   readonly model: string;
   readonly choices: readonly ChatChoice[];
   readonly usage?: ChatUsage | null;
+  /** Firstlight's own; with a choice's last event. */
+  readonly warnings?: readonly ChatWarning[];
 }
 
 export interface MessageUsage {

@@ -8,6 +8,7 @@ export type {
   ChatChunk,
   ChatToolCallDelta,
   ChatUsage,
+  ChatWarning,
   MessageBlock,
   MessageDelta,
   MessageEvent,
@@ -16,3 +17,4 @@ export type {
   StopReason,
 } from './events.ts';
 export { type FrameCodec, jsonCodec, type Msgpackr, msgpackCodec } from './frame-codec.ts';
+export type { ModelEntry } from './models.ts';

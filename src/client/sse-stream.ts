@@ -2,16 +2,17 @@
 import { backOff } from './backoff.ts';
 import { ApiError, ConnectionError } from './client-error.ts';
 import type { Endpoint } from './endpoint.ts';
+import { accepted, type HttpOptions, keyHeaders, request } from './http.ts';
 import { type SseEvent, SseParser } from './sse-parser.ts';
+import { unlessAborted } from './unless-aborted.ts';
 
-export interface SseOptions {
-  /** Without a slash at its end. */
-  readonly baseUrl: string;
-  readonly apiKey: string | undefined;
-  readonly fetch: typeof globalThis.fetch;
+export interface SseOptions extends HttpOptions {
   /** Attempts in a row without a new event. */
   readonly maxReconnects: number;
 }
+
+/** How long a request that is given up may still tell the name of its stream. */
+const LEAVING_MS = 1_000;
 
 /** @throws ApiError, ConnectionError, the signal's reason */
 export async function* sseEvents(
@@ -20,19 +21,11 @@ export async function* sseEvents(
   body: object,
   signal: AbortSignal,
 ): AsyncGenerator<object> {
-  const { baseUrl, fetch } = options;
-  const headers = headersOf(options);
-  const answer = await fetch(baseUrl + endpoint.path, {
-    method: 'POST',
-    headers: { ...headers, 'content-type': 'application/json', 'x-firstlight-resume': '1' },
-    body: JSON.stringify({ ...body, stream: true }),
-    signal,
-  });
-  const streamId = answer.headers.get('x-firstlight-stream');
-  const streamUrl = streamId === null ? undefined : `${baseUrl}/v1/streams/${streamId}`;
+  const answer = await begin(options, endpoint, body, signal);
+  const streamPath = streamPathOf(answer);
   let hasEnded = false;
   try {
-    for await (const data of resumed(options, answer, streamUrl, signal)) {
+    for await (const data of resumed(options, answer, streamPath, signal)) {
       hasEnded = data === '[DONE]';
       if (hasEnded) return;
       const event = JSON.parse(data) as object;
@@ -42,19 +35,59 @@ export async function* sseEvents(
       if (hasEnded) return;
     }
   } finally {
-    // Hanging up is not enough: the server would wait for us to come back. Where it cannot be reached, it does.
-    if (!hasEnded && streamUrl !== undefined) fetch(streamUrl, { method: 'DELETE', headers }).catch(() => undefined);
+    if (!hasEnded) endStream(options, streamPath);
   }
 }
+
+/**
+ * Sends the request. One that is left now may have begun a stream whose name is still on its way: it is waited for, in
+ * the background, so that the stream can be ended.
+ */
+const begin = async (options: SseOptions, { path }: Endpoint, body: object, signal: AbortSignal): Promise<Response> => {
+  const hangingUp = new AbortController();
+  const answer = request(options, path, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', 'x-firstlight-resume': '1' },
+    body: JSON.stringify({ ...body, stream: true }),
+    signal: hangingUp.signal,
+  });
+  try {
+    return await unlessAborted(answer, signal);
+  } catch (error) {
+    if (!signal.aborted) throw error;
+    const hangUp = (): void => hangingUp.abort(signal.reason);
+    const timer = setTimeout(hangUp, LEAVING_MS);
+    answer
+      .then((late) => endStream(options, streamPathOf(late)))
+      .catch(() => undefined) // Nothing has begun, then.
+      .then(() => clearTimeout(timer))
+      .then(hangUp);
+    throw error;
+  }
+};
+
+const streamPathOf = (answer: Response): string | undefined => {
+  const id = answer.headers.get('x-firstlight-stream');
+  return id === null ? undefined : `/v1/streams/${id}`;
+};
+
+/**
+ * Hanging up is not enough: the server would wait for us to come back. Where it cannot be reached, it does. `keepalive`:
+ * also from a page that is being left.
+ */
+const endStream = (options: SseOptions, streamPath: string | undefined): void => {
+  if (streamPath === undefined) return;
+  request(options, streamPath, { method: 'DELETE', keepalive: true }).catch(() => undefined);
+};
 
 /** The data of the answer's events, across as many connections as it takes. Never ends by itself. */
 async function* resumed(
   options: SseOptions,
   first: Response,
-  streamUrl: string | undefined,
+  streamPath: string | undefined,
   signal: AbortSignal,
 ): AsyncGenerator<string> {
-  const { fetch, maxReconnects } = options;
+  const { maxReconnects } = options;
   let answer: Response | undefined = first;
   let lastEventId = '0';
   for (let numFailures = 0; ; numFailures++) {
@@ -65,38 +98,23 @@ async function* resumed(
         yield data;
       }
     }
-    if (streamUrl === undefined || numFailures >= maxReconnects) {
+    if (streamPath === undefined || numFailures >= maxReconnects) {
       throw new ConnectionError(`the connection was lost within the answer; ${numFailures} attempts to go on failed`);
     }
     await backOff(numFailures, signal);
-    const headers = { ...headersOf(options), 'last-event-id': lastEventId };
-    answer = await reached(fetch(streamUrl, { headers, signal }), signal);
+    const headers = { ...keyHeaders(options), 'last-event-id': lastEventId };
+    answer = await reached(request(options, streamPath, { headers, signal }));
   }
 }
 
-const headersOf = ({ apiKey }: SseOptions): Record<string, string> =>
-  apiKey === undefined ? {} : { authorization: `Bearer ${apiKey}` };
-
 /** Undefined when the server could not be reached. */
-const reached = async (answer: Promise<Response>, signal: AbortSignal): Promise<Response | undefined> => {
+const reached = async (answer: Promise<Response>): Promise<Response | undefined> => {
   try {
     return await answer;
-  } catch {
-    signal.throwIfAborted();
+  } catch (error) {
+    if (!(error instanceof ConnectionError)) throw error;
     return undefined;
   }
-};
-
-const accepted = async (answer: Response): Promise<Response> => {
-  if (answer.ok) return answer;
-  const text = await answer.text();
-  let body: unknown = text;
-  try {
-    body = JSON.parse(text);
-  } catch {
-    // Whatever stands between us and the server may answer in its own words.
-  }
-  throw new ApiError(answer.status, body);
 };
 
 /** Ends when the body ends, and also when it breaks off: what was lost is asked for again. */
@@ -105,6 +123,8 @@ async function* readEvents(answer: Response, signal: AbortSignal): AsyncGenerato
   const parser = new SseParser();
   const reader = answer.body.getReader();
   const decoder = new TextDecoder();
+  const leave = (): void => void reader.cancel(signal.reason).catch(() => undefined);
+  signal.addEventListener('abort', leave, { once: true });
   try {
     for (;;) {
       const piece = await reader.read().catch(() => undefined);
@@ -113,6 +133,7 @@ async function* readEvents(answer: Response, signal: AbortSignal): AsyncGenerato
       yield* parser.push(decoder.decode(piece.value as Uint8Array, { stream: true }));
     }
   } finally {
+    signal.removeEventListener('abort', leave);
     await reader.cancel().catch(() => undefined); // It has broken off, then.
   }
 }

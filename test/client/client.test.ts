@@ -1,9 +1,12 @@
 /** The client against a real server: the same events over every transport, cuts that go unnoticed, requests that end. */
+import { once } from 'node:events';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { Packr, Unpackr } from 'msgpackr';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { WebSocket } from 'ws';
 import { ApiError, Client, type ClientOptions, ConnectionError, msgpackCodec } from '../../src/client/index.ts';
 import { SseParser } from '../../src/client/sse-parser.ts';
+import { DEFAULT_STREAM_STORE } from '../../src/server/resume/stream-store.ts';
 import { type Script, type ServeOptions, serve } from '../support/serve.ts';
 import { TokenGate } from '../support/token-gate.ts';
 import { until } from '../support/until.ts';
@@ -121,18 +124,22 @@ describe('over SSE', () => {
       if (answer.body === null || !answer.ok) return answer;
       const reader = (answer.body as ReadableStream<Uint8Array>).getReader();
       let left = numBytes;
-      const body = new ReadableStream<Uint8Array>({
-        async pull(controller) {
-          const { done, value } = await reader.read();
-          if (done) return controller.close();
-          controller.enqueue(value.subarray(0, left));
-          left -= value.length;
-          if (left > 0) return;
-          void reader.cancel();
-          controller.error(new Error('cut'));
+      const body = new ReadableStream<Uint8Array>(
+        {
+          async pull(controller) {
+            const { done, value } = await reader.read();
+            if (done) return controller.close();
+            controller.enqueue(value.subarray(0, left));
+            left -= value.length;
+            if (left > 0) return;
+            void reader.cancel();
+            controller.error(new Error('cut'));
+          },
+          cancel: () => reader.cancel(),
         },
-        cancel: () => reader.cancel(),
-      });
+        // Nothing is read ahead: what nobody has asked for yet would be lost with the error.
+        { highWaterMark: 0 },
+      );
       return new Response(body as ReadableStream, { status: answer.status, headers: answer.headers });
     };
   };
@@ -160,9 +167,68 @@ describe('over SSE', () => {
     const failure = await failureOf(chatText(clientOf('http://nowhere.example', { transport: 'sse', fetch })));
     expect(failure).toMatchObject({ status: 502, body: '<h1>Bad gateway</h1>' });
   });
+
+  test('ends the work of a request that is left while the name of its stream is on its way', async () => {
+    const gate = new TokenGate();
+    const streamStore = { ...DEFAULT_STREAM_STORE, graceMs: 3_600_000 };
+    const { url, engine } = await serve(SCRIPT, { beforeToken: gate.beforeToken, streamStore });
+    let sendOn = (): void => {};
+    const isSentOn = new Promise<void>((resolve) => {
+      sendOn = resolve;
+    });
+    const slowFetch: typeof fetch = async (input, init) => {
+      const answer = await fetch(input, init);
+      if (init?.method !== 'POST') return answer;
+      const hungUp = new Promise<never>((_resolve, reject) => {
+        init.signal?.addEventListener('abort', () => reject(init.signal?.reason));
+      });
+      await Promise.race([isSentOn, hungUp]);
+      return answer;
+    };
+    const leaving = new AbortController();
+    const events = clientOf(url, { transport: 'sse', fetch: slowFetch }).chat(CHAT, { signal: leaving.signal });
+    const failure = failureOf(events.next());
+    await until(() => engine.stats().running === 1);
+    leaving.abort(new Error('changed my mind'));
+    expect(await failure).toMatchObject({ message: 'changed my mind' });
+    sendOn();
+    gate.allow(1);
+    await until(() => engine.stats().running + engine.stats().waiting === 0);
+    gate.open();
+  });
+
+  test('throws ConnectionError where nobody listens', async () => {
+    const client = clientOf('http://127.0.0.1:1', { transport: 'sse' });
+    expect(await failureOf(chatText(client))).toBeInstanceOf(ConnectionError);
+    expect(await failureOf(client.models())).toBeInstanceOf(ConnectionError);
+  });
+});
+
+test('lists the models', async () => {
+  const { url } = await serve(SCRIPT, { apiKeys: ['key'] });
+  expect(await clientOf(url, { apiKey: 'key' }).models()).toMatchObject([
+    { id: 'scripted', served: true, context_length: 8192 },
+  ]);
+  expect(await failureOf(clientOf(url).models())).toMatchObject({ name: 'ApiError', status: 401 });
 });
 
 describe('over WebSocket', () => {
+  test('can be left while its socket opens', async () => {
+    const sockets: Socket[] = [];
+    const silent = createServer((socket) => sockets.push(socket)).listen(0, '127.0.0.1');
+    await once(silent, 'listening');
+    onTestFinished(() => {
+      for (const socket of sockets) socket.destroy();
+      silent.close();
+    });
+    const client = clientOf(`http://127.0.0.1:${(silent.address() as AddressInfo).port}`, { WebSocket });
+    const leaving = new AbortController();
+    const failure = failureOf(client.chat(CHAT, { signal: leaving.signal }).next());
+    await until(() => sockets.length > 0);
+    leaving.abort(new Error('changed my mind'));
+    expect(await failure).toMatchObject({ message: 'changed my mind' });
+  });
+
   /** Remembers its sockets, so that a test can cut them. */
   const cuttable = () => {
     const sockets: WebSocket[] = [];
