@@ -19,6 +19,7 @@ export const TOOLS: readonly ToolDefinition[] = [
   },
   { name: 'run', parameters: { type: 'object', properties: { command: { type: 'string' } } } },
   { name: 'now' },
+  { name: 'fs/мир:read-all' },
 ];
 
 /** Text, or a call with its arguments; `broken` ones are announced and then given up. */
@@ -36,6 +37,8 @@ export interface ToolSample {
 
 const OSLO: Said = ['get_weather', { city: 'Oslo' }];
 const RUN: Said = ['run', { command: 'ls' }];
+/** A name that no programming language has. */
+const READ: Said = ['fs/мир:read-all', {}];
 const BARE_TEXT = 'Use {curly} and [square] brackets, a < b, "quotes" and `code`.';
 
 const hermes: readonly ToolSample[] = [
@@ -245,6 +248,21 @@ const qwen3Coder: readonly ToolSample[] = [
     said: [RUN],
   },
   {
+    title: "a value without its closing tag at the answer's end",
+    output: '<tool_call>\n<function=run>\n<parameter=command>\nls\n</function>\n</tool_call>\n',
+    said: [RUN],
+  },
+  {
+    title: 'a value without its closing tag before the next call',
+    output: `<tool_call>\n<function=run>\n<parameter=command>\nls\n</function>\n</tool_call>\n${coder('now', [])}`,
+    said: [RUN, ['now', {}]],
+  },
+  {
+    title: "the closing tags of a call within a value, up to the answer's end",
+    output: coder('run', [['command', 'a </function>\n</tool_call>\n b']]),
+    said: [['run', { command: 'a </function>\n</tool_call>\n b' }]],
+  },
+  {
     title: 'a missing outer closing tag before the next call',
     output: `<tool_call><function=now></function>\n${coder('run', [['command', 'ls']])}`,
     said: [['now', {}], RUN],
@@ -344,6 +362,7 @@ const mistral: readonly ToolSample[] = [
   },
   { title: 'a call id', output: '[TOOL_CALLS]run[CALL_ID]abcdefghi[ARGS]{"command": "ls"}', said: [RUN] },
   { title: 'a name without its tag', output: '[TOOL_CALLS]run{"command": "ls"}', said: [RUN] },
+  { title: 'a name of all signs', output: '[TOOL_CALLS]fs/мир:read-all[ARGS]{}', said: [READ] },
   {
     title: 'an unknown name',
     output: '[TOOL_CALLS]fly[ARGS]{"to": "Oslo"}',
@@ -366,6 +385,11 @@ const phi: readonly ToolSample[] = [
     output:
       'So.<|tool_call|>[{"name": "get_weather", "arguments": {"city": "Oslo"}}, {"name": "run", "arguments": {"command": "ls"}}]<|/tool_call|> Done.',
     said: ['So.', OSLO, RUN, ' Done.'],
+  },
+  {
+    title: "its predecessor's list",
+    output: 'So. functools[{"name": "now", "arguments": {}}, {"name": "run", "arguments": {"command": "ls"}}]',
+    said: ['So.', ['now', {}], RUN],
   },
   {
     title: 'an object between tags',
@@ -413,6 +437,7 @@ const gemma: readonly ToolSample[] = [
     said: [['run', { command: '```' }]],
   },
   { title: 'bare', output: '{"name": "run", "parameters": {"command": "ls"}}', said: [RUN] },
+  { title: 'a name of all signs in Python', output: '```tool_code\nfs/мир:read-all()\n```', said: [READ] },
   {
     title: 'a block of two',
     output: '```tool_code\n[{"name": "now", "parameters": {}},\n{"name": "run", "parameters": {"command": "ls"}}]\n```',
@@ -484,6 +509,11 @@ const harmony: readonly ToolSample[] = [
     title: 'a content type that sticks to the recipient',
     output: '<|channel|>commentary to=functions.runjson<|message|>{"command": "ls"}',
     said: [RUN],
+  },
+  {
+    title: 'a name of all signs before anything else',
+    output: ' to=functions.fs/мир:read-all<|channel|>commentary<|message|>{}',
+    said: [READ],
   },
   { title: 'a call in analysis', output: '<|channel|>analysis to=functions.now<|message|>{}', said: [['now', {}]] },
   { title: 'a call of a bare name', output: '<|channel|>commentary to=run<|message|>{"command": "ls"}', said: [RUN] },

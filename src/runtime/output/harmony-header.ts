@@ -32,11 +32,11 @@ export const mayBeRole = (text: string): boolean => {
   if ('assistant'.startsWith(trimmed)) return true;
   const rest = (trimmed.startsWith('assistant') ? trimmed.slice('assistant'.length) : trimmed).trimStart();
   // Whatever may be whole here, its beginnings may, too.
-  return 'to='.startsWith(rest) || /^to=[\w.-]*(\s+(j|js|jso|json)?\s*)?$/.test(rest);
+  return 'to='.startsWith(rest) || /^to=[\p{L}\p{N}\p{Cs}_.:/-]*(\s+(j|js|jso|json)?\s*)?$/u.test(rest);
 };
 
-const NAMED_ROLE = /^\s*(user|system|developer|tool|functions\.[\w.-]+)\s*(to=[\w.-]*)?\s*$/;
-const RECIPIENT_ALONE = /^\s*(assistant)?\s*to=functions[\w.-]*\s*(json)?\s*$/;
+const NAMED_ROLE = /^\s*(user|system|developer|tool|functions\.[\p{L}\p{N}_.:/-]+)\s*(to=[\p{L}\p{N}_.:/-]*)?\s*$/u;
+const RECIPIENT_ALONE = /^\s*(assistant)?\s*to=functions[\p{L}\p{N}_.:/-]*\s*(json)?\s*$/u;
 
 /** What a head without a message says beyond what heads say: it may be the answer itself. */
 export const leftover = (hasStart: boolean, role: string, channel: string, contentType: string): string => {

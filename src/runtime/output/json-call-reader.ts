@@ -22,8 +22,11 @@ export interface JsonCallSyntax {
 
 type Place = 'text' | 'opened' | 'name' | 'call' | 'after';
 
-const NAME_CHARACTER = /[\s\w.\-[\]\ufdd0-\ufdef]/;
-const NAME = /^[\w.-]+/;
+/** Of a header: a name, tags and white space. Half a surrogate pair comes alone. */
+const HEADER_CHARACTER = /[\s\p{L}\p{N}\p{Cs}_.:/\-[\]\ufdd0-\ufdef]/u;
+/** Of a Python name, and of half a letter beyond the first plane. */
+const NAME_START = /[\p{L}\p{Cs}_]/u;
+const NAME = /^[\p{L}\p{N}_.:/-]+/u;
 const MAX_HEADER = 256;
 /** Between two calls. */
 const SEPARATOR = /^\s*[,;]?\s*$/;
@@ -115,7 +118,7 @@ export class JsonCallReader implements ToolReader {
       this.#beginCall(new ObjectBody(this.#calls, this.#isQuiet), character);
     } else if (this.#mayBePython(character)) {
       this.#beginCall(new PythonBody(this.#calls), character);
-    } else if (this.#syntax.named && !this.#isList && NAME_CHARACTER.test(character)) {
+    } else if (this.#syntax.named && !this.#isList && HEADER_CHARACTER.test(character)) {
       this.#place = 'name';
       this.#header = '';
       this.#inName(character);
@@ -124,12 +127,12 @@ export class JsonCallReader implements ToolReader {
 
   /** Outside of tags and lists a letter is no call's beginning. */
   #mayBePython(character: string): boolean {
-    return this.#syntax.mayBePython === true && (this.#isTagged || this.#isList) && /[A-Za-z_]/.test(character);
+    return this.#syntax.mayBePython === true && (this.#isTagged || this.#isList) && NAME_START.test(character);
   }
 
   #inName(character: string): void {
     if (character !== '{') {
-      const isHeader = NAME_CHARACTER.test(character) && this.#header.length < MAX_HEADER;
+      const isHeader = HEADER_CHARACTER.test(character) && this.#header.length < MAX_HEADER;
       if (!isHeader) {
         this.#giveUp({ reason: 'no arguments follow its name', isCall: true }, character);
         return;

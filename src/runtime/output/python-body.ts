@@ -6,7 +6,8 @@ import type { ToolCalls } from './tool-calls.ts';
 
 /** Longer calls are none: each of their characters is held back. */
 const MAX_LENGTH = 262_144;
-const NAME = /^[A-Za-z_][\w.]*$/;
+/** More than Python's own: tools have names that it does not know. */
+const NAME = /^[\p{L}\p{N}\p{Cs}_.:/-]*$/u;
 
 export class PythonBody implements CallBody {
   readonly #calls: ToolCalls;

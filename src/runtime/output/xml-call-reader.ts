@@ -13,6 +13,8 @@ const PARAMETER_END = '</parameter>';
 
 /** What must follow a parameter's end for it to be one: a value may have the tag in it. */
 const AFTER_PARAMETER = [PARAMETER, FUNCTION_END, CALL_END];
+/** What ends the last value where a model forgets its closing tag: at the answer's end, or with the next call. */
+const FORGOTTEN_END = [FUNCTION_END, CALL_END, CALL];
 const MAX_NAME = 256;
 
 /**
@@ -57,7 +59,7 @@ export class XmlCallReader implements ToolReader {
     else if (place === 'ended') return;
     else if (isCut && this.#calls.isOpen) return;
     else if (place === 'parameters' && this.#mayEnd()) this.#endCall();
-    else if (place === 'value' && this.#part.trimStart().startsWith(PARAMETER_END)) {
+    else if (place === 'value' && /^\n?<\/(parameter|function)>/.test(this.#part)) {
       this.#endValue();
       this.#endCall();
     } else this.#giveUp('it ends early');
@@ -158,11 +160,15 @@ export class XmlCallReader implements ToolReader {
       part = part.slice(1);
     }
     this.#part = part;
-    const tag = AFTER_PARAMETER.find((candidate) => part.endsWith(candidate));
+    const isForgotten = forgetsEnd(part);
+    const tag = (isForgotten ? [CALL] : AFTER_PARAMETER).find((candidate) => part.endsWith(candidate));
     if (tag === undefined) return;
     this.#endValue();
     this.#place = 'parameters';
-    this.#takeTag(tag);
+    if (isForgotten) {
+      this.#endCall();
+      this.#leave(CALL);
+    } else this.#takeTag(tag);
   }
 
   #addToValue(character: string): void {
@@ -206,12 +212,25 @@ export class XmlCallReader implements ToolReader {
 
 /** True while the text may become a parameter's end and what must follow it. */
 const mayEndValue = (text: string): boolean => {
+  if (forgetsEnd(text)) return true;
   const end = `\n${PARAMETER_END}`;
   if (end.startsWith(text) || PARAMETER_END.startsWith(text)) return true;
   const length = text.startsWith(end) ? end.length : PARAMETER_END.length;
   if (!text.startsWith(end) && !text.startsWith(PARAMETER_END)) return false;
   const rest = text.slice(length).trimStart();
   return AFTER_PARAMETER.some((tag) => tag.startsWith(rest));
+};
+
+/** True for a beginning of `FORGOTTEN_END`, behind at most a line break. */
+const forgetsEnd = (text: string): boolean => {
+  let rest = text.replace(/^\n/, '');
+  // A shorter one is a beginning of the parameter's own closing tag, too.
+  if (rest.length < 3) return false;
+  for (const tag of FORGOTTEN_END) {
+    if (!rest.startsWith(tag)) return tag.startsWith(rest);
+    rest = rest.slice(tag.length).trimStart();
+  }
+  return rest === '';
 };
 
 /** The value as JSON: of the schema's types where it can be read so, else a string. */

@@ -4,7 +4,7 @@ import { callList } from '../call-grammar.ts';
 import { controlMark } from '../control-marks.ts';
 import { JsonCallReader } from '../json-call-reader.ts';
 import type { ToolFormat } from '../tool-format.ts';
-import { functools } from './functools.ts';
+import { FUNCTOOLS_OPENER } from './functools.ts';
 
 const OPENER = '<|tool_call|>';
 const CLOSER = '<|/tool_call|>';
@@ -16,7 +16,7 @@ export const phi: ToolFormat = {
   reader: (calls) =>
     new JsonCallReader(calls, {
       // The model falls back to what its predecessor wrote.
-      openers: [OPENER, controlMark(0), ...functools.tags],
+      openers: [OPENER, controlMark(0), FUNCTOOLS_OPENER],
       closers: [CLOSER, controlMark(1)],
     }),
   grammar: (tools, options) => callList(tools, options, { begin: `${OPENER}[`, end: `]${CLOSER}` }),
