@@ -125,7 +125,7 @@ describe('earlier calls', () => {
     const turns = [
       assistant([
         { type: 'server_tool_use', id: 's', name: 'web_search', input: {} },
-        { type: 'web_search_tool_result', tool_use_id: 's', content: [] },
+        { type: 'web_search_tool_result', tool_use_id: 's', content: [null, 'x', { cache_control: true }] },
         { type: 'redacted_thinking', data: 'x' },
         { type: 'text', text: 'Found.' },
       ]),

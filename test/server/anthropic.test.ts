@@ -248,6 +248,7 @@ test('counts tools and earlier calls', async () => {
   const large = await count({ tools: [{ name: 'f', description: 'x'.repeat(500), input_schema: {} }] });
   expect(small).toBeGreaterThan(alone);
   expect(large).toBeGreaterThanOrEqual(small + 500);
+  expect(await count({ tools: [{ name: 'f', input_schema: {} }], tool_choice: { type: 'none' } })).toBe(alone);
   const use = (command: string) => [
     ...ask('hi'),
     { role: 'assistant', content: [{ type: 'tool_use', id: 't', name: 'f', input: { command } }] },

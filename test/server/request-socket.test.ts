@@ -29,7 +29,10 @@ const ROUTES = [
     path: '/v1/messages',
     body: (text: string) => ({ model: 'scripted', max_tokens: 4000, messages: [{ role: 'user', content: text }] }),
     text: (event: object) => (event as { delta?: { text?: string } }).delta?.text ?? '',
-    errorCode: (error: object) => (error as { error: { type: string } }).error.type,
+    errorCode: (error: object) => {
+      const { type, details } = (error as { error: { type: string; details?: { error_code: string } } }).error;
+      return details?.error_code ?? type;
+    },
   },
 ] as const;
 const [CHAT] = ROUTES;
@@ -144,7 +147,7 @@ describe.each(TRANSPORTS)('over %s', (transport) => {
         await until(() => errors().length === index + 1);
         const { id: named, status, error = {} } = errors().at(-1)!;
         expect([text, named, status]).toEqual([text, id, 400]);
-        expect(errorCode(error)).toMatch(id === 'r1' ? /duplicate_id|invalid/ : /invalid/);
+        expect(errorCode(error)).toMatch(id === 'r1' ? /^duplicate_id$/ : /invalid/);
       }
       client.send({ type: 'cancel', id: 'unknown' });
       client.send({ type: 'ping' });

@@ -35,7 +35,10 @@ export const cacheTtlOf = ({ cache_control, system, tools, messages }: MarkedBod
   return marks.includes('1h') ? '1h' : marks[0];
 };
 
-const ttlsOf = ({ cache_control: mark, content }: Marked): CacheTtl[] => {
+/** @param part perhaps within a block that nobody checks, since it is skipped */
+const ttlsOf = (part: Marked | string | null | undefined): CacheTtl[] => {
+  if (typeof part !== 'object' || part === null) return [];
+  const { cache_control: mark, content } = part;
   const inner = Array.isArray(content) ? (content as Marked[]).flatMap(ttlsOf) : [];
   return mark ? [mark.ttl ?? '5m', ...inner] : inner;
 };

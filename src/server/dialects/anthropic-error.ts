@@ -73,8 +73,17 @@ export const unsupportedThread = (): EngineError =>
     reason: UNSUPPORTED_THREAD,
   });
 
-const detailsOf = ({ details }: EngineError): { details?: object } =>
-  details.reason === UNSUPPORTED_THREAD ? { details: { error_code: UNSUPPORTED_THREAD, unsupported: [] } } : {};
+/** Reasons that clients act upon, where the type does not tell them; and what stands beside each. */
+const TOLD_REASONS: ReadonlyMap<string, object> = new Map([
+  [UNSUPPORTED_THREAD, { unsupported: [] }],
+  // Of a frame on a WebSocket: the request that has the id goes on.
+  ['duplicate_id', {}],
+]);
+
+const detailsOf = ({ details: { reason = '' } }: EngineError): { details?: object } => {
+  const more = TOLD_REASONS.get(reason);
+  return more === undefined ? {} : { details: { error_code: reason, ...more } };
+};
 
 /** Claude Code reads the two overflow sentences word by word. */
 const messageOf = ({ code, message, details }: EngineError): string => {

@@ -170,11 +170,17 @@ const requestOf = (body: MessagesBody, prompt: ChatPrompt, { requestId }: ParseC
   };
 };
 
-const parseCount = (raw: unknown, { model }: ParseContext): CountExchange => ({
-  kind: 'count',
-  prompt: promptOf(parseBody(countBody, raw), model),
-  response: (numTokens) => ({ input_tokens: numTokens }),
-});
+const parseCount = (raw: unknown, { model }: ParseContext): CountExchange => {
+  const body = parseBody(countBody, raw);
+  const { tools, ...prompt } = promptOf(body, model);
+  const choice = readToolChoice(body, tools ?? []);
+  return {
+    kind: 'count',
+    // A model that may not call is not shown its tools.
+    prompt: tools === undefined || choice?.mode === 'none' ? prompt : { ...prompt, tools },
+    response: (numTokens) => ({ input_tokens: numTokens }),
+  };
+};
 
 export const anthropicMessages: Dialect = {
   name: 'anthropic-messages',
