@@ -7,7 +7,8 @@ import { EngineError } from './errors.ts';
  * @throws EngineError invalid_request, context_length_exceeded
  */
 export const fitPrompt = (promptTokens: number, wanted: number | undefined, contextLength: number): number => {
-  if (promptTokens === 0) throw new EngineError('invalid_request', 'the prompt has no tokens; send at least one');
+  if (promptTokens === 0)
+    throw new EngineError('invalid_request', 'the prompt has no tokens; send at least one', { param: 'prompt' });
   const maxTokens = wanted ?? contextLength - promptTokens;
   if (promptTokens + maxTokens <= contextLength && (promptTokens < contextLength || wanted === 0)) return maxTokens;
   const asked = wanted === undefined ? '' : ` and ${wanted} to generate`;

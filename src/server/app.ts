@@ -5,14 +5,13 @@ import { EngineError } from '../runtime/errors.ts';
 import { urlHost } from './address.ts';
 import { agentRouteOf } from './agents-route.ts';
 import { Access, isLoopback } from './auth.ts';
-import { readBody } from './body.ts';
 import { CoordinationRoutes } from './coordination/route.ts';
 import type { Dialect, DialectRoute } from './dialects/dialect.ts';
 import { DIALECTS, dialectOf, routeOf } from './dialects/index.ts';
 import { answerExchange, type ExchangeContext } from './exchange.ts';
 import { readHealth } from './health.ts';
 import type { HttpRequest, HttpResponse, Transport } from './http.ts';
-import { parseJson } from './json-body.ts';
+import { readJson } from './json-body.ts';
 import { draining, RequestLimits } from './limits.ts';
 import { Metrics } from './metrics.ts';
 import { modelListRoute, modelRouteOf } from './models-route.ts';
@@ -238,7 +237,7 @@ class App {
   async #answerDialect(route: DialectRoute, request: HttpRequest, reply: Reply): Promise<void> {
     const giveBack = this.#limits.admit();
     try {
-      const body = parseJson(await readBody(request, this.#options.bodyLimitBytes));
+      const body = await readJson(request, this.#options.bodyLimitBytes);
       const answering = wantsResume(request)
         ? new ResumableReply(reply, this.#streams, this.#access.ownerOf(request))
         : reply;

@@ -59,8 +59,9 @@ const generateOrShorten = async (
     await generate(context, exchange, reply);
     return undefined;
   } catch (error) {
-    const shorter = error instanceof EngineError ? exchange.shorter?.(error) : undefined;
-    if (shorter === undefined) throw error;
+    if (!(error instanceof EngineError)) throw error;
+    const shorter = exchange.shorter?.(error);
+    if (shorter === undefined) throw exchange.explain?.(error) ?? error;
     return shorter;
   }
 };

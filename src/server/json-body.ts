@@ -1,8 +1,39 @@
 /** Request bodies as JSON, refused before they can hurt whoever walks them. */
 import { EngineError } from '../runtime/errors.ts';
+import { readBody } from './body.ts';
+import type { HttpRequest } from './http.ts';
 
 /** No honest body comes near; deeper ones overflow the stack of what clones them for another thread. */
 const MAX_DEPTH = 128;
+
+/** A form is what `curl -d` calls whatever it sends. */
+const FORM = /^application\/x-www-form-urlencoded\b/i;
+/** What may hold JSON: its own types, those of clients that say nothing better, and no type at all. */
+const MAYBE_JSON = /^\s*$|^[\w.+-]+\/(?:[\w.+-]+\+)?json\b|^text\/plain\b|^application\/octet-stream\b/i;
+
+/**
+ * A request's body as JSON. Call it in the listener's own turn.
+ * @throws EngineError unsupported_media_type for a body that calls itself something else; as `readBody` and `parseJson`
+ */
+export const readJson = async (request: HttpRequest, maxBytes: number): Promise<unknown> => {
+  const type = request.headers.get('content-type') ?? '';
+  const isForm = FORM.test(type);
+  if (!isForm && !MAYBE_JSON.test(type)) throw notJson(type);
+  const body = await readBody(request, maxBytes);
+  try {
+    return parseJson(body);
+  } catch (error) {
+    throw isForm ? notJson(type) : error;
+  }
+};
+
+const notJson = (type: string): EngineError =>
+  new EngineError(
+    'unsupported_media_type',
+    `the content-type is '${type.slice(0, MAX_QUOTED_LENGTH)}': send JSON, as application/json`,
+  );
+
+const MAX_QUOTED_LENGTH = 60;
 
 /** @throws EngineError invalid_request when the body is no UTF-8, no JSON, or nested too deeply */
 export const parseJson = (body: Uint8Array): unknown => {

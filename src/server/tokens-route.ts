@@ -5,11 +5,10 @@
 import { z } from 'zod';
 import type { ChatPrompt, Engine, Prompt, TokenPiece } from '../runtime/api.ts';
 import { EngineError } from '../runtime/errors.ts';
-import { readBody } from './body.ts';
 import { integer, invalidParam, optional, parseBody } from './dialects/body-schema.ts';
 import { openaiChat } from './dialects/openai-chat.ts';
 import type { HttpRequest } from './http.ts';
-import { parseJson } from './json-body.ts';
+import { readJson } from './json-body.ts';
 import type { Operation } from './operation.ts';
 import type { PlainRoute } from './plain-route.ts';
 import type { PromptCanon } from './prompt-canon.ts';
@@ -93,7 +92,7 @@ export const tokenRoutes = (context: TokensContext): PlainRoute[] =>
     async answer(request, reply) {
       const giveBack = context.admit();
       try {
-        const body = parseJson(await readBody(request, context.bodyLimitBytes));
+        const body = await readJson(request, context.bodyLimitBytes);
         const owner = context.ownerOf(request);
         const chat: ReadChat = (chatBody) => chatPrompt(context, chatBody, owner, reply.requestId);
         reply.json(200, await answer(context.engine, body, chat));

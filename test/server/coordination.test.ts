@@ -234,7 +234,7 @@ describe.each(TRANSPORTS)('over %s', (transport) => {
     expect(cast.body).toMatchObject({ agent_id: 'alice', choice: 'No', tally: { results: { No: 1 } } });
     expect((await call('/vote', { question: tea, agent_id: 'bob', choice: 'Maybe' })).body.error.param).toBe('choice');
     expect((await call('/vote', { question: tea })).body.error.param).toBe('options');
-    expect((await call('/vote', { question: 'x', options: ['A', 'a.'] })).body.error.param).toBe('options.1');
+    expect((await call('/vote', { question: 'x', options: ['A', 'a.'] })).body.error.param).toBe('options[1]');
     expect((await read('')).votes).toMatchObject([{ question: tea }]);
     const alone = await call('/vote', { question: 'Alone?', options: ['Yes', 'No'], agent_ids: ['bob'] });
     expect(alone.body).toMatchObject({
@@ -381,12 +381,12 @@ test('thirty agents broadcast at once; the thirty-first is refused', async () =>
 
 test.each([
   [{ agents: [] }, 400, 'agents'],
-  [{ agents: [ALICE, { ...BOB, display_name: 'Alice' }] }, 400, 'agents.1.display_name'],
-  [{ agents: [ALICE, { ...BOB, agent_id: 'alice' }] }, 400, 'agents.1.agent_id'],
-  [{ agents: [{ display_name: 'two\nlines' }] }, 400, 'agents.0.display_name'],
+  [{ agents: [ALICE, { ...BOB, display_name: 'Alice' }] }, 400, 'agents[1].display_name'],
+  [{ agents: [ALICE, { ...BOB, agent_id: 'alice' }] }, 400, 'agents[1].agent_id'],
+  [{ agents: [{ display_name: 'two\nlines' }] }, 400, 'agents[0].display_name'],
   [{ agents: [ALICE], topology: 'star' }, 400, 'topology'],
   [{ agents: [ALICE], topology: 'whisper' }, 400, 'agents'],
-  [{ agents: [ALICE, { ...BOB, model: 'gpt-4' }] }, 404, 'agents.1.model'],
+  [{ agents: [ALICE, { ...BOB, model: 'gpt-4' }] }, 404, 'agents[1].model'],
   [{ agents: [ALICE], model: 'gpt-4' }, 404, 'model'],
   [{ agents: [ALICE], decision_mode: 'coordinator_decides' }, 400, 'decision_mode'],
   [{ agents: [ALICE], per_agent_prompts: { Zoe: 'x' } }, 400, 'per_agent_prompts.Zoe'],

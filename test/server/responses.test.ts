@@ -345,8 +345,8 @@ test('names what it does not support', async () => {
     [{ background: true }, 'background'],
     [{ prompt: { id: 'pmpt_1' } }, 'prompt'],
     [{ conversation: 'conv_1' }, 'conversation'],
-    [{ input: [image] }, 'input.0.content.0.type'],
-    [{ input: [{ role: 'user', content: [{ type: 'input_file', file_id: 'f' }] }] }, 'input.0.content.0.type'],
+    [{ input: [image] }, 'input[0].content[0].type'],
+    [{ input: [{ role: 'user', content: [{ type: 'input_file', file_id: 'f' }] }] }, 'input[0].content[0].type'],
   ] as const) {
     const { status, body: answer } = await post(`${url}/v1/responses`, { input: 'x', ...body });
     expect([status, answer]).toMatchObject([400, { error: { param, code: 'unsupported_parameter' } }]);
@@ -362,9 +362,9 @@ test('says which field is wrong', async () => {
   for (const [body, param, code] of [
     [{ input: undefined }, 'input', 'missing_required_parameter'],
     [{ input: [] }, 'input', 'missing_required_parameter'],
-    [{ input: [{ role: 'nobody', content: 'x' }] }, 'input.0.role', 'invalid_value'],
-    [{ input: [{ type: 'poem', text: 'x' }] }, 'input.0.type', 'invalid_value'],
-    [{ input: [output] }, 'input.0.call_id', 'invalid_value'],
+    [{ input: [{ role: 'nobody', content: 'x' }] }, 'input[0].role', 'invalid_value'],
+    [{ input: [{ type: 'poem', text: 'x' }] }, 'input[0].type', 'invalid_value'],
+    [{ input: [output] }, 'input[0].call_id', 'invalid_value'],
     [{ model: 'gpt-9' }, 'model', 'model_not_found'],
     [{ max_output_tokens: 0 }, 'max_output_tokens', 'integer_below_min_value'],
     [{ temperature: 3 }, 'temperature', 'decimal_above_max_value'],
@@ -374,7 +374,7 @@ test('says which field is wrong', async () => {
     [{ metadata: { a: 1 } }, 'metadata.a', 'invalid_type'],
     [{ tool_choice: 'required' }, 'tool_choice', 'invalid_value'],
     [{ tool_choice: { type: 'web_search_preview' } }, 'tool_choice.type', 'invalid_value'],
-    [{ tools: [{ type: 'function' }] }, 'tools.0.name', 'missing_required_parameter'],
+    [{ tools: [{ type: 'function' }] }, 'tools[0].name', 'missing_required_parameter'],
     [{ text: { format: { type: 'json_schema' } } }, 'text.format.name', 'missing_required_parameter'],
     [{ previous_response_id: 'resp_none' }, 'previous_response_id', 'previous_response_not_found'],
     [{ input: [{ type: 'item_reference', id: 'msg_none' }] }, 'input', 'item_not_found'],

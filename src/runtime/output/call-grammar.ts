@@ -17,7 +17,7 @@ export interface GrammarOptions {
 export const argumentsFormat = ({ name, strict, parameters }: ToolDefinition): AnswerFormat => ({
   type: 'json_schema',
   json_schema: strict && parameters ? parameters : { type: 'object' },
-  path: `tools: the parameters of ${JSON.stringify(name)}`,
+  path: `tools[${JSON.stringify(name)}]: the parameters`,
 });
 
 /** White space as models write it, compact or spaced: more of it would be a place to get lost in. */

@@ -64,7 +64,7 @@ const valueFormat = (tool: ToolDefinition, name: string, schema: unknown): Answe
   }
   const { $defs, definitions } = asObject(tool.parameters);
   const rest = { ...($defs === undefined ? {} : { $defs }), ...(definitions === undefined ? {} : { definitions }) };
-  const path = `tools: the parameter ${JSON.stringify(name)} of ${JSON.stringify(tool.name)}`;
+  const path = `tools[${JSON.stringify(tool.name)}]: the parameter ${JSON.stringify(name)}`;
   return { type: 'json_schema', json_schema: schema === true ? true : { ...rest, ...given }, path };
 };
 
@@ -73,7 +73,6 @@ const asObject = (value: unknown): Readonly<Record<string, unknown>> =>
 
 const refuse = (tool: ToolDefinition, keyword: string, remedy: string): never => {
   const problem = `${keyword} cannot be enforced in this model's form of calls; ${remedy}, or do not set strict`;
-  throw new EngineError('invalid_request', `tools: the parameters of ${JSON.stringify(tool.name)}: ${problem}`, {
-    param: 'tools',
-  });
+  const param = `tools[${JSON.stringify(tool.name)}]`;
+  throw new EngineError('invalid_request', `${param}: the parameters: ${problem}`, { param });
 };

@@ -66,6 +66,11 @@ const describe = (issue: Issue, value: unknown): { message: string; reason: stri
       return { message: `must be one of ${issue.values.map(String).join(', ')}; ${got}`, reason: 'invalid_value' };
     case 'invalid_union':
       return describeUnion(issue, got);
+    case 'not_multiple_of':
+      return {
+        message: `must be ${issue.divisor === 1 ? 'an integer' : `a multiple of ${issue.divisor}`}, ${got}`,
+        reason: 'invalid_type',
+      };
     default:
       return { message: `${issue.message}; ${got}`, reason: 'invalid_value' };
   }

@@ -94,6 +94,8 @@ export interface GenerateExchange {
   readonly signal?: AbortSignal;
   /** The same with a shorter prompt, after the engine has refused this one; undefined: there is none. */
   shorter?(error: EngineError): GenerateExchange | undefined;
+  /** What the engine refuses one of the requests with, told of the body's own fields; absent: as it is. */
+  explain?(error: EngineError): EngineError;
   encoder(): Encoder;
   /** The body of the whole answer. `answers` has one entry for each of `requests`. */
   response(answers: readonly Answer[]): object | Promise<object>;

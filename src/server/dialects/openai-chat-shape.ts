@@ -1,5 +1,7 @@
 /** Some clients (Cursor) send bodies of the Responses API to the chat route, and want a chat's answer. */
 
+import { SKIPPED_ITEMS } from './openai-responses-body.ts';
+
 type Fields = Readonly<Record<string, unknown>>;
 
 const isFields = (value: unknown): value is Fields =>
@@ -28,7 +30,7 @@ const formatOf = (format: unknown): unknown => {
 const messagesOf = (input: unknown): readonly unknown[] => {
   if (!Array.isArray(input)) return [{ role: 'user', content: input }];
   const messages: Fields[] = [];
-  for (const item of input.map(messageOf)) {
+  for (const item of input.filter(isShown).map(messageOf)) {
     const last = messages.at(-1);
     // An assistant's thoughts, text and calls are items apart, and one message here.
     if (isFields(item) && item.role === 'assistant' && last?.role === 'assistant')
@@ -37,6 +39,10 @@ const messagesOf = (input: unknown): readonly unknown[] => {
   }
   return messages;
 };
+
+const SKIPPED: ReadonlySet<unknown> = new Set(SKIPPED_ITEMS);
+
+const isShown = (item: unknown): boolean => !(isFields(item) && SKIPPED.has(item.type));
 
 const joined = (first: Fields, second: Fields): Fields => ({
   ...first,
@@ -55,7 +61,12 @@ const messageOf = (item: unknown): unknown => {
       return { role: 'assistant', tool_calls: [{ id, type: 'function', function: { name, arguments: text } }] };
     }
     case 'function_call_output':
+    case 'custom_tool_call_output':
       return { role: 'tool', tool_call_id: item.call_id, content: item.output };
+    case 'custom_tool_call': {
+      const { call_id: id, name, input } = item;
+      return { role: 'assistant', tool_calls: [{ id, type: 'custom', custom: { name, input } }] };
+    }
     case 'reasoning':
       return { role: 'assistant', reasoning: textIn(item.content) || textIn(item.summary) };
     default:

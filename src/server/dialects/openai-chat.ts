@@ -19,9 +19,9 @@ import {
 import { chatBody as answerBody, type ChatAnswerOptions, ChatEncoder } from './openai-chat-answer.ts';
 import { message, toChatMessages } from './openai-chat-messages.ts';
 import { asChatBody } from './openai-chat-shape.ts';
-import { readFunction, readFunctions, readToolChoice, toolRequestFields } from './openai-tools.ts';
+import { readFunction, readFunctions, readToolChoice, schemaFields, toolRequestFields } from './openai-tools.ts';
 import { constraintFields, constraintOf, formatConstraint, responseFormat } from './output-format.ts';
-import { checkToolChoice, uniqueTools } from './tools.ts';
+import { atToolSchema, checkToolChoice, uniqueTools } from './tools.ts';
 
 const chatBody = z.object({
   ...samplingFields,
@@ -54,12 +54,19 @@ interface RequestTools {
   readonly tools: readonly ToolDefinition[];
   readonly toolChoice: ToolChoice | undefined;
   readonly isLegacyCall: boolean;
+  /** The body's fields of their schemas, by name. */
+  readonly fields: ReadonlyMap<string, string>;
 }
 
 const toolsOf = (body: ChatBody): RequestTools => {
   if (!body.tools?.length && body.functions?.length) return legacyTools(body.functions, body.function_call);
   const tools = readFunctions(body.tools ?? []);
-  return { tools, toolChoice: readToolChoice(body, tools), isLegacyCall: false };
+  return {
+    tools,
+    toolChoice: readToolChoice(body, tools),
+    isLegacyCall: false,
+    fields: schemaFields(body.tools ?? []),
+  };
 };
 
 /** The older form, which calls one function an answer. */
@@ -73,7 +80,8 @@ const legacyTools = (functions: readonly unknown[], call: ChatBody['function_cal
       ? { mode: 'required' as const, names: [call.name] }
       : { mode: call ?? ('auto' as const) };
   const toolChoice = checkToolChoice({ ...choice, parallel: false }, tools, 'function_call');
-  return { tools, toolChoice, isLegacyCall: true };
+  const fields = schemaFields(functions.map(Object), 'functions');
+  return { tools, toolChoice, isLegacyCall: true, fields };
 };
 
 const parse = (raw: unknown, context: ParseContext): GenerateExchange => {
@@ -82,7 +90,7 @@ const parse = (raw: unknown, context: ParseContext): GenerateExchange => {
   requireChatTemplate(context.model, 'messages');
   refuseUnsupported(body);
   if (body.top_logprobs && !body.logprobs) throw invalidParam('top_logprobs', 'needs logprobs to be true');
-  const { tools, toolChoice, isLegacyCall } = toolsOf(body);
+  const { tools, toolChoice, isLegacyCall, fields } = toolsOf(body);
   const prompt: ChatPrompt = {
     kind: 'chat',
     messages: toChatMessages(body.messages),
@@ -102,6 +110,7 @@ const parse = (raw: unknown, context: ParseContext): GenerateExchange => {
     requests: requestsOf(body, prompt, toolChoice, context),
     hints: cacheHintsOf(body),
     stream: body.stream ?? false,
+    explain: (error) => atToolSchema(error, fields),
     encoder: () => new ChatEncoder(context, options),
     response: (answers) => answerBody(answers, context, options),
   };

@@ -16,7 +16,7 @@ const id = optional(z.string());
 const callId = z.string().min(1);
 
 /** Items of tools that run at OpenAI, or that this server never calls: a history may have them, no prompt shows them. */
-const SKIPPED_ITEMS = [
+export const SKIPPED_ITEMS = [
   'additional_tools',
   'apply_patch_call',
   'apply_patch_call_output',

@@ -15,6 +15,8 @@ export interface Toolbox {
   readonly definitions: readonly ToolDefinition[];
   /** By the model's name of the tool. */
   readonly names: ReadonlyMap<string, ToolName>;
+  /** The body's fields of their schemas, by the model's name. */
+  readonly fields: ReadonlyMap<string, string>;
   /** As the response repeats them: those that can be called. */
   readonly tools: readonly object[];
 }
@@ -31,20 +33,24 @@ export const flatName = (name: string, namespace?: string | null): string => {
 export const openToolbox = (tools: readonly ResponsesTool[]): Toolbox => {
   const definitions: ToolDefinition[] = [];
   const names = new Map<string, ToolName>();
-  const add = (tool: CallableTool, namespace?: string): void => {
+  const fields = new Map<string, string>();
+  const add = (tool: CallableTool, place: string, namespace?: string): void => {
     const name = flatName(tool.name, namespace);
+    if (!fields.has(name)) fields.set(name, `${place}.parameters`);
     names.set(name, { kind: tool.type, name: tool.name, ...(namespace === undefined ? {} : { namespace }) });
     definitions.push(
       tool.type === 'custom' ? customDefinition(tool, name) : toolDefinition({ ...tool, name }, tool.parameters),
     );
   };
-  for (const tool of tools) {
-    if (tool.type === 'function' || tool.type === 'custom') add(tool);
+  for (const [index, tool] of tools.entries()) {
+    const place = `tools.${index}`;
+    if (tool.type === 'function' || tool.type === 'custom') add(tool, place);
     else if (tool.type === 'namespace') {
-      for (const inner of tool.tools) if (inner.type !== 'skipped') add(inner, tool.name);
+      for (const [innerIndex, inner] of tool.tools.entries())
+        if (inner.type !== 'skipped') add(inner, `${place}.tools.${innerIndex}`, tool.name);
     }
   }
-  return { definitions: uniqueTools(definitions), names, tools: tools.flatMap(toolBody) };
+  return { definitions: uniqueTools(definitions), names, fields, tools: tools.flatMap(toolBody) };
 };
 
 /** A grammar is shown to the model, not enforced: models call functions with JSON around the text. */

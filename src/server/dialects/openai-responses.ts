@@ -29,6 +29,7 @@ import { toMessages } from './openai-responses-prompt.ts';
 import { openToolbox, type Toolbox, toolChoiceOf } from './openai-responses-tools.ts';
 import { truncated } from './openai-responses-truncation.ts';
 import { constraintOf, schemaConstraint } from './output-format.ts';
+import { atToolSchema } from './tools.ts';
 
 const ENCRYPTED_REASONING = 'reasoning.encrypted_content';
 const LOGPROBS = 'message.output_text.logprobs';
@@ -61,11 +62,19 @@ const promptOf = async (body: PromptBody, toolbox: Toolbox, context: ParseContex
   };
 };
 
+const TEXT_SCHEMA = 'text.format.schema';
+
+/** OpenAI has a code for a schema that cannot be kept here, and none for one of a chat's format. */
+const atTextSchema = (error: EngineError): EngineError =>
+  error.code === 'invalid_request' && error.details.param?.startsWith(TEXT_SCHEMA)
+    ? new EngineError(error.code, error.message, { ...error.details, reason: 'invalid_json_schema' }, { cause: error })
+    : error;
+
 /** @throws EngineError invalid_request when a body has several */
 const textConstraint = (body: ResponsesBody): OutputConstraint | undefined => {
   const format = body.text?.format ?? { type: 'text' as const };
   const schema = format.type === 'json_schema' ? format.schema : undefined;
-  const constraint = format.type === 'text' ? undefined : schemaConstraint(schema, 'text.format.schema');
+  const constraint = format.type === 'text' ? undefined : schemaConstraint(schema, TEXT_SCHEMA);
   return constraintOf(body, constraint, 'text.format');
 };
 
@@ -129,6 +138,7 @@ const parse = async (raw: unknown, context: ParseContext): Promise<GenerateExcha
     hints: cacheHintsOf(body),
     stream: body.stream ?? false,
     signal: plan.signal,
+    explain: (error) => atTextSchema(atToolSchema(error, toolbox.fields)),
     encoder: () => new ResponseEncoder(plan),
     response: ([answer]) => {
       if (answer === undefined) throw new EngineError('internal', 'a response needs one answer');

@@ -26,6 +26,19 @@ export const readFunction = (body: unknown, place: string): ToolDefinition => {
   return toolDefinition(tool, parameters);
 };
 
+/** The fields of the functions' schemas, by name. */
+export const schemaFields = (tools: readonly Typed[], place = 'tools'): ReadonlyMap<string, string> =>
+  new Map(
+    tools
+      .flatMap((tool, index): [string, string][] => {
+        const [body, field] = 'function' in tool ? [tool.function, '.function'] : [tool, ''];
+        const name = Reflect.get(Object(body), 'name');
+        return typeof name === 'string' ? [[name, `${place}.${index}${field}.parameters`]] : [];
+      })
+      // Of two that are alike, the first is meant.
+      .reverse(),
+  );
+
 /** True for tools that the client runs by name; all others are skipped. */
 const isFunction = ({ type, function: nested }: Typed): boolean =>
   type === 'function' || (!type && typeof nested === 'object');

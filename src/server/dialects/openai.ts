@@ -16,6 +16,7 @@ import { requireTask } from './model-task.ts';
 
 export const MAX_CHOICES = 128;
 const MAX_STOP_STRINGS = 4;
+const MAX_SEED = 2 ** 63;
 /** They are looked at for every token, while all other streams wait. */
 const MAX_BIASED_TOKENS = 1024;
 /** JSON has no infinity; OpenAI writes this for impossible tokens. */
@@ -27,7 +28,8 @@ export const samplingFields = {
   stop: optional(z.union([z.string().min(1), z.array(z.string().min(1)).max(MAX_STOP_STRINGS)])),
   stream: optional(z.boolean()),
   stream_options: optional(z.object({ include_usage: optional(z.boolean()) })),
-  seed: optional(z.int()),
+  // Clients draw 64 bits, of which JSON numbers keep the first 53.
+  seed: optional(z.number().min(-MAX_SEED).max(MAX_SEED).multipleOf(1)),
   temperature: optional(z.number().min(0).max(2)),
   top_p: optional(z.number().min(0).max(1)),
   top_k: optional(integer(-1)),
@@ -188,12 +190,23 @@ export const openaiError = (error: EngineError, promptParam = 'messages'): Error
   const shape: ErrorShape = ERRORS[error.code];
   const param = error.details.param ?? (error.code === 'context_length_exceeded' ? promptParam : null);
   const { reason, retryAfterSeconds = RETRY_AFTER_SECONDS } = error.details;
+  const message = messageOf(error);
   return {
     status: shape.status,
     headers: shape.isRetryable ? { 'retry-after': String(Math.ceil(retryAfterSeconds)) } : {},
-    body: { error: { message: messageOf(error), type: shape.type, param, code: reason ?? shape.code } },
+    body: {
+      error: {
+        message: param !== null && message.startsWith(param) ? bracketed(param) + message.slice(param.length) : message,
+        type: shape.type,
+        param: param && bracketed(param),
+        code: reason ?? shape.code,
+      },
+    },
   };
 };
+
+/** Places in lists as OpenAI writes them: `messages[0].content`. The keys of two fields may be numbers, too. */
+const bracketed = (param: string): string => param.replace(/(?<!^(?:logit_bias|metadata))\.(\d+)(?=\.|$)/g, '[$1]');
 
 const messageOf = ({ code, message, details }: EngineError): string => {
   const { promptTokens, maxTokens = 0, contextLength } = details;

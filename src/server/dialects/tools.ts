@@ -2,6 +2,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
 import type { ToolChoice, ToolDefinition } from '../../runtime/api.ts';
+import { EngineError } from '../../runtime/errors.ts';
 import { invalidParam, optional } from './body-schema.ts';
 
 /** Names stand between the tags of the models' formats: no quote, bracket or space can be in one. */
@@ -47,6 +48,24 @@ export const uniqueTools = (tools: readonly ToolDefinition[], param = 'tools'): 
     byName.set(tool.name, tool);
   }
   return [...byName.values()];
+};
+
+/** How the engine names a tool whose schema it refuses: `tools["name"]`. */
+const REFUSED_TOOL = /^tools\[("(?:[^"\\]|\\.)*")\]/;
+
+/**
+ * An error about a tool's schema with the field that has the schema, and OpenAI's code; any other error as it is.
+ * @param fields by the tool's name
+ */
+export const atToolSchema = (error: EngineError, fields: ReadonlyMap<string, string>): EngineError => {
+  const [prefix, quoted] = REFUSED_TOOL.exec(error.details.param ?? '') ?? [];
+  if (prefix === undefined || quoted === undefined) return error;
+  const name = JSON.parse(quoted) as string;
+  const param = fields.get(name);
+  if (param === undefined || !error.message.startsWith(prefix)) return error;
+  const message = `${param}: invalid schema for function '${name}'${error.message.slice(prefix.length)}`;
+  const details = { ...error.details, param, reason: 'invalid_function_parameters' };
+  return new EngineError(error.code, message, details, { cause: error });
 };
 
 /**
