@@ -11,6 +11,7 @@ import { DEFAULT_SAMPLING } from '../../src/runtime/sampling.ts';
 import { END_OF_SEQUENCE } from '../../src/runtime/scripted-vocabulary.ts';
 import { textOf } from '../support/engine.ts';
 import { idOf, startNoise } from '../support/noise-engine.ts';
+import { RandomRunner } from '../support/random-runner.ts';
 
 const TOOLS: readonly ToolDefinition[] = [
   {
@@ -126,6 +127,34 @@ describe.each(TOOL_FORMAT_NAMES)('%s', (toolFormat) => {
       for (const call of callsOf(events)) checkCall(call);
     }
   });
+});
+
+test.each(['harmony', 'mistral'] as const)('no control token gets into the strings of %s calls', async (toolFormat) => {
+  const note: ToolDefinition = {
+    name: 'note',
+    strict: true,
+    parameters: {
+      type: 'object',
+      properties: { text: { type: 'string', maxLength: 40 }, code: { type: 'string', pattern: '^[^0-9]{0,9}$' } },
+      required: ['text', 'code'],
+      additionalProperties: false,
+    },
+  };
+  const { ask } = startNoise({
+    toolFormat,
+    reasoning: reasoningOf(toolFormat),
+    // Every tag is likelier than any text, but those that end the turn.
+    runner: (size, tags) => new RandomRunner(size, new Map([...tags.values()].map((id) => [id, 8]))),
+  });
+  for (let round = 0; round < 3; round++) {
+    const events = await ask(
+      { ...prompt, tools: [note] },
+      { ...choice({ parallel: false }), ...seed(round), reasoningBudgetTokens: 5 },
+    );
+    const [call] = callsOf(events);
+    expect(Object.keys(call?.given as object)).toEqual(['text', 'code']);
+    expect(events.filter(({ type }) => type === 'warning')).toEqual([]);
+  }
 });
 
 test('thinks freely before a call that it must make', async () => {

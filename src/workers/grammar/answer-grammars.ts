@@ -6,6 +6,7 @@ import type { TokenizerDefinition } from '../tokenizer/definition.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import type { Allowed, AnswerFormat } from './answer-format.ts';
 import { joinedFormat } from './joined-format.ts';
+import { MarkerTexts } from './marker-texts.ts';
 import { loadXGrammar, orRefuse, type XGrammarLibrary } from './xgrammar.ts';
 
 export interface OpenOptions {
@@ -22,7 +23,7 @@ interface Vocabulary {
   readonly tokenizer: Tokenizer;
   readonly endTokenIds: readonly number[];
   readonly freeMask: Int32Array;
-  readonly markers: readonly string[];
+  readonly markers: MarkerTexts;
 }
 
 interface Answer {
@@ -38,7 +39,7 @@ export class AnswerGrammars {
   readonly #endTokenIds: readonly number[];
   /** Every token that is text. */
   readonly #freeMask: Int32Array;
-  readonly #markers: readonly string[];
+  readonly #markers: MarkerTexts;
   /** Least recently used first. */
   readonly #compiled = new Map<string, CompiledGrammar>();
   readonly #answers = new Map<number, Answer>();
@@ -63,19 +64,21 @@ export class AnswerGrammars {
     markers: readonly string[],
   ): Promise<AnswerGrammars> {
     const library = await loadXGrammar();
-    const isMarker = new Set(markers);
+    const markerTexts = new MarkerTexts(markers);
     const ends = new Set(definition.endTokenIds);
     const freeMask = new Int32Array(Math.ceil(vocabularySize / 32));
     const texts = Array.from({ length: vocabularySize }, (_, id) => {
       const bytes = tokenizer.bytesOf(id);
-      const isHidden = tokenizer.isControl(id) && !isMarker.has(Buffer.from(bytes).toString('utf8'));
+      const marker = markerTexts.hiddenToken(Buffer.from(bytes).toString('utf8'));
+      const isHidden = tokenizer.isControl(id) && marker === undefined;
       if (bytes.length === 0 || isHidden || ends.has(id)) return '';
       freeMask[id >> 5]! |= 1 << (id & 31);
-      return Array.from(bytes, (byte) => BYTE_CHARACTERS[byte]).join('');
+      return Array.from(marker === undefined ? bytes : Buffer.from(marker), (byte) => BYTE_CHARACTERS[byte]).join('');
     });
     const info = await library.TokenizerInfo.createTokenizerInfo(texts, 'byte_level', false, vocabularySize, [...ends]);
     const compiler = await library.GrammarCompiler.createGrammarCompiler(info, false);
-    return new AnswerGrammars({ tokenizer, endTokenIds: [...ends], freeMask, markers }, library, compiler);
+    const vocabulary = { tokenizer, endTokenIds: [...ends], freeMask, markers: markerTexts };
+    return new AnswerGrammars(vocabulary, library, compiler);
   }
 
   /**
@@ -123,7 +126,7 @@ export class AnswerGrammars {
   }
 
   async #compileNew(format: AnswerFormat): Promise<CompiledGrammar> {
-    const plain = joinedFormat(format);
+    const plain = joinedFormat(this.#markers.hiddenFormat(format));
     // By itself, what a request brought has an error of its own.
     for (const { grammar, path } of broughtGrammars(format)) {
       (await orRefuse(path, () => this.#library.Grammar.fromEBNF(grammar), path)).dispose();
@@ -167,11 +170,10 @@ export class AnswerGrammars {
     if (!jumps) return [];
     const only = onlyToken(mask, this.#endTokenIds);
     if (only !== undefined) return [only];
-    const text = matcher.findJumpForwardString();
+    const text = this.#markers.shown(matcher.findJumpForwardString());
     if (text.length < 2) return [];
     // Formats are told apart by such tokens, not by their texts.
-    const parseSpecial = this.#markers.some((marker) => text.includes(marker));
-    const tokenIds = this.#tokenizer.encode(text, { parseSpecial });
+    const tokenIds = this.#tokenizer.encode(text, { parseSpecial: this.#markers.isIn(text) });
     const written = Buffer.concat(Array.from(tokenIds, (id) => this.#tokenizer.bytesOf(id))).toString('utf8');
     if (written !== text) return [];
     // The last token may go on into what follows, so the model chooses it, unless it is no text to go on.

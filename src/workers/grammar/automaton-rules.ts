@@ -91,9 +91,13 @@ export const jsonCharacter = (book: RuleBook): Ref => book.rule('character', spe
 /** Nothing. xgrammar writes out rules without references where they stand; behind this one, a rule stays one rule. */
 const apart = (book: RuleBook): Ref => book.rule('apart', [[]]);
 
+const NUM_CHARACTERS = count(ALL);
+
 const isUniversal = (automaton: Automaton, state: number): boolean => {
   const [edge, ...more] = automaton[state]?.edges ?? [];
-  return automaton[state]?.accepts === true && more.length === 0 && edge?.to === state && count(edge.on) === 0x10f800;
+  return (
+    automaton[state]?.accepts === true && more.length === 0 && edge?.to === state && count(edge.on) === NUM_CHARACTERS
+  );
 };
 
 /** The rule of an automaton's texts; with `json`, behind the opening quote and up to and with the closing one. */

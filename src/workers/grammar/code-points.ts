@@ -1,4 +1,4 @@
-/** Sets of Unicode code points as sorted, disjoint ranges, and their UTF-8 bytes. Surrogates belong to none. */
+/** Sets of Unicode code points as sorted, disjoint ranges, and their UTF-8 bytes. Surrogates and some noncharacters belong to none. */
 
 /** First and last code point. */
 export type Range = readonly [number, number];
@@ -6,10 +6,14 @@ export type Range = readonly [number, number];
 /** Sorted and disjoint. */
 export type CodePoints = readonly Range[];
 
+/** They stand for control tokens in grammars: see `MarkerTexts`. */
+export const NONCHARACTERS: Range = [0xfdd0, 0xfdef];
+
 /** Every code point that a text can hold. */
 export const ALL: CodePoints = [
   [0, 0xd7ff],
-  [0xe000, 0x10ffff],
+  [0xe000, NONCHARACTERS[0] - 1],
+  [NONCHARACTERS[1] + 1, 0x10ffff],
 ];
 
 /** The ranges' intersection. */
