@@ -11,7 +11,7 @@ import { decodeSegment, type PlainRoute, readRoute } from './plain-route.ts';
 import type { Reply } from './reply.ts';
 import { readJson } from './session-body.ts';
 import { checkSessionId } from './session-hints.ts';
-import type { SessionContext } from './sessions-route.ts';
+import { EVICT_ONLY, type SessionContext } from './sessions-route.ts';
 
 const PREFIX = '/v1/agents';
 /** All of them in one answer: that is what its clients know. */
@@ -30,18 +30,49 @@ const generateBody = z.object({
 });
 
 export const AGENT_OPERATIONS: readonly Operation[] = [
-  { method: 'GET', path: PREFIX, summary: 'Your sessions as agents' },
-  { method: 'POST', path: PREFIX, summary: 'Make an agent', body: createBody, bodyIsOptional: true },
-  { method: 'GET', path: `${PREFIX}/list`, summary: 'Your sessions as agents' },
-  { method: 'GET', path: `${PREFIX}/stats`, summary: 'How many agents there are, and how much they keep' },
-  { method: 'GET', path: `${PREFIX}/{id}`, summary: 'An agent' },
+  { id: 'listAgents', method: 'GET', path: PREFIX, summary: 'Your sessions as agents', answers: { 200: 'AgentList' } },
   {
+    id: 'createAgent',
+    method: 'POST',
+    path: PREFIX,
+    summary: 'Make an agent',
+    body: createBody,
+    bodyIsOptional: true,
+    answers: { 201: 'Agent' },
+    errors: [409],
+  },
+  {
+    id: 'listAgentsAgain',
+    method: 'GET',
+    path: `${PREFIX}/list`,
+    summary: 'Your sessions as agents',
+    answers: { 200: 'AgentList' },
+  },
+  {
+    id: 'getAgentStats',
+    method: 'GET',
+    path: `${PREFIX}/stats`,
+    summary: 'How many agents there are, and how much they keep',
+    answers: { 200: 'AgentStats' },
+  },
+  { id: 'getAgent', method: 'GET', path: `${PREFIX}/{id}`, summary: 'An agent', answers: { 200: 'Agent' } },
+  {
+    id: 'deleteAgent',
     method: 'DELETE',
     path: `${PREFIX}/{id}`,
     summary: 'Forget an agent',
-    query: { evict_only: 'true: only take its KV out of memory' },
+    query: EVICT_ONLY,
+    answers: { 204: {} },
   },
-  { method: 'POST', path: `${PREFIX}/{id}/generate`, summary: "Continue an agent's text", body: generateBody },
+  {
+    id: 'generateAgentText',
+    method: 'POST',
+    path: `${PREFIX}/{id}/generate`,
+    summary: "Continue an agent's text",
+    body: generateBody,
+    answers: { 200: 'AgentText' },
+    errors: [429],
+  },
 ];
 
 /** Undefined for other paths. */

@@ -24,16 +24,26 @@ const MAX_PAGE = 1000;
 
 export const MODEL_OPERATIONS: readonly Operation[] = [
   {
+    id: 'listModels',
     method: 'GET',
     path: '/v1/models',
     summary: 'The served model, then what is installed',
     query: {
-      limit: 'Most models of a page, 1 to 1000; absent: all',
-      after_id: 'Only those after this model',
-      before_id: 'Only those before this model',
+      limit: { description: 'models a page; absent: all', schema: { type: 'integer', minimum: 1, maximum: MAX_PAGE } },
+      after_id: { description: 'only those after this model' },
+      before_id: { description: 'only those before this model' },
     },
+    headers: ['anthropic-version'],
+    answers: { 200: 'ModelList' },
   },
-  { method: 'GET', path: `${PREFIX}{id}`, summary: 'One model' },
+  {
+    id: 'getModel',
+    method: 'GET',
+    path: `${PREFIX}{id}`,
+    summary: 'One model',
+    headers: ['anthropic-version'],
+    answers: { 200: 'Model' },
+  },
 ];
 
 const modelBody = ({ id, createdAt, contextLength }: ModelFacts) => ({

@@ -1,7 +1,39 @@
-/** One line of the API's description: what a method of a path is for, and what it wants. */
+/** One line of the API's description: what a method of a path is for, what it wants, and what it answers. */
 import type { z } from 'zod';
+import type { SchemaName } from './openapi/schemas/index.ts';
+
+/** Headers of answers beyond those that every answer has. */
+export type AnswerHeader = 'x-firstlight-cache' | 'x-firstlight-stream' | 'content-disposition';
+
+/** Headers of requests that mean something here. */
+export type RequestHeader =
+  | 'x-session-id'
+  | 'x-agent-id'
+  | 'x-firstlight-resume'
+  | 'last-event-id'
+  | 'anthropic-version';
+
+/** The forms of one answer; none of them: an answer without content. */
+export interface AnswerForms {
+  /** Of the JSON. */
+  readonly json?: SchemaName;
+  /** Of each server-sent event. Beside `json`: the body's `stream` chooses. */
+  readonly events?: SchemaName;
+  /** Content type of what is neither. */
+  readonly type?: string;
+  readonly headers?: readonly AnswerHeader[];
+}
+
+export interface QueryParameter {
+  /** One line for people. */
+  readonly description: string;
+  /** JSON Schema; absent: any text. */
+  readonly schema?: object;
+}
 
 export interface Operation {
+  /** What programs call it: `createSession`. */
+  readonly id: string;
   readonly method: 'GET' | 'POST' | 'DELETE';
   /** As OpenAPI writes it: `/v1/sessions/{id}`. It is the `name` of the route that answers. */
   readonly path: string;
@@ -11,10 +43,29 @@ export interface Operation {
   readonly body?: z.ZodType;
   /** The body may be left out. */
   readonly bodyIsOptional?: true;
-  /** Query parameters by name, with a line for people each. */
-  readonly query?: Readonly<Record<string, string>>;
   /** Content type of a body that is no JSON. */
   readonly takes?: string;
-  /** Content type of the answer; absent: JSON. */
-  readonly answers?: string;
+  /** Query parameters by name. */
+  readonly query?: Readonly<Record<string, QueryParameter>>;
+  readonly headers?: readonly RequestHeader[];
+  /** What it answers when all goes well, by status; a schema's name is that of the JSON. */
+  readonly answers: Readonly<Record<number, SchemaName | AnswerForms>>;
+  /** Statuses of errors beyond those that follow from the rest. */
+  readonly errors?: readonly number[];
+  /** Whose envelope its errors have; absent: the request's headers decide. */
+  readonly dialect?: 'openai' | 'anthropic';
+  /** Who may ask; absent: who has a key, where there are keys. */
+  readonly access?: 'everyone' | 'this machine';
+}
+
+/** A WebSocket: its handshake is a GET of `path`. */
+export interface SocketOperation {
+  readonly id: string;
+  readonly path: string;
+  readonly summary: string;
+  readonly protocols: readonly string[];
+  /** Of each frame, in either direction. */
+  readonly clientFrame: SchemaName;
+  readonly serverFrame: SchemaName;
+  readonly dialect: 'openai' | 'anthropic';
 }

@@ -34,38 +34,94 @@ const MAX_PAGE = 1000;
 const MAX_IMPORT_BYTES = 1024 ** 3 + 64;
 
 const file = 'application/octet-stream';
-const evictOnly = { evict_only: 'true: only take its KV out of memory' };
+
+/** Query of DELETE. */
+export const EVICT_ONLY = {
+  evict_only: { description: 'true: only take its KV out of memory', schema: { type: 'boolean' } },
+};
 
 const action = (name: string, summary: string): Operation => ({
+  id: `${name}Session`,
   method: 'POST',
   path: `${PREFIX}/{id}/${name}`,
   summary,
+  answers: { 200: 'Session' },
+  errors: [409],
 });
 
 export const SESSION_OPERATIONS: readonly Operation[] = [
   {
+    id: 'listSessions',
     method: 'GET',
     path: PREFIX,
     summary: 'Your sessions, the last used first',
-    query: { limit: `at most ${MAX_PAGE}`, after: 'the last id of the page before' },
+    query: {
+      limit: {
+        description: 'sessions a page',
+        schema: { type: 'integer', minimum: 1, maximum: MAX_PAGE, default: DEFAULT_PAGE },
+      },
+      after: { description: 'the last id of the page before' },
+    },
+    answers: { 200: 'SessionList' },
   },
-  { method: 'POST', path: PREFIX, summary: 'Make a session', body: newSessionBody, bodyIsOptional: true },
-  { method: 'GET', path: `${PREFIX}/{id}`, summary: 'A session with its last cache misses' },
-  { method: 'DELETE', path: `${PREFIX}/{id}`, summary: 'Forget a session', query: evictOnly },
-  { ...action('fork', 'Another session that begins where this one is'), body: newSessionBody, bodyIsOptional: true },
-  action('save', "Wait until the session's KV is on disk"),
+  {
+    id: 'createSession',
+    method: 'POST',
+    path: PREFIX,
+    summary: 'Make a session',
+    body: newSessionBody,
+    bodyIsOptional: true,
+    answers: { 201: 'Session' },
+    errors: [409],
+  },
+  {
+    id: 'getSession',
+    method: 'GET',
+    path: `${PREFIX}/{id}`,
+    summary: 'A session with its last cache misses',
+    answers: { 200: 'SessionDetails' },
+  },
+  {
+    id: 'deleteSession',
+    method: 'DELETE',
+    path: `${PREFIX}/{id}`,
+    summary: 'Forget a session; with evict_only, the session is answered',
+    query: EVICT_ONLY,
+    answers: { 200: 'SessionRemoval' },
+  },
+  {
+    ...action('fork', 'Another session that begins where this one is'),
+    body: newSessionBody,
+    bodyIsOptional: true,
+    answers: { 201: 'Session' },
+  },
+  { ...action('save', "Wait until the session's KV is on disk"), errors: [409, 507] },
   action('pin', "Keep the session's KV before others'"),
   action('unpin', 'End that'),
-  { ...action('export', 'The session as a file'), answers: file },
-  { ...action('import', 'Make the session from a file'), takes: file },
   {
-    method: 'POST',
-    path: `${PREFIX}/import`,
-    summary: 'Make a session from a file',
-    takes: file,
-    query: { id: "its name; absent: the file's own" },
+    ...action('export', 'The session as a file'),
+    answers: { 200: { type: file, headers: ['content-disposition'] } },
   },
-  { method: 'GET', path: '/v1/requests/{id}/cache', summary: 'What the cache had of a request of yours, and why' },
+  {
+    ...action('import', 'Make the session from a file'),
+    id: 'importSessionAs',
+    takes: file,
+    answers: { 201: 'Session' },
+  },
+  {
+    ...action('import', 'Make a session from a file'),
+    path: `${PREFIX}/import`,
+    takes: file,
+    query: { id: { description: "its name; absent: the file's own" } },
+    answers: { 201: 'Session' },
+  },
+  {
+    id: 'getRequestCache',
+    method: 'GET',
+    path: '/v1/requests/{id}/cache',
+    summary: 'What the cache had of a request of yours, and why',
+    answers: { 200: 'RequestCache' },
+  },
 ];
 
 /** Undefined for other paths. */

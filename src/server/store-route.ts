@@ -33,13 +33,24 @@ const pullSchema = z.object({ model: z.string().min(1).max(MAX_NAME_LENGTH) });
 /** For programs on the server's own machine. */
 export const STORE_OPERATIONS: readonly Operation[] = [
   {
+    id: 'pullModel',
     method: 'POST',
     path: PULL_PATH,
     summary: 'Fetch a model from the hub',
     body: pullSchema,
-    answers: 'text/event-stream',
+    answers: { 200: { events: 'PullEvent' } },
+    errors: [409],
+    access: 'this machine',
   },
-  { method: 'DELETE', path: `${PREFIX}{id}`, summary: 'Remove an installed model' },
+  {
+    id: 'removeModel',
+    method: 'DELETE',
+    path: `${PREFIX}{id}`,
+    summary: 'Remove an installed model',
+    answers: { 200: 'ModelsRemoved' },
+    errors: [409],
+    access: 'this machine',
+  },
 ];
 
 /** Undefined for paths that are not below `/api/models/`. */

@@ -38,9 +38,33 @@ const tokenizeBody = z.looseObject({
 const detokenizeBody = z.object({ tokens: z.array(integer(0)) });
 
 export const TOKEN_OPERATIONS: readonly Operation[] = [
-  { method: 'POST', path: '/tokenize', summary: 'The token ids of a text or a conversation', body: tokenizeBody },
-  { method: 'POST', path: '/detokenize', summary: 'The text of token ids', body: detokenizeBody },
-  { method: 'POST', path: '/apply-template', summary: 'The text of a conversation for the model', body: templateBody },
+  {
+    id: 'tokenize',
+    method: 'POST',
+    path: '/tokenize',
+    summary: 'The token ids of a text or a conversation',
+    body: tokenizeBody,
+    answers: { 200: 'Tokenized' },
+    errors: [429],
+  },
+  {
+    id: 'detokenize',
+    method: 'POST',
+    path: '/detokenize',
+    summary: 'The text of token ids',
+    body: detokenizeBody,
+    answers: { 200: 'Detokenized' },
+    errors: [429],
+  },
+  {
+    id: 'applyTemplate',
+    method: 'POST',
+    path: '/apply-template',
+    summary: 'The text of a conversation for the model',
+    body: templateBody,
+    answers: { 200: 'RenderedPrompt' },
+    errors: [429],
+  },
 ];
 
 /** An answer to a parsed body; `chat` reads a conversation out of it. */

@@ -4,15 +4,10 @@
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Ajv2020 } from 'ajv/dist/2020.js';
-import formats from 'ajv-formats';
 import { expect, test } from 'vitest';
 import { call } from '../support/call.ts';
+import { type DocumentObject, validator } from '../support/published-document.ts';
 import { serve } from '../support/serve.ts';
-
-interface Document {
-  readonly paths: Record<string, Record<string, { requestBody?: { content: Record<string, { schema?: object }> } }>>;
-}
 
 const SCRIPT = { replies: [{ tokens: ['ok'] }] };
 /** Its `list` is never asked for: a store's routes exist where there is one. */
@@ -27,14 +22,10 @@ const describeServer = async () => {
   const answer = await call(`${url}/openapi.json`);
   expect(answer.status).toBe(200);
   expect(answer.headers['content-type']).toBe('application/json');
-  return { url, document: JSON.parse(answer.body) as Document };
+  return { url, document: JSON.parse(answer.body) as DocumentObject };
 };
 
-const validator = (): Ajv2020 => {
-  const ajv = new Ajv2020({ strict: false, allErrors: true, formats: { 'media-range': true } });
-  (formats as unknown as (ajv: Ajv2020) => void)(ajv);
-  return ajv;
-};
+const operationsOf = ({ paths }: DocumentObject) => Object.values(paths).flatMap((methods) => Object.values(methods));
 
 test('is valid OpenAPI 3.1, and its schemas are valid JSON Schema', async () => {
   const { document } = await describeServer();
@@ -46,18 +37,44 @@ test('is valid OpenAPI 3.1, and its schemas are valid JSON Schema', async () => 
   expect(validate.errors ?? []).toEqual([]);
   const { paths: _, ...pathless } = document;
   expect(validate({ ...pathless, paths: { 'no-slash': {} } })).toBe(false);
-  const schemas = Object.values(document.paths)
-    .flatMap((methods) => Object.values(methods))
-    .flatMap(({ requestBody }) => requestBody?.content['application/json']?.schema ?? []);
-  expect(schemas.length).toBeGreaterThan(15);
   const ajv = validator();
-  for (const schema of schemas) expect(() => ajv.compile(schema)).not.toThrow();
+  ajv.addSchema(document, 'firstlight');
+  const names = Object.keys(document.components.schemas);
+  expect(names.length).toBeGreaterThan(150);
+  for (const name of names) expect(() => ajv.getSchema(`firstlight#/components/schemas/${name}`)).not.toThrow();
+});
+
+test('names every operation once, and has no part that nothing refers to, or that is not there', async () => {
+  const { document } = await describeServer();
+  const ids = operationsOf(document).map(({ operationId }) => operationId);
+  expect(new Set(ids).size).toBe(ids.length);
+  const { schemas, responses, headers } = document.components;
+  const parts = Object.entries({ schemas, responses, headers }).flatMap(([kind, all]) =>
+    Object.keys(all).map((name) => `#/components/${kind}/${name}`),
+  );
+  const referred = new Set([...JSON.stringify(document).matchAll(/"\$ref":"([^"]*)"/g)].map(([, target]) => target));
+  expect([...referred].filter((target) => !parts.includes(target!))).toEqual([]);
+  expect(parts.filter((part) => !referred.has(part))).toEqual([]);
+});
+
+test('says of every answer what it is', async () => {
+  const { document } = await describeServer();
+  for (const { operationId, responses, requestBody } of operationsOf(document)) {
+    for (const response of Object.values(responses)) {
+      for (const [type, form] of Object.entries(response.content ?? {})) {
+        if (type !== 'application/octet-stream') expect(form.schema, `${operationId} ${type}`).toBeDefined();
+        if (type === 'text/event-stream') expect(form['x-firstlight-events'], operationId).toBeDefined();
+      }
+    }
+    const form = requestBody?.content['application/json'];
+    if (form !== undefined) expect(form.schema?.$ref, operationId).toMatch(/^#\/components\/schemas\/\w+Request$/);
+  }
 });
 
 test('has the fields and bounds that the routes check', async () => {
   const { document } = await describeServer();
-  const schema = document.paths['/v1/chat/completions']?.post?.requestBody?.content['application/json']?.schema;
-  const validate = validator().compile(schema ?? false);
+  const ajv = validator().addSchema(document, 'firstlight');
+  const validate = ajv.getSchema('firstlight#/components/schemas/CreateChatCompletionRequest')!;
   const body = { model: 'm', messages: [{ role: 'user', content: 'Hi' }] };
   expect(validate(body)).toBe(true);
   expect(validate({ ...body, temperature: 1.5, unknown_field: 1, stop: null })).toBe(true);
@@ -75,8 +92,10 @@ test('says of every path which methods it answers', async () => {
       .filter((method) => method !== 'HEAD' && method !== 'OPTIONS');
     expect([path, ...answered.sort()]).toEqual([
       path,
-      ...Object.keys(methods)
-        .map((name) => name.toUpperCase())
+      ...Object.entries(methods)
+        // The handshake of a WebSocket is no GET like others.
+        .filter(([, operation]) => operation['x-firstlight-websocket'] === undefined)
+        .map(([name]) => name.toUpperCase())
         .sort(),
     ]);
   }
@@ -106,6 +125,10 @@ test('is shown by a page that runs nothing and fetches nothing', async () => {
   expect(headers['content-security-policy']).toMatch(/^default-src 'none'; style-src 'sha256-[\w+/]+=*';/);
   expect(body).not.toMatch(/<script|<img|<link|@import|url\(|https?:\/\/| on\w+=| style=/i);
   for (const path of Object.keys(document.paths)) expect(body).toContain(path);
+  const targets = new Set([...body.matchAll(/ id="([^"]*)"/g)].map(([, id]) => id));
+  const links = [...body.matchAll(/ href="#([^"]*)"/g)].map(([, id]) => id);
+  expect(links.length).toBeGreaterThan(500);
+  expect(links.filter((id) => !targets.has(id))).toEqual([]);
 });
 
 test('is open to those who have no key yet', async () => {

@@ -184,16 +184,22 @@ const parseCount = (raw: unknown, { model }: ParseContext): CountExchange => {
 
 export const anthropicMessages: Dialect = {
   name: 'anthropic-messages',
+  vendor: 'anthropic',
   routes: [
     {
       path: '/v1/messages',
-      summary: 'An answer in a conversation (Anthropic)',
+      operation: {
+        id: 'createMessage',
+        summary: 'An answer in a conversation (Anthropic)',
+        answer: 'Message',
+        events: 'MessageStreamEvent',
+      },
       body: messagesBody,
       parse: parseMessages,
     },
     {
       path: '/v1/messages/count_tokens',
-      summary: 'Tokens of a prompt (Anthropic)',
+      operation: { id: 'countMessageTokens', summary: 'Tokens of a prompt (Anthropic)', answer: 'MessageTokens' },
       body: countBody,
       parse: parseCount,
     },

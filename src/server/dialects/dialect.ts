@@ -10,6 +10,7 @@ import type {
   Tokenization,
 } from '../../runtime/api.ts';
 import type { EngineError } from '../../runtime/errors.ts';
+import type { SchemaName } from '../openapi/schemas/index.ts';
 import type { OwnResponses } from '../responses/response-record.ts';
 
 /** What a dialect may know beside the body. */
@@ -124,11 +125,23 @@ export interface ErrorAnswer {
   readonly body: object;
 }
 
+/** What the API's description says of a route. */
+export interface RouteOperation {
+  /** What programs call it: `createMessage`. */
+  readonly id: string;
+  /** One line for people. */
+  readonly summary: string;
+  /** The schema of the whole answer; absent: it always refuses. */
+  readonly answer?: SchemaName;
+  /** Of the events of a streamed answer; absent: it does not stream. */
+  readonly events?: SchemaName;
+}
+
 export interface DialectRoute {
   /** Answered on POST. */
   readonly path: string;
-  /** One line for the API's description. */
-  readonly summary: string;
+  /** For the API's description. */
+  readonly operation: RouteOperation;
   /** What `parse` checks the body against; the API's description shows it. */
   readonly body: z.ZodType;
   /** @throws EngineError invalid_request, not_supported, model_not_found */
@@ -137,6 +150,8 @@ export interface DialectRoute {
 
 export interface Dialect {
   readonly name: string;
+  /** Whose envelope its errors have. */
+  readonly vendor: 'openai' | 'anthropic';
   readonly routes: readonly DialectRoute[];
   /** Headers of every answer. `elapsedMs`: from the request's arrival. */
   headers(elapsedMs: number): Readonly<Record<string, string>>;

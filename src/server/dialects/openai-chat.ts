@@ -143,7 +143,20 @@ const requestsOf = (
 
 export const openaiChat: Dialect = {
   name: 'openai-chat',
-  routes: [{ path: '/v1/chat/completions', summary: 'An answer in a conversation (OpenAI)', body: chatBody, parse }],
+  vendor: 'openai',
+  routes: [
+    {
+      path: '/v1/chat/completions',
+      operation: {
+        id: 'createChatCompletion',
+        summary: 'An answer in a conversation (OpenAI)',
+        answer: 'ChatCompletion',
+        events: 'ChatStreamEvent',
+      },
+      body: chatBody,
+      parse,
+    },
+  ],
   headers: openaiHeaders,
   error: (error) => openaiError(error),
 };

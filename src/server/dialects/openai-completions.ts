@@ -114,7 +114,20 @@ const requestsOf = (
 
 export const openaiCompletions: Dialect = {
   name: 'openai-completions',
-  routes: [{ path: '/v1/completions', summary: 'The continuation of a text (OpenAI)', body: completionBody, parse }],
+  vendor: 'openai',
+  routes: [
+    {
+      path: '/v1/completions',
+      operation: {
+        id: 'createCompletion',
+        summary: 'The continuation of a text (OpenAI)',
+        answer: 'Completion',
+        events: 'CompletionStreamEvent',
+      },
+      body: completionBody,
+      parse,
+    },
+  ],
   headers: openaiHeaders,
   error: (error) => openaiError(error, 'prompt'),
 };

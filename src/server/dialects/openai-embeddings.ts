@@ -74,7 +74,15 @@ const base64Of = (embedding: Float32Array): string => {
 
 export const openaiEmbeddings: Dialect = {
   name: 'openai-embeddings',
-  routes: [{ path: '/v1/embeddings', summary: 'Embeddings of texts', body: embeddingBody, parse }],
+  vendor: 'openai',
+  routes: [
+    {
+      path: '/v1/embeddings',
+      operation: { id: 'createEmbedding', summary: 'Embeddings of texts', answer: 'EmbeddingList' },
+      body: embeddingBody,
+      parse,
+    },
+  ],
   headers: openaiHeaders,
   error: (error) => openaiError(error, 'input'),
 };

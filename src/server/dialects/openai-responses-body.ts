@@ -46,7 +46,7 @@ export const SKIPPED_ITEMS = [
 
 const knownItem = z.discriminatedUnion('type', [
   z.looseObject({
-    type: z.literal('message'),
+    type: z.literal('message').default('message'),
     id,
     role: z.enum(['user', 'assistant', 'system', 'developer']),
     content,
@@ -76,11 +76,11 @@ const knownItem = z.discriminatedUnion('type', [
     input: z.string(),
   }),
   z.looseObject({ type: z.literal('custom_tool_call_output'), id, call_id: callId, output: content }),
-  z.looseObject({ type: z.literal('item_reference'), id: z.string().min(1) }),
+  z.looseObject({ type: z.literal('item_reference').default('item_reference'), id: z.string().min(1) }),
   z.looseObject({ type: z.enum(SKIPPED_ITEMS), id }),
 ]);
 
-/** The type may be left out of messages, and of references. */
+/** The type may be left out of messages, and of references: their schemas' defaults tell so, and this tells which. */
 const withType = (item: unknown): unknown => {
   if (typeof item !== 'object' || item === null || Array.isArray(item)) return item;
   const { type, role, id } = item as Record<string, unknown>;
@@ -89,7 +89,7 @@ const withType = (item: unknown): unknown => {
   return id === undefined ? item : { ...item, type: 'item_reference' };
 };
 
-const inputItem = z.preprocess(withType, knownItem);
+export const inputItem = z.preprocess(withType, knownItem);
 
 export type InputItem = z.output<typeof knownItem>;
 export type ContentPart = z.output<typeof part>;
@@ -105,14 +105,15 @@ const customTool = z.looseObject({
   description: toolFields.description,
   format: optional(z.looseObject({ type: z.string(), syntax: optional(z.string()), definition: optional(z.string()) })),
 });
-/** A tool that runs at OpenAI, or that is newer than this server. */
-const skippedTool = z.looseObject({ type: z.literal('skipped') });
+/** The type that a tool gets which runs at OpenAI, or is newer than this server. */
+export const SKIPPED_TOOL = 'skipped';
+const skippedTool = z.looseObject({ type: z.literal(SKIPPED_TOOL) });
 
 const skipUnknown =
   (...known: readonly string[]) =>
   (tool: unknown): unknown => {
     const type: unknown = typeof tool === 'object' && tool !== null ? Reflect.get(tool, 'type') : undefined;
-    return typeof type !== 'string' || known.includes(type) ? tool : { type: 'skipped' };
+    return typeof type !== 'string' || known.includes(type) ? tool : { type: SKIPPED_TOOL };
   };
 
 const namespaceTool = z.looseObject({
@@ -126,7 +127,7 @@ const namespaceTool = z.looseObject({
     ),
   ),
 });
-const tool = z.preprocess(
+export const tool = z.preprocess(
   skipUnknown('function', 'custom', 'namespace'),
   z.discriminatedUnion('type', [functionTool, customTool, namespaceTool, skippedTool]),
 );
@@ -134,7 +135,7 @@ const tool = z.preprocess(
 export type ResponsesTool = z.output<typeof tool>;
 export type CallableTool = z.output<typeof functionTool> | z.output<typeof customTool>;
 
-const toolChoice = z.union([
+export const toolChoice = z.union([
   z.enum(['none', 'auto', 'required']),
   z.looseObject({
     type: z.string(),
@@ -144,7 +145,7 @@ const toolChoice = z.union([
   }),
 ]);
 
-const textFormat = z.discriminatedUnion('type', [
+export const textFormat = z.discriminatedUnion('type', [
   z.looseObject({ type: z.literal('text') }),
   z.looseObject({ type: z.literal('json_object') }),
   z.looseObject({

@@ -179,17 +179,32 @@ const refuseCompaction = (): never => {
 
 export const openaiResponses: Dialect = {
   name: 'openai-responses',
+  vendor: 'openai',
   routes: [
-    { path: '/v1/responses', summary: 'An answer as items (OpenAI)', body: responsesBody, parse },
+    {
+      path: '/v1/responses',
+      operation: {
+        id: 'createResponse',
+        summary: 'An answer as items (OpenAI)',
+        answer: 'ResponseObject',
+        events: 'ResponseStreamEvent',
+      },
+      body: responsesBody,
+      parse,
+    },
     {
       path: '/v1/responses/input_tokens',
-      summary: 'How many tokens a prompt of items has',
+      operation: {
+        id: 'countResponseInputTokens',
+        summary: 'How many tokens a prompt of items has',
+        answer: 'ResponseInputTokens',
+      },
       body: countBody,
       parse: parseCount,
     },
     {
       path: '/v1/responses/compact',
-      summary: 'Always refused: conversations are not compacted',
+      operation: { id: 'compactResponse', summary: 'Always refused: conversations are not compacted' },
       body: z.unknown(),
       parse: refuseCompaction,
     },

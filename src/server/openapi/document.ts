@@ -1,60 +1,90 @@
 /** The API's description. Source: OpenAPI Specification 3.1.1. */
 import { readFileSync } from 'node:fs';
-import { z } from 'zod';
-import type { Operation } from '../operation.ts';
+import type { Operation, SocketOperation } from '../operation.ts';
+import { SOCKET_OPERATIONS } from '../sockets/operations.ts';
+import { REQUEST_HEADERS } from './answer-headers.ts';
+import { type ComponentSchemas, componentSchemas, type Json, schemaRef } from './component-schemas.ts';
+import { OPERATION_GROUPS } from './operations.ts';
+import { errorResponses, headerComponents, responsesOf, socketResponses } from './responses.ts';
 
 const JSON_TYPE = 'application/json';
-const SSE_TYPE = 'text/event-stream';
 
-/** A JSON Schema; what zod checks beyond JSON Schema is left out. */
-export const schemaOf = (schema: z.ZodType): object => {
-  const { $schema: _, ...rest } = z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' });
-  return rest;
-};
-
-/** Whoever takes `stream` answers in two forms. */
-const canStream = (schema: object): boolean => 'stream' in ((schema as { properties?: object }).properties ?? {});
-
-const parametersOf = ({ path, query = {} }: Operation): object[] => [
+const parametersOf = ({ path, query = {}, headers = [] }: Operation): Json[] => [
   ...[...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => ({
     name,
     in: 'path',
     required: true,
     schema: { type: 'string' },
   })),
-  ...Object.entries(query).map(([name, description]) => ({
+  ...Object.entries(query).map(([name, { description, schema = { type: 'string' } }]) => ({
     name,
     in: 'query',
     description,
-    schema: { type: 'string' },
+    schema,
   })),
+  ...headers.map((name) => ({ name, in: 'header', ...REQUEST_HEADERS[name] })),
 ];
 
-const bodyOf = ({ body, bodyIsOptional, takes }: Operation): object | undefined => {
-  if (takes !== undefined) return { required: true, content: { [takes]: {} } };
-  if (body === undefined) return undefined;
-  return { required: bodyIsOptional !== true, content: { [JSON_TYPE]: { schema: schemaOf(body) } } };
+const bodyOf = ({ body, bodyIsOptional, takes }: Operation, { bodyName }: ComponentSchemas): Json => {
+  if (takes !== undefined) return { requestBody: { required: true, content: { [takes]: {} } } };
+  if (body === undefined) return {};
+  const content = { [JSON_TYPE]: { schema: schemaRef(bodyName(body)) } };
+  return { requestBody: { required: bodyIsOptional !== true, content } };
 };
 
-const operationId = ({ method, path }: Operation): string =>
-  [method.toLowerCase(), ...path.split(/[^\w]+/).filter((word) => word !== '')].join('_');
-
-const operationOf = (operation: Operation): object => {
-  const { summary, body, answers = JSON_TYPE } = operation;
+const operationOf = (operation: Operation, tag: string, schemas: ComponentSchemas): Json => {
+  const { id, summary, access } = operation;
   const parameters = parametersOf(operation);
-  const requestBody = bodyOf(operation);
-  const types = body !== undefined && canStream(schemaOf(body)) ? [answers, SSE_TYPE] : [answers];
-  const content = Object.fromEntries(types.map((type) => [type, {}]));
   return {
-    operationId: operationId(operation),
+    operationId: id,
     summary,
+    tags: [tag],
+    ...(access === 'this machine' ? { description: "For programs on the server's own machine alone." } : {}),
     ...(parameters.length === 0 ? {} : { parameters }),
-    ...(requestBody === undefined ? {} : { requestBody }),
-    responses: {
-      '2XX': { description: 'Done', content },
-      default: { description: "An error, in the dialect's own form", content: { [JSON_TYPE]: {} } },
-    },
+    ...bodyOf(operation, schemas),
+    responses: responsesOf(operation),
+    ...(access === 'everyone' ? { security: [] } : {}),
   };
+};
+
+const SOCKETS = 'WebSockets';
+
+/** Of the handshake; OpenAPI has no words for what follows. */
+const socketOf = (socket: SocketOperation): Json => ({
+  operationId: socket.id,
+  summary: socket.summary,
+  description:
+    'Answers the handshake of a WebSocket; any other GET is refused with 405. Frames are JSON in text messages, or ' +
+    'MessagePack in binary ones where the sub-protocol says so. A page, which cannot set headers, sends its key as a ' +
+    'sub-protocol: `firstlight.key.` and the key in base64url.',
+  tags: [SOCKETS],
+  parameters: [
+    { name: 'upgrade', in: 'header', required: true, schema: { type: 'string', enum: ['websocket'] } },
+    {
+      name: 'sec-websocket-protocol',
+      in: 'header',
+      description: `Any of ${socket.protocols.join(', ')}; absent: JSON.`,
+      schema: { type: 'string' },
+    },
+  ],
+  responses: socketResponses(socket),
+  'x-firstlight-websocket': {
+    protocols: socket.protocols,
+    client: schemaRef(socket.clientFrame),
+    server: schemaRef(socket.serverFrame),
+  },
+});
+
+const pathsOf = (schemas: ComponentSchemas): Json => {
+  const paths: Record<string, Json> = {};
+  const add = (path: string, method: string, operation: Json): void => {
+    paths[path] = { ...paths[path], [method]: operation };
+  };
+  for (const { name, operations } of OPERATION_GROUPS) {
+    for (const each of operations) add(each.path, each.method.toLowerCase(), operationOf(each, name, schemas));
+  }
+  for (const each of SOCKET_OPERATIONS) add(each.path, 'get', socketOf(each));
+  return paths;
 };
 
 const packageVersion = (): string => {
@@ -62,29 +92,38 @@ const packageVersion = (): string => {
   return (JSON.parse(text) as { version: string }).version;
 };
 
+const DESCRIPTION =
+  'A local LLM inference server that speaks the OpenAI and the Anthropic dialect. Bodies may be compressed ' +
+  '(`content-encoding`: gzip, deflate, br, and zstd where the server’s Node has it). Paths that answer GET with JSON ' +
+  'mostly answer HEAD, too, and all answer OPTIONS. Objects may get further fields in later versions.';
+
 /** The whole document; request bodies are what the routes themselves check. */
-export const openapiDocument = (operations: readonly Operation[]): object => {
-  const paths: Record<string, Record<string, object>> = {};
-  for (const operation of operations) {
-    paths[operation.path] ??= {};
-    paths[operation.path]![operation.method.toLowerCase()] = operationOf(operation);
-  }
+export const openapiDocument = () => {
+  const schemas = componentSchemas(OPERATION_GROUPS.flatMap(({ operations }) => operations));
+  const paths = pathsOf(schemas);
   return {
     openapi: '3.1.1',
     info: {
       title: 'Firstlight',
       version: packageVersion(),
-      description: 'A local LLM inference server that speaks the OpenAI and the Anthropic dialect.',
+      description: DESCRIPTION,
       license: { name: 'MIT', identifier: 'MIT' },
     },
     servers: [{ url: '/' }],
     // Where the server has keys, either will do; without keys, none is looked at.
     security: [{ bearer: [] }, { apiKey: [] }, {}],
+    tags: [
+      ...OPERATION_GROUPS.map(({ name, description }) => ({ name, description })),
+      { name: SOCKETS, description: 'Streams over WebSockets.' },
+    ],
     paths,
     components: {
+      schemas: schemas.schemas,
+      responses: errorResponses(paths),
+      headers: headerComponents(),
       securitySchemes: {
-        bearer: { type: 'http', scheme: 'bearer' },
-        apiKey: { type: 'apiKey', in: 'header', name: 'x-api-key' },
+        bearer: { type: 'http', scheme: 'bearer', description: 'One of the server’s keys, where it has any.' },
+        apiKey: { type: 'apiKey', in: 'header', name: 'x-api-key', description: 'The same; it counts first.' },
       },
     },
   };

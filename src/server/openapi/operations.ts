@@ -1,6 +1,7 @@
 /** Everything that the server answers, in the order in which its description shows it. */
 import { AGENT_OPERATIONS } from '../agents-route.ts';
 import { COORDINATION_OPERATIONS } from '../coordination/operations.ts';
+import type { Dialect } from '../dialects/dialect.ts';
 import { DIALECTS } from '../dialects/index.ts';
 import { MODEL_OPERATIONS } from '../models-route.ts';
 import type { Operation } from '../operation.ts';
@@ -10,31 +11,118 @@ import { SESSION_OPERATIONS } from '../sessions-route.ts';
 import { STORE_OPERATIONS } from '../store-route.ts';
 import { TOKEN_OPERATIONS } from '../tokens-route.ts';
 
-const TEXT = 'text/plain';
+const TEXT = { type: 'text/plain' };
+
+const health = { 200: 'Health', 503: 'Health' } as const;
 
 const SERVER_OPERATIONS: readonly Operation[] = [
-  { method: 'GET', path: '/health', summary: '503 above 90% of the KV pool, or while draining' },
-  { method: 'GET', path: '/health/ready', summary: 'The same' },
-  { method: 'GET', path: '/health/live', summary: 'That the process answers' },
-  { method: 'GET', path: '/metrics', summary: 'Counts and times for Prometheus', answers: TEXT },
-  { method: 'GET', path: '/openapi.json', summary: 'This document' },
-  { method: 'GET', path: '/docs', summary: 'This document as a page', answers: 'text/html' },
-  { method: 'GET', path: '/', summary: 'A greeting', answers: TEXT },
-  { method: 'GET', path: '/api/hello', summary: 'A greeting', answers: TEXT },
+  {
+    id: 'getHealth',
+    method: 'GET',
+    path: '/health',
+    summary: '503 above 90% of the KV pool, or while draining',
+    answers: health,
+  },
+  { id: 'getReadiness', method: 'GET', path: '/health/ready', summary: 'The same', answers: health },
+  {
+    id: 'getLiveness',
+    method: 'GET',
+    path: '/health/live',
+    summary: 'That the process answers',
+    answers: { 200: 'Liveness' },
+  },
+  {
+    id: 'getMetrics',
+    method: 'GET',
+    path: '/metrics',
+    summary: 'Counts and times for Prometheus',
+    answers: { 200: TEXT },
+  },
+  {
+    id: 'getDescription',
+    method: 'GET',
+    path: '/openapi.json',
+    summary: 'This document',
+    answers: { 200: { type: 'application/json' } },
+    access: 'everyone',
+  },
+  {
+    id: 'getDocs',
+    method: 'GET',
+    path: '/docs',
+    summary: 'This document as a page',
+    answers: { 200: { type: 'text/html' } },
+    access: 'everyone',
+  },
+  { id: 'getGreeting', method: 'GET', path: '/', summary: 'A greeting', answers: { 200: TEXT }, access: 'everyone' },
+  {
+    id: 'getHello',
+    method: 'GET',
+    path: '/api/hello',
+    summary: 'A greeting',
+    answers: { 200: TEXT },
+    access: 'everyone',
+  },
 ];
 
-const dialectOperations = (): Operation[] =>
-  DIALECTS.flatMap(({ routes }) => routes.map(({ path, summary, body }) => ({ method: 'POST', path, summary, body })));
+/** Of whatever generates, counts or embeds. */
+const ENGINE_ERRORS = { openai: [404, 429], anthropic: [404, 529] } as const;
+const SESSION_HEADERS = ['x-session-id', 'x-agent-id'] as const;
 
-export const OPERATIONS: readonly Operation[] = [
-  ...dialectOperations(),
-  ...RESPONSE_OPERATIONS,
-  ...STREAM_OPERATIONS,
-  ...MODEL_OPERATIONS,
-  ...TOKEN_OPERATIONS,
-  ...SESSION_OPERATIONS,
-  ...COORDINATION_OPERATIONS,
-  ...AGENT_OPERATIONS,
-  ...STORE_OPERATIONS,
-  ...SERVER_OPERATIONS,
+const dialectOperations = ({ vendor, routes }: Dialect): Operation[] =>
+  routes.map(({ path, body, operation: { id, summary, answer, events } }) => ({
+    id,
+    method: 'POST',
+    path,
+    summary,
+    body,
+    answers:
+      answer === undefined
+        ? {}
+        : {
+            200: {
+              json: answer,
+              ...(events === undefined ? {} : { events, headers: ['x-firstlight-cache', 'x-firstlight-stream'] }),
+            },
+          },
+    errors: ENGINE_ERRORS[vendor],
+    dialect: vendor,
+    headers: [
+      ...(vendor === 'anthropic' ? (['anthropic-version'] as const) : []),
+      ...(events === undefined ? [] : ([...SESSION_HEADERS, 'x-firstlight-resume'] as const)),
+    ],
+  }));
+
+/** Operations under one heading. */
+export interface OperationGroup {
+  readonly name: string;
+  readonly description: string;
+  readonly operations: readonly Operation[];
+}
+
+const dialectsOf = (vendor: Dialect['vendor']): Operation[] =>
+  DIALECTS.filter((dialect) => dialect.vendor === vendor).flatMap(dialectOperations);
+
+export const OPERATION_GROUPS: readonly OperationGroup[] = [
+  {
+    name: 'OpenAI',
+    description: "OpenAI's dialect.",
+    operations: [...dialectsOf('openai'), ...RESPONSE_OPERATIONS],
+  },
+  { name: 'Anthropic', description: "Anthropic's dialect.", operations: dialectsOf('anthropic') },
+  { name: 'Streams', description: 'Streams that can be taken up again.', operations: STREAM_OPERATIONS },
+  {
+    name: 'Models',
+    description: 'What is served and installed.',
+    operations: [...MODEL_OPERATIONS, ...STORE_OPERATIONS],
+  },
+  { name: 'Tokens', description: "Texts as tokens, under llama.cpp's names.", operations: TOKEN_OPERATIONS },
+  { name: 'Sessions', description: 'Named conversations whose KV is kept.', operations: SESSION_OPERATIONS },
+  { name: 'Agents', description: "Sessions under agent-memory's names.", operations: AGENT_OPERATIONS },
+  {
+    name: 'Coordination',
+    description: "Several agents in one conversation, under agent-memory's names.",
+    operations: COORDINATION_OPERATIONS,
+  },
+  { name: 'Server', description: 'How the server does.', operations: SERVER_OPERATIONS },
 ];

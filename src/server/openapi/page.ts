@@ -1,36 +1,105 @@
 /** The API's description as one page: no script, and nothing that is fetched from elsewhere. */
 import { createHash } from 'node:crypto';
-import type { z } from 'zod';
-import type { Operation } from '../operation.ts';
-import { schemaOf } from './document.ts';
+import type { Json } from './component-schemas.ts';
+import type { openapiDocument } from './document.ts';
+import { escaped, schemaLink, schemaText } from './schema-text.ts';
 
 const STYLE = `
 :root { color-scheme: light dark; font: 15px/1.5 system-ui, sans-serif; }
-body { max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
+body { max-width: 64rem; margin: 2rem auto; padding: 0 1rem; }
+h2 { margin: 1.6rem 0 .4rem; font-size: 1.15rem; } h2 + p { margin-top: 0; }
 details { border: 1px solid #8884; border-radius: 6px; margin: .4rem 0; padding: .4rem .8rem; }
 summary { cursor: pointer; }
 .method { display: inline-block; width: 4.5rem; font-weight: 600; }
-.GET { color: #2a7de1; } .POST { color: #2e9d5b; } .DELETE { color: #d0473d; }
+.get { color: #2a7de1; } .post { color: #2e9d5b; } .delete { color: #d0473d; }
 code, pre { font: 13px/1.45 ui-monospace, monospace; }
-pre { overflow: auto; max-height: 30rem; background: #8881; padding: .8rem; border-radius: 6px; }
+pre { overflow: auto; background: #8881; padding: .8rem; border-radius: 6px; }
+pre b { font-weight: 600; } i { opacity: .65; font-style: normal; }
 p { margin: .4rem 0; } .path { margin-right: 1rem; }
+table { border-collapse: collapse; margin: .4rem 0; } td { padding: .15rem 1rem .15rem 0; vertical-align: top; }
 `;
 
-const ENTITIES: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' };
-const escaped = (text: string): string => text.replace(/[&<>"]/g, (character) => ENTITIES[character] ?? character);
+type Document = ReturnType<typeof openapiDocument>;
 
-const schemaText = (schema: z.ZodType): string => JSON.stringify(schemaOf(schema), undefined, 2);
+interface OperationObject {
+  readonly summary: string;
+  readonly description?: string;
+  readonly tags: readonly string[];
+  readonly parameters?: readonly Json[];
+  readonly requestBody?: { readonly required: boolean; readonly content: Record<string, MediaType> };
+  readonly responses: Readonly<Record<string, ResponseObject>>;
+  readonly 'x-firstlight-websocket'?: { readonly client: { $ref: string }; readonly server: { $ref: string } };
+}
 
-const queryLine = ([name, what]: readonly [string, string]): string =>
-  `<p><code>?${escaped(name)}=</code> ${escaped(what)}</p>`;
+interface MediaType {
+  readonly schema?: Json;
+  readonly 'x-firstlight-events'?: { readonly $ref: string };
+}
 
-const section = ({ method, path, summary, body, bodyIsOptional, query = {}, takes, answers }: Operation): string => `
+interface ResponseObject {
+  readonly $ref?: string;
+  readonly description?: string;
+  readonly content?: Readonly<Record<string, MediaType>>;
+}
+
+/** `application/json ChatCompletion`, or `text/event-stream of ChatStreamEvent`. */
+const formText = ([type, { schema, 'x-firstlight-events': events }]: readonly [string, MediaType]): string => {
+  if (events !== undefined) return `<code>${type}</code> of ${schemaLink(events.$ref)}`;
+  return `<code>${type}</code> ${typeof schema?.$ref === 'string' ? schemaLink(schema.$ref) : ''}`;
+};
+
+const formsText = (content: Readonly<Record<string, MediaType>> = {}): string =>
+  Object.entries(content).map(formText).join('<br>');
+
+const row = (...cells: readonly string[]): string => `<tr>${cells.map((cell) => `<td>${cell}</td>`).join('')}</tr>`;
+const table = (rows: readonly string[]): string => (rows.length === 0 ? '' : `<table>${rows.join('\n')}</table>`);
+
+const parameterRow = ({ name, in: place, description = '', schema }: Json): string =>
+  row(
+    `<code>${name}</code>`,
+    String(place),
+    `<code>${schemaText(schema as Json)}</code>`,
+    escaped(String(description)),
+  );
+
+const section = (document: Document, method: string, path: string, operation: OperationObject): string => {
+  const { summary, description, parameters = [], requestBody: body, responses } = operation;
+  const answers = Object.entries(responses).map(([status, response]) => {
+    const { description: meaning = '', content } = resolved(document, response);
+    return row(`<code>${status}</code>`, formsText(content), escaped(meaning));
+  });
+  const frames = operation['x-firstlight-websocket'];
+  return `
 <details>
-<summary><span class="method ${method}">${method}</span><code class="path">${escaped(path)}</code>${escaped(summary)}</summary>
-${Object.entries(query).map(queryLine).join('\n')}
-${takes === undefined ? '' : `<p>Takes <code>${escaped(takes)}</code>.</p>`}
-${answers === undefined ? '' : `<p>Answers <code>${escaped(answers)}</code>.</p>`}
-${body === undefined ? '' : `<p>Body${bodyIsOptional ? ', which may be left out' : ''}:</p><pre>${escaped(schemaText(body))}</pre>`}
+<summary><span class="method ${method}">${method.toUpperCase()}</span><code class="path">${escaped(path)}</code>${escaped(summary)}</summary>
+${description === undefined ? '' : `<p>${escaped(description)}</p>`}
+${table(parameters.map(parameterRow))}
+${body === undefined ? '' : `<p>Body${body.required ? '' : ', which may be left out'}: ${formsText(body.content)}</p>`}
+${frames === undefined ? '' : `<p>Frames of the client: ${schemaLink(frames.client.$ref)}; of the server: ${schemaLink(frames.server.$ref)}</p>`}
+${table(answers)}
+</details>`;
+};
+
+const resolved = ({ components }: Document, response: ResponseObject): ResponseObject => {
+  const name = response.$ref?.slice(response.$ref.lastIndexOf('/') + 1);
+  return name === undefined ? response : (components.responses[name] as ResponseObject);
+};
+
+const groupText = (document: Document, { name, description }: Document['tags'][number]): string => {
+  const sections = Object.entries(document.paths).flatMap(([path, methods]) =>
+    Object.entries(methods as Record<string, OperationObject>)
+      .filter(([, { tags }]) => tags.includes(name))
+      .map(([method, operation]) => section(document, method, path, operation)),
+  );
+  return `<h2>${escaped(name)}</h2><p>${escaped(description)}</p>${sections.join('')}`;
+};
+
+/** Browsers open what is folded around a link's target: the target is inside. */
+const schemaSection = ([name, schema]: readonly [string, Json]): string => `
+<details>
+<summary><code>${name}</code></summary>
+<p id="schema-${name}">${typeof schema.description === 'string' ? escaped(schema.description) : ''}</p>
+<pre>${schemaText(schema)}</pre>
 </details>`;
 
 /** What browsers may do with the page: apply its own style, and nothing else. */
@@ -42,7 +111,7 @@ export const PAGE_POLICY = [
   "frame-ancestors 'none'",
 ].join('; ');
 
-export const documentPage = (operations: readonly Operation[]): string => `<!doctype html>
+export const documentPage = (document: Document): string => `<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width">
@@ -50,6 +119,8 @@ export const documentPage = (operations: readonly Operation[]): string => `<!doc
 <style>${STYLE}</style>
 <h1>Firstlight</h1>
 <p>Everything that this server answers. The same for programs: <a href="/openapi.json">/openapi.json</a>.</p>
-${operations.map(section).join('')}
+${document.tags.map((tag) => groupText(document, tag)).join('')}
+<h2>Schemas</h2>
+${Object.entries(document.components.schemas).map(schemaSection).join('')}
 </html>
 `;

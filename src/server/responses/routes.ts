@@ -23,18 +23,41 @@ const DEFAULT_PAGE = 20;
 const MAX_PAGE = 100;
 
 export const RESPONSE_OPERATIONS: readonly Operation[] = [
-  { method: 'GET', path: `${PREFIX}{id}`, summary: 'A stored response, or one that is being made' },
-  { method: 'DELETE', path: `${PREFIX}{id}`, summary: 'Erases a stored response' },
-  { method: 'POST', path: `${PREFIX}{id}/cancel`, summary: 'Ends a response that is being made' },
   {
+    id: 'getResponse',
+    method: 'GET',
+    path: `${PREFIX}{id}`,
+    summary: 'A stored response, or one that is being made',
+    answers: { 200: 'ResponseObject' },
+  },
+  {
+    id: 'deleteResponse',
+    method: 'DELETE',
+    path: `${PREFIX}{id}`,
+    summary: 'Erases a stored response',
+    answers: { 200: 'ResponseDeleted' },
+  },
+  {
+    id: 'cancelResponse',
+    method: 'POST',
+    path: `${PREFIX}{id}/cancel`,
+    summary: 'Ends a response that is being made',
+    answers: { 200: 'ResponseObject' },
+  },
+  {
+    id: 'listResponseInputItems',
     method: 'GET',
     path: `${PREFIX}{id}/input_items`,
     summary: "A response's own input",
     query: {
-      order: 'asc or desc, which is the default',
-      limit: `items a page, at most ${MAX_PAGE}; ${DEFAULT_PAGE} when it is left out`,
-      after: 'the id of the item after which the page begins',
+      order: { description: 'of the items', schema: { type: 'string', enum: ['asc', 'desc'], default: 'desc' } },
+      limit: {
+        description: 'items a page',
+        schema: { type: 'integer', minimum: 1, maximum: MAX_PAGE, default: DEFAULT_PAGE },
+      },
+      after: { description: 'the id of the item after which the page begins' },
     },
+    answers: { 200: 'ResponseInputItems' },
   },
 ];
 

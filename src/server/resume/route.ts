@@ -13,12 +13,20 @@ const NAME = `${PREFIX}{id}`;
 
 export const STREAM_OPERATIONS: readonly Operation[] = [
   {
+    id: 'resumeStream',
     method: 'GET',
     path: NAME,
     summary: 'Reads on a stream begun with x-firstlight-resume: 1, after the event that the header Last-Event-ID names',
-    answers: 'text/event-stream',
+    headers: ['last-event-id'],
+    answers: { 200: { events: 'StreamEvent', headers: ['x-firstlight-stream'] } },
   },
-  { method: 'DELETE', path: NAME, summary: 'Ends such a stream, and the work for it' },
+  {
+    id: 'endStream',
+    method: 'DELETE',
+    path: NAME,
+    summary: 'Ends such a stream, and the work for it',
+    answers: { 204: {} },
+  },
 ];
 
 export interface StreamRouteContext {
