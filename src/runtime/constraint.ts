@@ -1,7 +1,10 @@
 /** One answer on its way through its grammar: what may follow is worked out while the device computes the next step. */
-import type { Allowed, AnswerFormat, WorkerPool } from '../workers/pool.ts';
+import type { Allowed, AllowedTokens, AnswerFormat, WorkerPool } from '../workers/pool.ts';
 
-export type GrammarWorkers = Pick<WorkerPool, 'openGrammar' | 'advanceGrammar' | 'closeGrammar'>;
+export type GrammarWorkers = Pick<
+  WorkerPool,
+  'openGrammar' | 'advanceGrammar' | 'allowedAmong' | 'allowedTokens' | 'closeGrammar'
+>;
 
 export interface ConstraintOptions {
   /** Unique among the answers in progress. */
@@ -30,6 +33,16 @@ export class Constraint {
   /** What may come next. @throws EngineError internal */
   get next(): Promise<Allowed> {
     return this.#next;
+  }
+
+  /** Which of these tokens may come next, where `next` does not say. @throws EngineError internal */
+  among(tokenIds: ArrayLike<number>): Promise<ReadonlySet<number>> {
+    return this.#workers.allowedAmong(this.#id, tokenIds);
+  }
+
+  /** Which of all tokens may come next, where `next` does not say: it may take long. @throws EngineError internal */
+  tokens(): Promise<AllowedTokens> {
+    return this.#workers.allowedTokens(this.#id);
   }
 
   /** Tokens that `next` did not force were chosen. */

@@ -29,7 +29,7 @@ export const nextTokens = async (
     const { sequence, sampling, seed, pending } = running;
     try {
       const next = await running.next();
-      if (next.allowed?.isOver && next.forced === undefined) over.push(running);
+      if (next.isOver) over.push(running);
       else
         sequences.push({ row, sequence, sampling, seed, pending, refuses: (token) => running.refuses(token), ...next });
     } catch (error) {

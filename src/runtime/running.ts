@@ -1,12 +1,12 @@
 /** One accepted request: its sequence, its parser, and the stream of events to its reader. */
 
-import type { Allowed } from '../workers/pool.ts';
+import type { AllowedTokens } from '../workers/pool.ts';
 import type { FinishReason, SamplingParameters } from './api.ts';
 import type { Constraint } from './constraint.ts';
 import type { EngineError } from './errors.ts';
 import { EventStream, type EventStreamOptions } from './event-stream.ts';
 import type { OutputParser } from './output/parser.ts';
-import type { SampledToken } from './sample.ts';
+import type { SampledToken, TokenLookup } from './sample.ts';
 import type { Sequence } from './sequence.ts';
 import type { Exchange } from './sessions/exchange.ts';
 
@@ -27,7 +27,11 @@ export interface ReasoningBudget {
 
 /** What is known of an answer's next token before its logits are looked at. */
 export interface NextKnown {
-  readonly allowed?: Allowed;
+  /** Nothing can follow. */
+  readonly isOver?: true;
+  readonly allowed?: AllowedTokens;
+  /** Present where `allowed` is to be looked up. */
+  readonly lookup?: TokenLookup;
   /** At least one token, at most as many as the answer has room for. */
   readonly forced?: readonly number[];
 }
@@ -69,11 +73,14 @@ export class Running {
 
   /** What may or must come next. @throws EngineError internal */
   async next(): Promise<NextKnown> {
-    const allowed = await this.constraint?.next;
-    this.#isForced = allowed?.forced !== undefined;
-    const forced = allowed?.forced ?? this.#closing();
+    const known = await this.constraint?.next;
+    this.#isForced = known?.forced !== undefined;
+    const forced = known?.forced ?? this.#closing();
     const room = this.sequence.maxTokens - this.sequence.numGenerated;
-    return { ...(allowed ? { allowed } : {}), ...(forced ? { forced: forced.slice(0, room) } : {}) };
+    if (forced) return { forced: forced.slice(0, room) };
+    if (known === undefined) return {};
+    if (known.isOver) return { isOver: true };
+    return known.tokens ? { allowed: known.tokens } : { lookup: this.constraint! };
   }
 
   /** What ends reasoning that has used up its budget. */

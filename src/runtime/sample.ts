@@ -1,5 +1,5 @@
 /** From a step's logits to one token a sequence: asks the GPU for no more than the sampling needs. */
-import type { Allowed, NextToken, RowResult, SampleRow, WorkerPool } from '../workers/pool.ts';
+import type { AllowedTokens, NextToken, SampleRow, WorkerPool } from '../workers/pool.ts';
 import type { SamplingParameters } from './api.ts';
 import { type EngineError, fromErrorRecord } from './errors.ts';
 import type { StepLogits } from './model-runner.ts';
@@ -13,12 +13,20 @@ export interface SampledSequence {
   readonly seed: number;
   /** Bytes of the text so far that are not whole UTF-8 yet. */
   readonly pending: Uint8Array;
-  /** Absent: any token may be chosen. */
-  readonly allowed?: Pick<Allowed, 'mask' | 'mayEnd'> | undefined;
+  /** Absent: any token may be chosen, unless `lookup` says otherwise. */
+  readonly allowed?: AllowedTokens | undefined;
+  /** Where tokens are looked up that may be chosen, when it is not known of all. */
+  readonly lookup?: TokenLookup | undefined;
   /** What comes next whatever the logits say; absent or empty: nothing is. */
   readonly forced?: readonly number[] | undefined;
   /** Whether a token will not do, so that another is to be drawn in its place. */
   readonly refuses?: ((token: SampledToken) => boolean) | undefined;
+}
+
+export interface TokenLookup {
+  among(tokenIds: ArrayLike<number>): Promise<ReadonlySet<number>>;
+  /** May take long. */
+  tokens(): Promise<AllowedTokens>;
 }
 
 export type SampledToken = NextToken;
@@ -32,9 +40,6 @@ const sourceOf = (sampling: SamplingParameters): 'argmax' | 'candidates' | 'logi
   if (hasPenalties(sampling) || sampling.logitBias.length > 0) return 'logits';
   return sampling.temperature === 0 && sampling.topLogprobs === undefined ? 'argmax' : 'candidates';
 };
-
-const needsWholeRow = ({ sampling, forced = [] }: SampledSequence): boolean =>
-  forced.length === 0 && sourceOf(sampling) === 'logits';
 
 const hasPenalties = ({ repetitionPenalty, presencePenalty, frequencyPenalty }: SamplingParameters): boolean =>
   repetitionPenalty !== 1 || presencePenalty !== 0 || frequencyPenalty !== 0;
@@ -72,6 +77,14 @@ export const sampleTokens = async (
   return { ...sampled, tokens };
 };
 
+/** How much of a row is looked at: what the device chose, the best tokens of all, or all of them. */
+type Depth = 'chosen' | 'best' | 'all';
+
+interface Draw {
+  readonly sampled: SampledSequence;
+  readonly depth: Depth;
+}
+
 const drawTokens = async (
   workers: Pick<WorkerPool, 'nextTokens'>,
   logits: StepLogits,
@@ -79,27 +92,72 @@ const drawTokens = async (
 ): Promise<Sampled> => {
   const tokens = new Map<Sequence, SampledToken>();
   const failures = new Map<Sequence, EngineError>();
-  if (sequences.length === 0) return { tokens, failures };
-  const settle = (sequence: Sequence, result: Exclude<RowResult, { needsLogits: true }>): void => {
-    if ('alternatives' in result) throw new Error('the sampler gave alternatives to nothing');
-    if ('failure' in result) failures.set(sequence, fromErrorRecord(result.failure));
-    else tokens.set(sequence, result);
-  };
-  const wanted = sequences.filter((sampled) => needsWholeRow(sampled));
-  const rows = await wholeRows(logits, wanted);
-  const results = await workers.nextTokens(sequences.map((sampled) => rows.get(sampled) ?? cheapRow(logits, sampled)));
-  const unsettled: SampledSequence[] = [];
-  for (const [index, result] of results.entries()) {
-    if ('needsLogits' in result) unsettled.push(sequences[index]!);
-    else settle(sequences[index]!.sequence, result);
-  }
-  if (unsettled.length === 0) return { tokens, failures };
-  const wholes = await wholeRows(logits, unsettled);
-  for (const [index, result] of (await workers.nextTokens([...wholes.values()])).entries()) {
-    if ('needsLogits' in result) throw new Error('the sampler asked for logits that it was given');
-    settle(unsettled[index]!.sequence, result);
+  let draws = sequences.map((sampled): Draw => ({ sampled, depth: firstDepth(sampled) }));
+  while (draws.length > 0) {
+    const results = await workers.nextTokens(await rowsFor(workers, logits, draws));
+    const deeper: Draw[] = [];
+    for (const [index, result] of results.entries()) {
+      const { sampled, depth } = draws[index]!;
+      if ('failure' in result) failures.set(sampled.sequence, fromErrorRecord(result.failure));
+      else if ('tokenId' in result) tokens.set(sampled.sequence, result);
+      else if (depth === 'all') throw new Error('the sampler asked for more than the whole row');
+      else deeper.push({ sampled, depth: depth === 'chosen' && sampled.lookup ? 'best' : 'all' });
+    }
+    draws = deeper;
   }
   return { tokens, failures };
+};
+
+const firstDepth = ({ sampling, forced = [], lookup }: SampledSequence): Depth => {
+  if (forced.length > 0 || sourceOf(sampling) !== 'logits') return 'chosen';
+  return lookup ? 'best' : 'all';
+};
+
+const rowsFor = async (
+  workers: Pick<WorkerPool, 'nextTokens'>,
+  logits: StepLogits,
+  draws: readonly Draw[],
+): Promise<SampleRow[]> => {
+  const whole = await wholeRows(
+    logits,
+    draws.flatMap(({ sampled, depth }) => (depth === 'chosen' ? [] : [sampled])),
+  );
+  const rows = draws.map(({ sampled }) => whole.get(sampled) ?? cheapRow(logits, sampled));
+  const best = await bestTokenIds(
+    workers,
+    rows.filter((_, index) => draws[index]!.depth === 'best'),
+  );
+  const allowed = await Promise.all(
+    draws.map(async ({ sampled, depth }, index) => {
+      const row = rows[index]!;
+      if (sampled.lookup === undefined || row.source.kind === 'forced') return sampled.allowed;
+      if (depth === 'all') return sampled.lookup.tokens();
+      return { among: await sampled.lookup.among(best.get(row) ?? listed(row.source)) };
+    }),
+  );
+  return rows.map((row, index) => ({ ...row, ...(allowed[index] ? { allowed: allowed[index] } : {}) }));
+};
+
+const listed = (source: SampleRow['source']): ArrayLike<number> => {
+  if (source.kind === 'token') return [source.tokenId];
+  return source.kind === 'candidates' ? source.ids : [];
+};
+
+/** The best tokens of whole rows, which stay good for another look. */
+const bestTokenIds = async (
+  workers: Pick<WorkerPool, 'nextTokens'>,
+  rows: readonly SampleRow[],
+): Promise<ReadonlyMap<SampleRow, readonly number[]>> => {
+  const copies = rows.map((row): SampleRow => {
+    const { source } = row;
+    return {
+      ...row,
+      source: source.kind === 'logits' ? { ...source, logits: source.logits.slice() } : source,
+      isAsked: true,
+    };
+  });
+  const results = await workers.nextTokens(copies);
+  return new Map(results.map((result, index) => [rows[index]!, 'best' in result ? result.best : []]));
 };
 
 const wholeRows = async (
@@ -130,18 +188,8 @@ const cheapRow = (logits: StepLogits, sampled: SampledSequence): SampleRow => {
   });
 };
 
-const rowFor = (
-  { sequence, sampling, seed, pending, allowed }: SampledSequence,
-  source: SampleRow['source'],
-): SampleRow => {
-  const row = {
-    source,
-    sampling,
-    seed,
-    index: sequence.numGenerated,
-    pending,
-    ...(allowed ? { allowed: { mayEnd: allowed.mayEnd, ...(allowed.mask ? { mask: allowed.mask } : {}) } } : {}),
-  };
+const rowFor = ({ sequence, sampling, seed, pending }: SampledSequence, source: SampleRow['source']): SampleRow => {
+  const row = { source, sampling, seed, index: sequence.numGenerated, pending };
   if (!hasPenalties(sampling)) return row;
   return {
     ...row,

@@ -2,7 +2,7 @@
 import type { ChosenLogprob, SamplingParameters, TokenLogprob } from '../runtime/api.ts';
 import { EngineError, type ErrorRecord, toErrorRecord } from '../runtime/errors.ts';
 import { detokenize } from './detokenizer.ts';
-import { type Allowed, isAllowed } from './grammar/answer-format.ts';
+import { type AllowedAmong, type AllowedTokens, isAllowed } from './grammar/answer-format.ts';
 import { changesLogits, processLogits } from './logits-processors.ts';
 import { argmax, bestTokens, logSumExp, sampleCandidates, sampleRow } from './sampler.ts';
 import type { TokenizerDefinition } from './tokenizer/definition.ts';
@@ -33,8 +33,10 @@ export interface SampleRow {
   readonly index: number;
   /** What the last result's `pending` was. */
   readonly pending: Uint8Array;
+  /** Only the best tokens are wanted, so that somebody can say which of them are allowed. Needs the whole row. */
+  readonly isAsked?: true;
   /** Absent: any token may be chosen. */
-  readonly allowed?: Pick<Allowed, 'mask' | 'mayEnd'>;
+  readonly allowed?: AllowedTokens | AllowedAmong;
   /** Tokens that were drawn and do not do: what would have been drawn without them is wanted. Needs the whole row. */
   readonly refused?: readonly number[];
   /** Both needed where penalties are on. */
@@ -56,8 +58,10 @@ export interface NextToken {
 
 export type RowResult =
   | NextToken
-  /** The candidates do not determine the token: ask again with the whole row. */
+  /** What is known does not determine the token: ask again with the whole row, or with all that is allowed. */
   | { readonly needsLogits: true }
+  /** What `isAsked` asked for. */
+  | { readonly best: readonly number[] }
   /** In place of refused tokens, in the order in which they would be drawn, each without those before it. */
   | { readonly alternatives: readonly NextToken[] }
   /** This row has no token to choose; its neighbours are not to blame. */
@@ -68,6 +72,8 @@ const NO_BYTES = new Uint8Array();
 const NO_LOGIT = -1e30;
 /** An alternative's draw must not follow from the one before it. */
 const NEXT_DRAW = 0x9e3779b9;
+/** Tokens of a whole row that are looked up. */
+const MAX_ASKED = 64;
 /** Tokens that are offered in place of a refused one: who has no use for them did not slip. */
 const MAX_ALTERNATIVES = 16;
 /** In nats. A token so far below the best one is none that the model would have chosen instead. */
@@ -101,7 +107,7 @@ export const createNextToken = (
     const original = topLogprobs !== undefined && isChanged ? logits.slice() : logits;
     if (changesLogits(sampling)) processLogits(logits, sampling, promptTokenIds, generatedTokenIds);
     // Before the best ones are cut out: what remains is sampled exactly as if the others did not exist.
-    if (row.allowed) forbidOthers(logits, row.allowed);
+    if (row.allowed && 'mayEnd' in row.allowed) forbidOthers(logits, row.allowed);
     if (topLogprobs === undefined) return (tokenId) => ({ tokenId });
     const logMass = logSumExp(original);
     const top = bestTokens(original, topLogprobs).map((id) => logprob(id, original[id]!, logMass));
@@ -114,6 +120,22 @@ export const createNextToken = (
     const tokenId = sampleRow(logits, sampling, seed, index);
     if (!Number.isFinite(logits[tokenId])) throw brokenLogits(logits[tokenId]);
     return say(tokenId);
+  };
+
+  /** From the best of a row's tokens, where it is not known of others whether they are allowed. */
+  const fromBest = (row: SampleRow, logits: Float32Array): Choice | undefined => {
+    const say = prepare(row, logits);
+    const { sampling, seed, index } = row;
+    const ids = bestTokens(logits, MAX_ASKED);
+    const candidates = { ids, logits: ids.map((id) => logits[id]!), logSumExp: logSumExp(logits), vocabularySize };
+    if (!Number.isFinite(candidates.logits[0])) throw brokenLogits(candidates.logits[0]);
+    const tokenId = sampleCandidates(candidates, sampling, seed, index, mayBe(row.allowed));
+    return tokenId === undefined ? undefined : say(tokenId);
+  };
+
+  const best = (row: SampleRow, logits: Float32Array): readonly number[] => {
+    prepare(row, logits);
+    return bestTokens(logits, MAX_ASKED);
   };
 
   const alternatives = (row: SampleRow, logits: Float32Array, refused: readonly number[]): Choice[] => {
@@ -131,8 +153,7 @@ export const createNextToken = (
     return choices;
   };
 
-  const forbidOthers = (logits: Float32Array, allowed: Pick<Allowed, 'mask' | 'mayEnd'>): void => {
-    const { mask, mayEnd } = allowed;
+  const forbidOthers = (logits: Float32Array, { mask, mayEnd }: AllowedTokens): void => {
     if (mask === undefined) {
       if (!mayEnd) for (const id of endTokenIds) logits[id] = Number.NEGATIVE_INFINITY;
       return;
@@ -147,7 +168,8 @@ export const createNextToken = (
 
   /** Undefined: any token may be chosen. */
   const mayBe = (allowed: SampleRow['allowed']): ((tokenId: number) => boolean) | undefined => {
-    if (allowed === undefined || (allowed.mask === undefined && allowed.mayEnd)) return undefined;
+    if (allowed === undefined || ('mayEnd' in allowed && allowed.mask === undefined && allowed.mayEnd))
+      return undefined;
     return (tokenId) => isAllowed(allowed, tokenId, endTokenIds.has(tokenId));
   };
 
@@ -169,7 +191,8 @@ export const createNextToken = (
     const { source, sampling, allowed } = row;
     if (source.kind === 'forced') throw new Error('what is forced is not chosen');
     if (source.kind === 'candidates') return fromCandidates(row, source);
-    if (source.kind === 'logits') return fromLogits(row, source.logits);
+    if (source.kind === 'logits')
+      return allowed && 'among' in allowed ? fromBest(row, source.logits) : fromLogits(row, source.logits);
     const isEnough = sampling.temperature === 0 && sampling.topLogprobs === undefined && !changesLogits(sampling);
     if (!isEnough) return undefined;
     if (source.tokenId >= vocabularySize) throw brokenLogits(Number.NaN);
@@ -193,8 +216,9 @@ export const createNextToken = (
   };
 
   const nextToken = (row: SampleRow): RowResult => {
-    const { source, refused, pending } = row;
+    const { source, refused, isAsked, pending } = row;
     if (source.kind === 'forced') return forced(source.tokenIds, pending);
+    if (isAsked && source.kind === 'logits') return { best: best(row, source.logits) };
     if (refused && source.kind === 'logits')
       return { alternatives: alternatives(row, source.logits, refused).map((choice) => written(choice, pending)) };
     const choice = choose(row);

@@ -5,8 +5,8 @@
 import { Piscina } from 'piscina';
 import type { ChatPrompt, Prompt, TokenPiece } from '../runtime/api.ts';
 import { flushPending } from './detokenizer.ts';
-import type { Allowed } from './grammar/answer-format.ts';
-import { GrammarThread } from './grammar-thread.ts';
+import type { Allowed, AllowedTokens } from './grammar/answer-format.ts';
+import { GrammarThreads } from './grammar-threads.ts';
 import type { RowResult, SampleRow } from './next-token.ts';
 import type { PreparedPrompt } from './prepare.ts';
 import { runTask, type ThreadSetup, unwrap } from './task.ts';
@@ -15,7 +15,7 @@ import type { TokenizerDefinition } from './tokenizer/definition.ts';
 import { joinTokens } from './tokenizer/token-buffer.ts';
 import type { OpenGrammar } from './worker.ts';
 
-export type { Allowed, AnswerFormat } from './grammar/answer-format.ts';
+export type { Allowed, AllowedTokens, AnswerFormat } from './grammar/answer-format.ts';
 export type { NextToken, RowResult, SampleRow } from './next-token.ts';
 export type { PreparedPrompt } from './prepare.ts';
 
@@ -56,7 +56,7 @@ export class WorkerPool {
   readonly #numThreads: number;
   readonly #promptThreads: Piscina;
   readonly #stepThreads: Piscina;
-  readonly #grammarThread: GrammarThread;
+  readonly #grammarThreads: GrammarThreads;
 
   constructor(options: WorkerPoolOptions) {
     const { definition, numThreads, vocabularySize = 0, promptHeapMebibytes = DEFAULT_HEAP_MEBIBYTES } = options;
@@ -78,7 +78,7 @@ export class WorkerPool {
     // Steps need no merges and no template: half of what a thread would keep.
     const stepSetup = { ...setup, definition: forSteps(definition) };
     this.#stepThreads = new Piscina({ ...shared, workerData: stepSetup, minThreads: numThreads });
-    this.#grammarThread = new GrammarThread(() =>
+    this.#grammarThreads = new GrammarThreads(() =>
       quiet(new Piscina({ ...shared, workerData: setup, minThreads: 1, maxThreads: 1 })),
     );
     quiet(this.#promptThreads);
@@ -109,16 +109,26 @@ export class WorkerPool {
    * @throws EngineError invalid_request: the format cannot be compiled, or takes too long
    */
   openGrammar(opening: OpenGrammar): Promise<Allowed> {
-    return this.#grammarThread.open(opening);
+    return this.#grammarThreads.open(opening);
   }
 
   /** What may follow the tokens that were chosen. @throws EngineError internal */
   advanceGrammar(id: number, tokenIds: readonly number[]): Promise<Allowed> {
-    return this.#grammarThread.advance(id, tokenIds);
+    return this.#grammarThreads.advance(id, tokenIds);
+  }
+
+  /** Which of these tokens may come next. @throws EngineError internal */
+  allowedAmong(id: number, tokenIds: ArrayLike<number>): Promise<ReadonlySet<number>> {
+    return this.#grammarThreads.among(id, tokenIds);
+  }
+
+  /** Which of all tokens may come next, however long it takes to work out. @throws EngineError internal */
+  allowedTokens(id: number): Promise<AllowedTokens> {
+    return this.#grammarThreads.tokens(id);
   }
 
   closeGrammar(id: number): void {
-    this.#grammarThread.close(id);
+    this.#grammarThreads.close(id);
   }
 
   /** The text of bytes that no others will follow: what `pending` of a sequence's last token was. */
@@ -157,7 +167,7 @@ export class WorkerPool {
 
   /** Ends the threads; tasks in flight fail. */
   async close(): Promise<void> {
-    await Promise.all([this.#promptThreads.destroy(), this.#stepThreads.destroy(), this.#grammarThread.destroy()]);
+    await Promise.all([this.#promptThreads.destroy(), this.#stepThreads.destroy(), this.#grammarThreads.destroy()]);
   }
 
   async #nextTokens(rows: readonly SampleRow[]): Promise<RowResult[]> {

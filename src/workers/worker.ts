@@ -2,7 +2,7 @@
 import { workerData } from 'piscina';
 import type { ChatPrompt, Prompt, TokenPiece } from '../runtime/api.ts';
 import { decodeTokens, tokenPieces } from './detokenizer.ts';
-import type { Allowed, AnswerFormat } from './grammar/answer-format.ts';
+import type { Allowed, AllowedTokens, AnswerFormat } from './grammar/answer-format.ts';
 import { AnswerGrammars } from './grammar/answer-grammars.ts';
 import { createNextToken, type RowResult, type SampleRow } from './next-token.ts';
 import { createPrepare, type PreparedPrompt } from './prepare.ts';
@@ -27,7 +27,7 @@ const PART_LENGTH = 40_000;
 const tokenizer = once(() => createTokenizer(definition));
 const renderer = once(() => createRender(definition, tokenizer()));
 const preparer = once(() => createPrepare(definition, tokenizer(), PART_LENGTH, renderer()));
-const grammars = once(() => AnswerGrammars.create(definition, tokenizer(), vocabularySize, markers));
+const grammars = once(() => AnswerGrammars.create(definition, tokenizer(), vocabularySize, { markers }));
 const sampler = once(() => createNextToken(definition, vocabularySize));
 
 /** Null only builds the tokenizer, so that the first prompt need not wait for it. */
@@ -69,17 +69,26 @@ export const openGrammar = (opening: OpenGrammar | null): Promise<TaskResult<All
     return opening === null ? undefined : answers.open(opening.id, opening.format, opening);
   });
 
-export interface AdvanceGrammar {
-  readonly id: number;
-  readonly tokenIds: readonly number[];
-}
+/** advance: go on by these tokens. among: which of them may come next. tokens: which of all may. */
+export type GrammarStep =
+  | { readonly kind: 'advance' | 'among'; readonly id: number; readonly tokenIds: ArrayLike<number> }
+  | { readonly kind: 'tokens'; readonly id: number };
 
-/** What may follow, answer by answer: one that fails takes no other with it. */
-export const advanceGrammars = (steps: readonly AdvanceGrammar[]): Promise<TaskResult<TaskResult<Allowed>[]>> =>
+export type GrammarAnswer = Allowed | ReadonlySet<number> | AllowedTokens;
+
+/** Step by step: one that fails takes no other with it. */
+export const stepGrammars = (
+  steps: readonly GrammarStep[],
+): Promise<TaskResult<readonly TaskResult<GrammarAnswer>[]>> =>
   asAsyncResult(async () => {
     const answers = await grammars();
-    const results: TaskResult<Allowed>[] = [];
-    for (const { id, tokenIds } of steps) results.push(await asAsyncResult(() => answers.advance(id, tokenIds)));
+    const run = async (step: GrammarStep): Promise<GrammarAnswer> => {
+      if (step.kind === 'tokens') return answers.tokens(step.id);
+      const { kind, id, tokenIds } = step;
+      return kind === 'among' ? answers.among(id, tokenIds) : answers.advance(id, Array.from(tokenIds));
+    };
+    const results: TaskResult<GrammarAnswer>[] = [];
+    for (const step of steps) results.push(await asAsyncResult(() => run(step)));
     return results;
   });
 

@@ -20,24 +20,44 @@ const finishOf = (events: readonly GenerationEvent[]) => {
 };
 const DATE = '[0-9]{4}-(0[1-9]|1[0-2])-[0-3][0-9]';
 
+/** Ways to sample that look at the device's choice, at its candidates, and at whole rows. */
+const WAYS = [
+  { temperature: 0 },
+  { temperature: 1, seed: 7 },
+  { temperature: 2, topK: 3, seed: 8 },
+  { temperature: 1, topP: 0.2, seed: 9 },
+  { temperature: 1, minP: 0.5, seed: 10 },
+  { temperature: 0, repetitionPenalty: 1.5 },
+  { temperature: 1, frequencyPenalty: 2, presencePenalty: 2, seed: 11 },
+  { temperature: 1, logitBias: [[97, 100]] as const, seed: 12 },
+  { temperature: 1, topLogprobs: 3, seed: 13 },
+];
+
 describe('an answer under a grammar', () => {
   test('is a sentence of it, however it is sampled', async () => {
     const { answer } = start();
-    const ways = [
-      { temperature: 0 },
-      { temperature: 1, seed: 7 },
-      { temperature: 2, topK: 3, seed: 8 },
-      { temperature: 1, topP: 0.2, seed: 9 },
-      { temperature: 1, minP: 0.5, seed: 10 },
-      { temperature: 0, repetitionPenalty: 1.5 },
-      { temperature: 1, frequencyPenalty: 2, presencePenalty: 2, seed: 11 },
-      { temperature: 1, logitBias: [[97, 100]] as const, seed: 12 },
-      { temperature: 1, topLogprobs: 3, seed: 13 },
-    ];
-    for (const way of ways) {
+    for (const way of WAYS) {
       const events = await answer({ kind: 'regex', pattern: DATE }, sampling(way));
       expect(textOf(events), JSON.stringify(way)).toMatch(new RegExp(`^${DATE}$`));
       expect(finishOf(events).reason).toBe('stop');
+    }
+  });
+
+  test('is the same where masks take too long to wait for them', async () => {
+    const masked = start();
+    const lookedUp = start({ maxSlowMs: -1 });
+    const constraints: readonly OutputConstraint[] = [
+      { kind: 'regex', pattern: '[a-z ,.!]{40,90}' },
+      { kind: 'grammar', ebnf: 'root ::= ("yes " | "no ") [^\\n]{30} "\\n" "The quick brown fox" [0-9]*' },
+      { kind: 'json_object' },
+    ];
+    for (const way of WAYS) {
+      for (const constraint of constraints) {
+        const more = { ...sampling(way), maxTokens: 120 };
+        const [one, other] = [await masked.answer(constraint, more), await lookedUp.answer(constraint, more)];
+        expect(textOf(other), JSON.stringify({ way, constraint })).toBe(textOf(one));
+        expect(finishOf(other)).toEqual(finishOf(one));
+      }
     }
   });
 

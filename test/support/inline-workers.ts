@@ -14,13 +14,14 @@ export const inlineWorkers = (
   definition: TokenizerDefinition,
   vocabularySize: number,
   markers: readonly string[] = [],
+  { maxSlowMs = Number.POSITIVE_INFINITY }: { readonly maxSlowMs?: number } = {},
 ): EngineParts['workers'] => {
   const prepare = createPrepare(definition);
   const nextToken = createNextToken(definition, vocabularySize);
   const tokenizer = createTokenizer(definition);
   let grammars: Promise<AnswerGrammars> | undefined;
   const answers = (): Promise<AnswerGrammars> => {
-    grammars ??= AnswerGrammars.create(definition, tokenizer, vocabularySize, markers);
+    grammars ??= AnswerGrammars.create(definition, tokenizer, vocabularySize, { markers, maxSlowMs });
     return grammars;
   };
   return {
@@ -39,6 +40,8 @@ export const inlineWorkers = (
     encode: async (text) => tokenizer.encode(text, { parseSpecial: true }),
     openGrammar: async ({ id, format, jumps }) => (await answers()).open(id, format, { jumps }),
     advanceGrammar: async (id, tokenIds) => (await answers()).advance(id, tokenIds),
+    allowedAmong: async (id, tokenIds) => (await answers()).among(id, tokenIds),
+    allowedTokens: async (id) => (await answers()).tokens(id),
     closeGrammar: (id) => void answers().then((each) => each.close(id)),
     close: async () => {},
   };

@@ -24,13 +24,22 @@ export interface NoiseOptions {
   /** Added to the logits of these tokens. */
   readonly liked?: ReadonlyMap<number, number>;
   readonly endTokenIds?: readonly number[];
+  /** Below 0: no mask is worked out before it is asked for. */
+  readonly maxSlowMs?: number;
   /** Absent: noise alone. */
   readonly runner?: (vocabularySize: number, tagIds: ReadonlyMap<string, number>) => RandomRunner;
 }
 
 /** Tags of tool formats are tokens of their own here. */
 export const startNoise = (options: NoiseOptions = {}) => {
-  const { reasoning = 'none', toolFormat, liked, endTokenIds = [END_OF_SEQUENCE], runner: makeRunner } = options;
+  const {
+    reasoning = 'none',
+    toolFormat,
+    liked,
+    endTokenIds = [END_OF_SEQUENCE],
+    runner: makeRunner,
+    maxSlowMs,
+  } = options;
   const tags = toolFormat === undefined ? [] : TOOL_FORMATS[toolFormat].tags;
   const firstTag = FIRST_SCRIPT_TOKEN + WORDS.length;
   const specialTokens = Object.fromEntries(tags.map((tag, index) => [tag, firstTag + index]));
@@ -67,7 +76,7 @@ export const startNoise = (options: NoiseOptions = {}) => {
       ...(toolFormat ? { toolFormat } : {}),
       tags: new Map(tags.map((tag, index) => [firstTag + index, tag])),
     },
-    workers: inlineWorkers(definition, vocabularySize, tags),
+    workers: inlineWorkers(definition, vocabularySize, tags, maxSlowMs === undefined ? {} : { maxSlowMs }),
     options: {},
     rebuild: () => Promise.reject(new Error('no device is lost here')),
   });

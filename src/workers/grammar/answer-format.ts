@@ -41,19 +41,32 @@ export type AnswerFormat =
       readonly stop_after_first?: boolean;
     };
 
-/** Which tokens may come next. */
-export interface Allowed {
+/** Which of all tokens may come next. */
+export interface AllowedTokens {
   /** [ceil(vocabularySize / 32)]: bit `id & 31` of word `id >> 5` is set for allowed tokens. Absent: all that are text are. */
   readonly mask?: Int32Array<ArrayBuffer>;
   /** Whether the answer may end here; the mask agrees. */
   readonly mayEnd: boolean;
+}
+
+/** Which of some tokens may come next; of others nothing is known. */
+export interface AllowedAmong {
+  readonly among: ReadonlySet<number>;
+}
+
+/** What an answer's grammar says of its next tokens. */
+export interface Allowed {
+  /** Absent: to work them out takes long here, so that tokens are better looked up; or nothing can follow. */
+  readonly tokens?: AllowedTokens;
   /** What comes next whatever the logits say; the rest holds for what follows it. */
   readonly forced?: readonly number[];
   /** Nothing can follow, also where the vocabulary has no token to say so. */
   readonly isOver?: true;
 }
 
-export const isAllowed = ({ mask, mayEnd }: Allowed, tokenId: number, isEnd: boolean): boolean => {
+export const isAllowed = (allowed: AllowedTokens | AllowedAmong, tokenId: number, isEnd: boolean): boolean => {
+  if ('among' in allowed) return allowed.among.has(tokenId);
+  const { mask, mayEnd } = allowed;
   if (mask === undefined) return mayEnd || !isEnd;
   return ((mask[tokenId >> 5] ?? 0) & (1 << (tokenId & 31))) !== 0;
 };

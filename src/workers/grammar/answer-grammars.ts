@@ -4,7 +4,7 @@ import { EngineError } from '../../runtime/errors.ts';
 import { BYTE_CHARACTERS } from '../tokenizer/byte-alphabet.ts';
 import type { TokenizerDefinition } from '../tokenizer/definition.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
-import type { Allowed, AnswerFormat } from './answer-format.ts';
+import type { Allowed, AllowedTokens, AnswerFormat } from './answer-format.ts';
 import { joinedFormat } from './joined-format.ts';
 import { MarkerTexts } from './marker-texts.ts';
 import { loadXGrammar, orRefuse, type XGrammarLibrary } from './xgrammar.ts';
@@ -18,18 +18,35 @@ export interface OpenOptions {
 const MAX_COMPILED = 64;
 /** Bounds what one answer gets without a look at the clock. */
 const MAX_FORCED_TOKENS = 256;
+/** Masks that take longer are slow. */
+const SLOW_MASK_MS = 4;
+const MAX_SLOW_MS = 20;
 
 interface Vocabulary {
   readonly tokenizer: Tokenizer;
   readonly endTokenIds: readonly number[];
   readonly freeMask: Int32Array;
   readonly markers: MarkerTexts;
+  readonly maxSlowMs: number;
+}
+
+interface Compiled {
+  readonly grammar: CompiledGrammar;
+  /** What its slow masks took. */
+  slowMs: number;
 }
 
 interface Answer {
   readonly matcher: GrammarMatcher;
-  readonly grammar: string;
+  readonly compiled: Compiled;
   readonly jumps: boolean;
+}
+
+export interface AnswerGrammarsOptions {
+  /** Texts of control tokens that formats are made of: as such tokens they may be part of an answer. */
+  readonly markers: readonly string[];
+  /** Masks that take long keep the device waiting: a grammar that took so much time for them gives none unless asked. */
+  readonly maxSlowMs?: number;
 }
 
 export class AnswerGrammars {
@@ -40,8 +57,9 @@ export class AnswerGrammars {
   /** Every token that is text. */
   readonly #freeMask: Int32Array;
   readonly #markers: MarkerTexts;
+  readonly #maxSlowMs: number;
   /** Least recently used first. */
-  readonly #compiled = new Map<string, CompiledGrammar>();
+  readonly #compiled = new Map<string, Compiled>();
   readonly #answers = new Map<number, Answer>();
 
   private constructor(vocabulary: Vocabulary, library: XGrammarLibrary, compiler: GrammarCompiler) {
@@ -51,17 +69,15 @@ export class AnswerGrammars {
     this.#endTokenIds = vocabulary.endTokenIds;
     this.#freeMask = vocabulary.freeMask;
     this.#markers = vocabulary.markers;
+    this.#maxSlowMs = vocabulary.maxSlowMs;
   }
 
-  /**
-   * @param vocabularySize length of a row of logits
-   * @param markers texts of control tokens that formats are made of: as such tokens they may be part of an answer
-   */
+  /** @param vocabularySize length of a row of logits */
   static async create(
     definition: TokenizerDefinition,
     tokenizer: Tokenizer,
     vocabularySize: number,
-    markers: readonly string[],
+    { markers, maxSlowMs = MAX_SLOW_MS }: AnswerGrammarsOptions,
   ): Promise<AnswerGrammars> {
     const library = await loadXGrammar();
     const markerTexts = new MarkerTexts(markers);
@@ -77,7 +93,7 @@ export class AnswerGrammars {
     });
     const info = await library.TokenizerInfo.createTokenizerInfo(texts, 'byte_level', false, vocabularySize, [...ends]);
     const compiler = await library.GrammarCompiler.createGrammarCompiler(info, false);
-    const vocabulary = { tokenizer, endTokenIds: [...ends], freeMask, markers: markerTexts };
+    const vocabulary = { tokenizer, endTokenIds: [...ends], freeMask, markers: markerTexts, maxSlowMs };
     return new AnswerGrammars(vocabulary, library, compiler);
   }
 
@@ -86,24 +102,45 @@ export class AnswerGrammars {
    * @throws EngineError invalid_request: the format cannot be compiled
    */
   async open(id: number, format: AnswerFormat, { jumps }: OpenOptions): Promise<Allowed> {
-    const grammar = JSON.stringify(format);
-    const compiled = await this.#compile(grammar, format);
+    const compiled = await this.#compile(JSON.stringify(format), format);
     const endsItself = this.#endTokenIds.length === 0;
-    const matcher = await this.#library.GrammarMatcher.createGrammarMatcher(compiled, undefined, endsItself);
-    this.#answers.set(id, { matcher, grammar, jumps });
-    return this.#allowed(this.#answers.get(id)!);
+    const matcher = await this.#library.GrammarMatcher.createGrammarMatcher(compiled.grammar, undefined, endsItself);
+    const answer = { matcher, compiled, jumps };
+    this.#answers.set(id, answer);
+    return this.#allowed(answer);
   }
 
   /** Goes on by the tokens that were chosen. @throws EngineError internal: they are not allowed, or there is no such answer */
   async advance(id: number, tokenIds: readonly number[]): Promise<Allowed> {
-    const answer = this.#answers.get(id);
-    if (answer === undefined) throw new EngineError('internal', 'the grammar of this answer was lost; send it again');
+    const answer = this.#answer(id);
     // Tokens that are no text, as between two texts that are free, move nothing.
     accept(
       answer,
       tokenIds.filter((tokenId) => this.#isKnown(tokenId)),
     );
     return this.#allowed(answer);
+  }
+
+  /** Those of the tokens that may come next. @throws EngineError internal: there is no such answer */
+  among(id: number, tokenIds: ArrayLike<number>): ReadonlySet<number> {
+    const { matcher } = this.#answer(id);
+    const isAllowed = (tokenId: number): boolean => {
+      if (!this.#isKnown(tokenId) || !matcher.acceptToken(tokenId)) return false;
+      matcher.rollBack(1);
+      return true;
+    };
+    return new Set(Array.from(tokenIds).filter(isAllowed));
+  }
+
+  /** Whatever may come next, however long it takes. @throws EngineError internal: there is no such answer */
+  async tokens(id: number): Promise<AllowedTokens> {
+    return this.#tokens(await maskOf(this.#answer(id)));
+  }
+
+  #answer(id: number): Answer {
+    const answer = this.#answers.get(id);
+    if (answer === undefined) throw new EngineError('internal', 'the grammar of this answer was lost; send it again');
+    return answer;
   }
 
   #isKnown(tokenId: number): boolean {
@@ -116,10 +153,10 @@ export class AnswerGrammars {
     this.#answers.delete(id);
   }
 
-  async #compile(key: string, format: AnswerFormat): Promise<CompiledGrammar> {
+  async #compile(key: string, format: AnswerFormat): Promise<Compiled> {
     const known = this.#compiled.get(key);
     this.#compiled.delete(key);
-    const compiled = known ?? (await this.#compileNew(format));
+    const compiled = known ?? { grammar: await this.#compileNew(format), slowMs: 0 };
     this.#compiled.set(key, compiled);
     this.#forgetCompiled();
     return compiled;
@@ -137,38 +174,47 @@ export class AnswerGrammars {
   }
 
   #forgetCompiled(): void {
-    const used = new Set([...this.#answers.values()].map(({ grammar }) => grammar));
+    const used = new Set([...this.#answers.values()].map(({ compiled }) => compiled));
     for (const [key, compiled] of this.#compiled) {
       if (this.#compiled.size <= MAX_COMPILED) return;
       // A matcher may outlive its grammar's handle, but not be made from it again: the newest is about to be used.
-      if (used.has(key) || key === [...this.#compiled.keys()].at(-1)) continue;
-      compiled.dispose();
+      if (used.has(compiled) || key === [...this.#compiled.keys()].at(-1)) continue;
+      compiled.grammar.dispose();
       this.#compiled.delete(key);
     }
   }
 
   async #allowed(answer: Answer): Promise<Allowed> {
     const forced: number[] = [];
+    const said = (rest: Allowed): Allowed => (forced.length > 0 ? { forced, ...rest } : rest);
     for (;;) {
-      const mask = await this.#mask(answer);
-      const next = mask === undefined ? [] : this.#forced(answer, mask);
+      if (answer.matcher.isTerminated()) return said({ isOver: true });
+      const mask = await this.#quickMask(answer);
+      const next = this.#forced(answer, mask);
       const room = MAX_FORCED_TOKENS - forced.length;
-      if (next.length === 0 || next.length > room) return this.#state(mask, forced);
+      if (next.length === 0 || next.length > room)
+        return said(mask === undefined ? {} : { tokens: this.#tokens(mask) });
       forced.push(...next);
-      if (this.#endTokenIds.includes(next.at(-1)!)) return this.#state(undefined, forced);
+      if (this.#endTokenIds.includes(next.at(-1)!)) return said({ isOver: true });
       accept(answer, next);
     }
   }
 
-  /** The next tokens' mask; undefined once nothing can follow. */
-  async #mask({ matcher }: Answer): Promise<Int32Array<ArrayBuffer> | undefined> {
-    return matcher.isTerminated() ? undefined : ((await matcher.getNextTokenBitmask()) as Int32Array<ArrayBuffer>);
+  /** The next tokens' mask; undefined where they take long to work out. */
+  async #quickMask(answer: Answer): Promise<Int32Array<ArrayBuffer> | undefined> {
+    const { compiled } = answer;
+    if (compiled.slowMs > this.#maxSlowMs) return undefined;
+    const startMs = performance.now();
+    const mask = await maskOf(answer);
+    const ms = performance.now() - startMs;
+    if (ms > SLOW_MASK_MS) compiled.slowMs += ms;
+    return mask;
   }
 
   /** What has no alternative: a single allowed token, or a text, which is written as the tokenizer would. */
-  #forced({ matcher, jumps }: Answer, mask: Int32Array): readonly number[] {
+  #forced({ matcher, jumps }: Answer, mask: Int32Array | undefined): readonly number[] {
     if (!jumps) return [];
-    const only = onlyToken(mask, this.#endTokenIds);
+    const only = mask && onlyToken(mask, this.#endTokenIds);
     if (only !== undefined) return [only];
     const text = this.#markers.shown(matcher.findJumpForwardString());
     if (text.length < 2) return [];
@@ -180,15 +226,16 @@ export class AnswerGrammars {
     return [...tokenIds.subarray(0, this.#tokenizer.isControl(tokenIds.at(-1)!) ? undefined : -1)];
   }
 
-  #state(mask: Int32Array<ArrayBuffer> | undefined, forced: readonly number[]): Allowed {
-    const said = forced.length > 0 ? { forced } : {};
-    if (mask === undefined) return { mayEnd: true, ...said, isOver: true };
+  #tokens(mask: Int32Array<ArrayBuffer>): AllowedTokens {
     const mayEnd = this.#endTokenIds.some((id) => (mask[id >> 5]! & (1 << (id & 31))) !== 0);
     const isFree = this.#freeMask.every((word, index) => (mask[index]! & word) === word);
     // A copy: the library may hand out a view of its own memory.
-    return { mayEnd, ...said, ...(isFree ? {} : { mask: mask.slice() }) };
+    return { mayEnd, ...(isFree ? {} : { mask: mask.slice() }) };
   }
 }
+
+const maskOf = async ({ matcher }: Answer): Promise<Int32Array<ArrayBuffer>> =>
+  (await matcher.getNextTokenBitmask()) as Int32Array<ArrayBuffer>;
 
 /** @throws EngineError internal */
 const accept = ({ matcher }: Answer, tokenIds: readonly number[]): void => {
