@@ -50,6 +50,11 @@ export const runServe = async (config: Config): Promise<void> => {
       sessionFields: config.sessionFields,
       verbatimPrompts: config.verbatimPrompts,
       responseStore: responseStorage(config),
+      streamStore: {
+        graceMs: config.streamSeconds * 1000,
+        maxStreamBytes: Math.floor(config.streamBytes / 16),
+        maxBytes: config.streamBytes,
+      },
       strict: config.strict,
       maxConcurrentRequests: config.maxQueue + MAX_NOT_QUEUED,
       logLevel: config.logLevel,

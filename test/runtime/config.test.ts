@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
 import { type ConfigSources, loadConfig, OPTIONS } from '../../src/runtime/config.ts';
 import { EngineError } from '../../src/runtime/errors.ts';
+import { DEFAULT_STREAM_STORE } from '../../src/server/resume/stream-store.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'firstlight-config-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -40,6 +41,13 @@ test('the environment overrides the file, and flags override both', () => {
   expect(config).toMatchObject({ port: 1003, host: '::1', logLevel: 'warn' });
   expect(load({ configPath, environment }).config.port).toBe(1002);
   expect(load({ configPath }).config.port).toBe(1001);
+});
+
+test('bounds streams as a server of the library does', () => {
+  const { streamBytes, streamSeconds } = load({}).config;
+  expect({ maxBytes: streamBytes, graceMs: streamSeconds * 1000, maxStreamBytes: streamBytes / 16 }).toEqual(
+    DEFAULT_STREAM_STORE,
+  );
 });
 
 test('takes the path of a chat template from all three', () => {

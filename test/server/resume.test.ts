@@ -229,6 +229,14 @@ test('refuses positions that make no sense, and those that are no longer kept', 
   expect((await post(`${url}/v1/streams/${first.streamId}`, {})).status).toBe(405);
 });
 
+test('goes on to its end where nothing is kept, and cannot be resumed', async () => {
+  const { url } = await serve(SCRIPT, { streamStore: { graceMs: 60_000, maxStreamBytes: 0, maxBytes: 0 } });
+  const [kept, dropped] = [await begin((await serve(SCRIPT)).url, CHAT), await begin(url, CHAT)];
+  await until(() => kept.hasEnded && dropped.hasEnded);
+  expect(dropped.blocks.length).toBe(kept.blocks.length);
+  expect((await resume(url, dropped.streamId, 0)).answer.status).toBe(404);
+});
+
 test('keeps all streams together within bounds: what has ended goes first, then the oldest events', () => {
   const store = new StreamStore({ graceMs: 60_000, maxStreamBytes: 10_000, maxBytes: 3_000 });
   onTestFinished(() => store.close());
