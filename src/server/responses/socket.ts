@@ -3,17 +3,16 @@
  * text each and no `[DONE]`. One response at a time, later ones wait; a `stream_id` opens a lane with an order of its own.
  * Source: OpenAI's guide to the WebSocket mode, and the Open Responses specification.
  */
-import type { Usage } from '../../runtime/api.ts';
 import { EngineError } from '../../runtime/errors.ts';
-import type { DialectRoute, Frame } from '../dialects/dialect.ts';
+import type { DialectRoute } from '../dialects/dialect.ts';
 import { openaiResponses } from '../dialects/openai-responses.ts';
 import { answerExchange } from '../exchange.ts';
-import type { FrameStream } from '../generate.ts';
 import type { Socket } from '../http.ts';
 import { parseJson } from '../json-body.ts';
 import { newRequestId } from '../reply.ts';
+import { EventReply } from '../sockets/event-reply.ts';
 import { FrameWriter } from '../sockets/frame-writer.ts';
-import type { SocketContext, SocketReply, SocketRoute } from '../sockets/route.ts';
+import type { SocketContext, SocketRoute } from '../sockets/route.ts';
 import { ConnectionResponses } from './connection-responses.ts';
 
 const PATH = '/v1/responses';
@@ -135,9 +134,11 @@ class ResponsesSocket {
   #answer(lane: string, body: Body): Promise<void> {
     const { exchanges, request, run } = this.#context;
     const { previous_response_id: previousId } = body;
-    const reply = new ResponseReply(this.#socket.signal, {
-      send: (event) => this.#writer.send(onLane(lane, event)),
+    const options = { route: PATH, signal: this.#socket.signal, failsInside: true };
+    const reply = new EventReply(options, {
+      event: (event) => this.#writer.send(onLane(lane, event)),
       drained: () => this.#writer.drained(),
+      done: () => {},
       fail: (error, requestId) => {
         if (typeof previousId === 'string') this.#responses.forget(previousId);
         return this.#sendError(lane, error, requestId);
@@ -166,60 +167,6 @@ class ResponsesSocket {
     if (this.#numRunning > 0 || [...this.#lanes.values()].some(({ waiting }) => waiting.length > 0)) return;
     this.#sendError(UNNAMED, expired(), newRequestId());
     this.#socket.close(NORMAL_CLOSURE, 'the connection has reached its age limit');
-  }
-}
-
-/** How one response leaves. */
-interface Outlet {
-  send(event: object): boolean;
-  drained(): Promise<void>;
-  /** Returns the status. */
-  fail(error: EngineError, requestId: string): number;
-}
-
-class ResponseReply implements SocketReply {
-  readonly requestId = newRequestId();
-  readonly arrivedMs = performance.now();
-  readonly route = PATH;
-  readonly signal: AbortSignal;
-  hasBegun = false;
-  usage: Usage | undefined;
-  status = 0;
-  readonly #outlet: Outlet;
-
-  constructor(signal: AbortSignal, outlet: Outlet) {
-    this.signal = signal;
-    this.#outlet = outlet;
-  }
-
-  addHeaders(): void {}
-
-  json(status: number, body: object): void {
-    this.status = status;
-    this.#outlet.send(body);
-  }
-
-  frames(): FrameStream {
-    this.hasBegun = true;
-    return {
-      write: (frames) => this.#write(frames),
-      drained: () => this.#outlet.drained(),
-      end: () => {},
-    };
-  }
-
-  done(): void {
-    this.status = 200;
-  }
-
-  fail(error: EngineError): void {
-    this.status = this.#outlet.fail(error, this.requestId);
-  }
-
-  #write(frames: readonly Frame[]): boolean {
-    let isReading = true;
-    for (const frame of frames) if (frame.kind === 'event') isReading = this.#outlet.send(frame.payload);
-    return isReading;
   }
 }
 

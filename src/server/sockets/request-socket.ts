@@ -3,16 +3,15 @@
  * frames: `request` (id, body), `cancel` (id), `ping`. Server frames: `event` (id, event), then `done` (id) or `error`
  * (id, status, error); `pong`. The README describes it.
  */
-import type { Usage } from '../../runtime/api.ts';
 import { EngineError } from '../../runtime/errors.ts';
-import type { Dialect, DialectRoute, Frame } from '../dialects/dialect.ts';
+import type { Dialect, DialectRoute } from '../dialects/dialect.ts';
 import { answerExchange } from '../exchange.ts';
-import type { FrameStream } from '../generate.ts';
 import type { Socket } from '../http.ts';
 import { newRequestId } from '../reply.ts';
+import { EventReply } from './event-reply.ts';
 import { FRAME_CODECS, type FrameCodec, JSON_PROTOCOL } from './frame-codec.ts';
 import { FrameWriter } from './frame-writer.ts';
-import type { SocketContext, SocketReply, SocketRoute } from './route.ts';
+import type { SocketContext, SocketRoute } from './route.ts';
 
 const MAX_ID_LENGTH = 256;
 
@@ -88,7 +87,9 @@ class RequestSocket {
       throw invalid('id: a request with this id is still running: choose another', 'id', 'duplicate_id');
     const cancelling = new AbortController();
     this.#running.set(id, cancelling);
-    const reply = new RequestReply(this.#route.path, cancelling.signal, {
+    // An error has a frame of its own, also within an answer.
+    const options = { route: this.#route.path, signal: cancelling.signal, failsInside: false };
+    const reply = new EventReply(options, {
       event: (event) => this.#writer.send({ type: 'event', id, event }),
       drained: () => this.#writer.drained(),
       done: () => {
@@ -110,65 +111,6 @@ class RequestSocket {
     const { status, body } = this.#dialect.error(error, requestId);
     this.#writer.send({ type: 'error', ...(id === undefined ? {} : { id }), status, error: body });
     return status;
-  }
-}
-
-/** How one request's answer leaves. */
-interface Outlet {
-  event(event: object): boolean;
-  drained(): Promise<void>;
-  done(): void;
-  /** Returns the status. */
-  fail(error: EngineError, requestId: string): number;
-}
-
-class RequestReply implements SocketReply {
-  readonly requestId = newRequestId();
-  readonly arrivedMs = performance.now();
-  /** An error has a frame of its own, also within an answer. */
-  readonly hasBegun = false;
-  readonly route: string;
-  readonly signal: AbortSignal;
-  usage: Usage | undefined;
-  status = 0;
-  readonly #outlet: Outlet;
-
-  constructor(route: string, signal: AbortSignal, outlet: Outlet) {
-    this.route = route;
-    this.signal = signal;
-    this.#outlet = outlet;
-  }
-
-  addHeaders(): void {}
-
-  json(status: number, body: object): void {
-    this.status = status;
-    this.#outlet.event(body);
-  }
-
-  frames(): FrameStream {
-    return {
-      write: (frames) => this.#write(frames),
-      drained: () => this.#outlet.drained(),
-      end: () => {},
-    };
-  }
-
-  done(): void {
-    this.status = 200;
-    this.#outlet.done();
-  }
-
-  fail(error: EngineError): void {
-    this.status = this.#outlet.fail(error, this.requestId);
-  }
-
-  #write(frames: readonly Frame[]): boolean {
-    let isReading = true;
-    for (const frame of frames) {
-      if (frame.kind === 'data' || frame.kind === 'event') isReading = this.#outlet.event(frame.payload);
-    }
-    return isReading;
   }
 }
 
