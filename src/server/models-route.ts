@@ -57,6 +57,10 @@ const modelBody = ({ id, createdAt, contextLength }: ModelFacts) => ({
   max_input_tokens: contextLength ?? null,
   max_tokens: contextLength ?? null,
   capabilities: null,
+  deprecated_at: null,
+  lifecycle: 'active',
+  line: null,
+  retires_at: null,
   context_length: contextLength ?? null,
 });
 

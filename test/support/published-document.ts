@@ -12,7 +12,6 @@ interface Reference {
 
 interface MediaType {
   readonly schema?: Partial<Reference>;
-  readonly 'x-firstlight-events'?: Reference;
 }
 
 interface ResponseObject {
@@ -37,6 +36,8 @@ export interface DocumentObject {
     readonly headers: Readonly<Record<string, object>>;
   };
 }
+
+const SSE_TYPE = 'text/event-stream';
 
 interface Observed {
   readonly method: string;
@@ -103,9 +104,9 @@ export class PublishedDocument {
     }
     const form = response.content?.[type];
     expect(form, `${place}: ${type} is not described`).toBeDefined();
-    const events = form?.['x-firstlight-events']?.$ref;
-    if (events !== undefined) this.checkEvents(events, body, place);
-    else if (type === 'application/json') this.validate(form?.schema?.$ref, JSON.parse(body), place);
+    const reference = form?.schema?.$ref;
+    if (type === SSE_TYPE) this.checkEvents(reference!, body, place);
+    else if (type === 'application/json') this.validate(reference, JSON.parse(body), place);
   }
 
   /** The events of a whole stream. */
@@ -247,7 +248,7 @@ const thingsToSee = (published: PublishedDocument, operation: OperationObject): 
       ...(Object.keys(content).length === 0 ? [`${operationId} ${status}`] : []),
       ...Object.entries(content).flatMap(([type, form]) => [
         `${operationId} ${status} ${type}`,
-        ...events(form['x-firstlight-events']?.$ref),
+        ...(type === SSE_TYPE ? events(form.schema?.$ref) : []),
       ]),
     ]);
 };

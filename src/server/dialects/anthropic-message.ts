@@ -48,6 +48,7 @@ export const messageHead = ({ id, model }: MessageHead) => ({
   type: 'message',
   role: 'assistant',
   model,
+  diagnostics: null,
   content: [],
 });
 

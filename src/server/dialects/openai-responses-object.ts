@@ -32,6 +32,7 @@ export const repeatedFields = (
   model: ModelDescription,
   toolbox: Toolbox,
 ): Readonly<Record<string, unknown>> => ({
+  access_programs: null,
   background: false,
   instructions: body.instructions ?? null,
   max_output_tokens: body.max_output_tokens ?? null,

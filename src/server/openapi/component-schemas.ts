@@ -48,6 +48,9 @@ const tidy = (schema: Json, description: string | undefined): void => {
   // The pattern says the format once more, at length.
   if (schema.format === 'date-time' || schema.format === 'base64') delete schema.pattern;
   if (schema.format === schema.contentEncoding) delete schema.format;
+  // What may be anything, or null, may be anything.
+  if (Array.isArray(schema.anyOf) && schema.anyOf.some((each) => Object.keys(each as Json).length === 0))
+    delete schema.anyOf;
   if (schema.const === SKIPPED_TOOL) {
     delete schema.const;
     schema.description = 'Any other: a tool of such a type is skipped.';

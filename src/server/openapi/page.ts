@@ -33,7 +33,6 @@ interface OperationObject {
 
 interface MediaType {
   readonly schema?: Json;
-  readonly 'x-firstlight-events'?: { readonly $ref: string };
 }
 
 interface ResponseObject {
@@ -42,11 +41,9 @@ interface ResponseObject {
   readonly content?: Readonly<Record<string, MediaType>>;
 }
 
-/** `application/json ChatCompletion`, or `text/event-stream of ChatStreamEvent`. */
-const formText = ([type, { schema, 'x-firstlight-events': events }]: readonly [string, MediaType]): string => {
-  if (events !== undefined) return `<code>${type}</code> of ${schemaLink(events.$ref)}`;
-  return `<code>${type}</code> ${typeof schema?.$ref === 'string' ? schemaLink(schema.$ref) : ''}`;
-};
+/** `application/json ChatCompletion`. */
+const formText = ([type, { schema }]: readonly [string, MediaType]): string =>
+  `<code>${type}</code> ${typeof schema?.$ref === 'string' ? schemaLink(schema.$ref) : ''}`;
 
 const formsText = (content: Readonly<Record<string, MediaType>> = {}): string =>
   Object.entries(content).map(formText).join('<br>');

@@ -103,7 +103,8 @@ const answerOf = (operation: Operation, answer: SchemaName | AnswerForms): Json 
   const { json, events, type, headers = [] }: AnswerForms = typeof answer === 'string' ? { json: answer } : answer;
   const content = {
     ...(json === undefined ? {} : { [JSON_TYPE]: { schema: schemaRef(json) } }),
-    ...(events === undefined ? {} : { [SSE_TYPE]: eventsOf(events) }),
+    // OpenAPI 3.1 has no word for the events of a stream: as in OpenAI's own description, the schema is that of each.
+    ...(events === undefined ? {} : { [SSE_TYPE]: { schema: schemaRef(events) } }),
     ...(type === undefined ? {} : { [type]: otherContent(type) }),
   };
   return {
@@ -114,18 +115,14 @@ const answerOf = (operation: Operation, answer: SchemaName | AnswerForms): Json 
 };
 
 const describe = (json: SchemaName | undefined, events: SchemaName | undefined): string => {
-  if (json === undefined) return events === undefined ? 'As the content type says.' : 'A stream of events.';
-  return events === undefined ? 'The answer.' : 'The whole answer; where `stream` is true, a stream of events.';
+  if (json === undefined)
+    return events === undefined
+      ? 'As the content type says.'
+      : 'A stream of events: the schema is that of the `data` of each.';
+  return events === undefined
+    ? 'The answer.'
+    : 'The whole answer; where `stream` is true, a stream of events, whose schema is that of the `data` of each.';
 };
-
-/** OpenAPI 3.1 has no word for the events of a stream: 3.2 calls it itemSchema. */
-const eventsOf = (name: SchemaName): Json => ({
-  schema: {
-    type: 'string',
-    description: 'Server-sent events: the `data` of each is JSON of the schema that `x-firstlight-events` names.',
-  },
-  'x-firstlight-events': schemaRef(name),
-});
 
 const otherContent = (type: string): Json => {
   if (type === JSON_TYPE) return { schema: { type: 'object' } };

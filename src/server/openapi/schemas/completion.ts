@@ -20,7 +20,7 @@ export const completionLogprobs = z
   })
   .describe('One entry of each list for each token.');
 
-const finishReason = z.enum(['stop', 'length', 'tool_calls']);
+const finishReason = z.enum(['stop', 'length']);
 
 const choice = {
   index: z.int().min(0),

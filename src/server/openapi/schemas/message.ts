@@ -5,7 +5,7 @@ import { answerWarning, tokens } from './usage.ts';
 export const textBlock = z.object({
   type: z.literal('text'),
   text: z.string(),
-  citations: z.array(z.unknown()).max(0),
+  citations: z.array(z.never()).describe('Always empty.'),
 });
 
 export const thinkingBlock = z.object({
@@ -60,6 +60,7 @@ export const messageHead = {
   type: z.literal('message'),
   role: z.literal('assistant'),
   model: z.string().describe('As the request named it.'),
+  diagnostics: z.null(),
 };
 
 export const warnings = z.array(answerWarning).optional().describe('Absent where there is nothing to say.');

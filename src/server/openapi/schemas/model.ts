@@ -15,6 +15,10 @@ export const model = z
     max_input_tokens: length,
     max_tokens: length,
     capabilities: z.null(),
+    deprecated_at: z.null(),
+    lifecycle: z.literal('active'),
+    line: z.null(),
+    retires_at: z.null(),
     context_length: length,
     served: z.boolean().describe('Whether requests are answered by it.'),
     tasks: z

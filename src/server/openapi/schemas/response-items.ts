@@ -5,7 +5,7 @@ import { tokenLogprob } from './usage.ts';
 export const outputText = z.object({
   type: z.literal('output_text'),
   text: z.string(),
-  annotations: z.array(z.unknown()).max(0),
+  annotations: z.array(z.never()).describe('Always empty.'),
   logprobs: z.array(tokenLogprob).describe('Empty unless `include` has `message.output_text.logprobs`.'),
 });
 

@@ -25,6 +25,7 @@ export const responseError = z
 
 /** Of the request, or what holds where it says nothing. */
 const repeated = {
+  access_programs: z.null(),
   background: z.literal(false),
   instructions: z.string().nullable(),
   max_output_tokens: z.int().nullable(),
