@@ -153,6 +153,11 @@ export interface GenerationRequest {
   readonly constraint?: OutputConstraint;
   /** Most tokens of reasoning: at the limit the model is made to close it. Absent: no limit of its own. */
   readonly reasoningBudgetTokens?: number;
+  /**
+   * Report log-probabilities of the prompt's own tokens, and of this many best ones at each place (0 to 20). The prompt is
+   * then computed whole, whatever the cache has of it, and nothing of it is left there. Absent: none.
+   */
+  readonly promptTopLogprobs?: number;
   /** Absent: no session, no owner, nothing pinned. */
   readonly cache?: CacheHints;
 }
@@ -168,6 +173,21 @@ export interface TokenLogprob {
 /** The chosen token with the most probable alternatives, best first. */
 export interface ChosenLogprob extends TokenLogprob {
   readonly top: readonly TokenLogprob[];
+}
+
+/** How probable a model finds each token of its prompt after those before it. Natural, from the unmodified distribution. */
+export interface PromptLogprobs {
+  /** [numTokens] */
+  readonly tokenIds: Uint32Array;
+  /** [numTokens]; NaN for the first, which has nothing before it. */
+  readonly logprobs: Float64Array;
+  readonly numTop: number;
+  /** [numTokens, numTop] the most probable tokens at each place, best first; the first row means nothing. */
+  readonly topIds: Uint32Array;
+  /** [numTokens, numTop] */
+  readonly topLogprobs: Float64Array;
+  /** Of every token that is named above. */
+  readonly pieces: ReadonlyMap<number, TokenPiece>;
 }
 
 export interface Usage {
@@ -204,6 +224,8 @@ export type GenerationEvent =
       /** Absent where nothing is kept between requests. */
       readonly cache?: CacheReport;
     }
+  /** Once, where they were asked for, before anything that is generated. */
+  | { readonly type: 'prompt_logprobs'; readonly logprobs: PromptLogprobs }
   | { readonly type: 'text'; readonly text: string; readonly logprobs?: readonly ChosenLogprob[] }
   | { readonly type: 'reasoning'; readonly text: string; readonly logprobs?: readonly ChosenLogprob[] }
   | {

@@ -3,7 +3,7 @@ import type { Batch, GroupBatch, KvGeometry } from './model-runner.ts';
 import { pooledRows } from './models/pooling.ts';
 import type { Plan, PlanEntry } from './scheduler.ts';
 
-/** Row r of the step's logits belongs to the r-th entry that wants logits. */
+/** Rows of logits are in the order of the entries, each with those of its last `numRows` tokens: see `withRows`. */
 export const buildBatch = (
   { entries, copies }: Plan,
   { blockSize, groups }: Pick<KvGeometry, 'blockSize' | 'groups'>,
@@ -18,7 +18,7 @@ export const buildBatch = (
   const segments: number[] = [];
   let row = 0;
   for (const [index, entry] of entries.entries()) {
-    const { sequence, numTokens: count, wantsLogits } = entry;
+    const { sequence, numTokens: count, numRows } = entry;
     const start = sequence.numComputed;
     const part = pooledPart(entry);
     if (part) segments.push(row + part[0], part[1]);
@@ -26,7 +26,7 @@ export const buildBatch = (
     for (let position = start; position < start + count; position++, row++) positions[row] = position;
     queryStarts[index + 1] = row;
     contextLengths[index] = start + count;
-    if (wantsLogits) logitTokens.push(row - 1);
+    for (let last = numRows; last > 0; last--) logitTokens.push(row - last);
   }
   return {
     numTokens,
@@ -42,6 +42,18 @@ export const buildBatch = (
     ...(segments.length > 0 ? { segments: Uint32Array.from(segments) } : {}),
     numCandidates,
   };
+};
+
+/** Each entry with the first of the step's rows of logits that are its own. */
+export const withRows = (
+  entries: readonly PlanEntry[],
+): readonly { readonly entry: PlanEntry; readonly firstRow: number }[] => {
+  let firstRow = 0;
+  return entries.map((entry) => {
+    const own = { entry, firstRow };
+    firstRow += entry.numRows;
+    return own;
+  });
 };
 
 /** Which of an entry's tokens its sequence's embedding is made of: the first of them and how many; undefined: none. */

@@ -14,7 +14,7 @@ import type {
   PerTier,
   Prompt,
 } from './api.ts';
-import { buildBatch } from './batch.ts';
+import { buildBatch, withRows } from './batch.ts';
 import { DecoderEmbeddings } from './decoder-embeddings.ts';
 import type { EngineParts } from './engine-parts.ts';
 import { EngineTokenizer } from './engine-tokenizer.ts';
@@ -29,6 +29,7 @@ import { type Candidate, nextTokens } from './next-tokens.ts';
 import { outputFormat, withoutForbiddenTools } from './output/model-output.ts';
 import { OutputParser } from './output/parser.ts';
 import { aborted, Preparation, shuttingDown } from './preparation.ts';
+import { promptScore, readScores } from './prompt-score.ts';
 import { fitPrompt, refuseBadIds } from './request-limits.ts';
 import { Running } from './running.ts';
 import { candidatesFor, type SampledToken } from './sample.ts';
@@ -54,6 +55,7 @@ export class LocalEngine implements Engine {
   readonly #rootKey: string;
   readonly #maxRunning: number;
   readonly #maxQueue: number;
+  readonly #maxCandidates: number;
   readonly #bySequence = new Map<Sequence, Running>();
   readonly #totals = { promptTokens: 0, cachedTokens: 0, completionTokens: 0, steps: 0, deviceLosses: 0 };
   /** Undefined between the loss of a device and its return. */
@@ -79,6 +81,7 @@ export class LocalEngine implements Engine {
     const maxBatchTokens = Math.min(options.maxBatchTokens ?? limits.maxTokens, limits.maxTokens);
     const maxRunning = options.maxRunning ?? DEFAULT_MAX_RUNNING;
     this.#maxRunning = Math.min(maxRunning, limits.maxSequences, limits.maxRows, maxBatchTokens);
+    this.#maxCandidates = runner.maxCandidates;
     this.#maxQueue = options.maxQueue ?? DEFAULT_MAX_QUEUE;
     this.#scheduler = new Scheduler(
       kv,
@@ -86,6 +89,7 @@ export class LocalEngine implements Engine {
         maxBatchTokens,
         maxPrefillChunk: options.maxPrefillChunk ?? DEFAULT_PREFILL_CHUNK,
         maxRunning: this.#maxRunning,
+        maxRows: limits.maxRows,
       },
       parts.store,
     );
@@ -124,7 +128,10 @@ export class LocalEngine implements Engine {
     refuseBadIds(request, this.model.vocabularySize);
     const prompt = await this.#preparation.prepare(request.prompt, signal);
     const maxTokens = fitPrompt(prompt.tokenIds.length, request.maxTokens, this.model.contextLength);
-    const sequence = new Sequence(this.#nextId++, prompt.tokenIds, maxTokens, this.#rootKey);
+    const score = promptScore(request, prompt.tokenIds, this.#maxCandidates);
+    const id = this.#nextId++;
+    const sequence = new Sequence(id, prompt.tokenIds, maxTokens, score ? `scored ${id}` : this.#rootKey);
+    sequence.isScored = score !== undefined;
     const context = { workers: this.#parts.workers, output: this.#parts.output };
     const rules = await openAnswerRules(context, request, prompt, sequence.id);
     // From here on nothing may wait: an abort or a close from now on finds the sequence.
@@ -141,6 +148,7 @@ export class LocalEngine implements Engine {
       seed: request.sampling.seed ?? randomInt(2 ** 32),
       exchange: this.sessions.begin(request, prompt.tokenIds),
       ...rules,
+      score,
       onLeave: abort,
       onEnd: () => signal.removeEventListener('abort', abort),
     });
@@ -233,6 +241,7 @@ export class LocalEngine implements Engine {
     }
     const logits = await this.#forward(runner, plan);
     this.#embeddings.collect(plan, logits);
+    await readScores(this.#parts.workers, plan, logits, (sequence) => this.#bySequence.get(sequence));
     const tokens = await this.#sample(plan, logits);
     for (const [sequence, token] of this.#scheduler.commit(plan, tokens)) this.#publish(sequence, token);
     this.#traffic?.save(runner);
@@ -258,7 +267,8 @@ export class LocalEngine implements Engine {
 
   async #forward(runner: ModelRunner, plan: Plan): Promise<StepLogits> {
     const samplings = this.#sampled(plan).map(({ running }) => running.sampling);
-    const numCandidates = candidatesFor(samplings, runner.maxCandidates);
+    const isScored = plan.entries.some(({ sequence }) => sequence.isScored);
+    const numCandidates = isScored ? runner.maxCandidates : candidatesFor(samplings, runner.maxCandidates);
     this.#totals.steps++;
     return runner.forward(buildBatch(plan, runner.kv, numCandidates));
   }
@@ -282,9 +292,12 @@ export class LocalEngine implements Engine {
 
   /** Unfinished sequences that this plan computes to their end, with their rows. */
   #sampled(plan: Plan): Candidate[] {
-    return plan.entries
-      .filter(({ wantsLogits }) => wantsLogits)
-      .map(({ sequence }, row) => ({ running: this.#bySequence.get(sequence), row }))
+    return withRows(plan.entries)
+      .filter(({ entry }) => entry.wantsLogits)
+      .map(({ entry: { sequence, numRows }, firstRow }) => ({
+        running: this.#bySequence.get(sequence),
+        row: firstRow + numRows - 1,
+      }))
       .filter((sampled): sampled is Candidate => sampled.running !== undefined);
   }
 

@@ -6,6 +6,7 @@ import type { Constraint } from './constraint.ts';
 import type { EngineError } from './errors.ts';
 import { EventStream, type EventStreamOptions } from './event-stream.ts';
 import type { OutputParser } from './output/parser.ts';
+import type { PromptScore } from './prompt-score.ts';
 import type { SampledToken, TokenLookup } from './sample.ts';
 import type { Sequence } from './sequence.ts';
 import type { Exchange } from './sessions/exchange.ts';
@@ -17,6 +18,8 @@ export interface RunningOptions extends EventStreamOptions {
   readonly constraint?: Constraint | undefined;
   /** Absent: reasoning may fill the answer. */
   readonly reasoningBudget?: ReasoningBudget | undefined;
+  /** Absent: nobody asks how probable the prompt is. */
+  readonly score?: PromptScore | undefined;
 }
 
 export interface ReasoningBudget {
@@ -42,6 +45,8 @@ export class Running {
   readonly seed: number;
   readonly events: EventStream;
   readonly constraint: Constraint | undefined;
+  /** Undefined once it has been told. */
+  score: PromptScore | undefined;
   readonly #reasoningBudget: ReasoningBudget | undefined;
   /** The tokens to come next were forced by the grammar, which knows of them. */
   #isForced = false;
@@ -59,6 +64,7 @@ export class Running {
     this.events = new EventStream(options);
     this.#exchange = options.exchange;
     this.constraint = options.constraint;
+    this.score = options.score;
     this.#reasoningBudget = options.reasoningBudget;
     this.#parser = parser;
   }

@@ -13,6 +13,8 @@ export interface SchedulerOptions {
   readonly maxPrefillChunk: number;
   /** Most sequences that run at once; at most `maxBatchTokens`, so that each can get its token at every step. */
   readonly maxRunning: number;
+  /** Most rows of logits a step, at least `maxRunning`; absent: no limit. */
+  readonly maxRows?: number;
 }
 
 export interface PlanEntry {
@@ -21,6 +23,8 @@ export interface PlanEntry {
   readonly numTokens: number;
   /** The step reaches the sequence's last token, so the next one can be sampled, if one is wanted. */
   readonly wantsLogits: boolean;
+  /** How many of its last tokens have a row of logits. */
+  readonly numRows: number;
 }
 
 /** A sequence's next token, perhaps with others that are certain to follow it. */
@@ -59,6 +63,7 @@ export class Scheduler {
 
   constructor(kv: KvGeometry, options: SchedulerOptions, lower?: LowerTiers) {
     assert(options.maxRunning <= options.maxBatchTokens, 'maxRunning must not exceed maxBatchTokens');
+    assert(options.maxRunning <= (options.maxRows ?? options.maxRunning), 'maxRunning must not exceed maxRows');
     this.#options = options;
     this.#kv = new KvCache(kv, options.maxBatchTokens, lower);
   }
@@ -119,14 +124,14 @@ export class Scheduler {
     if (entries.size > 0) budget = Math.min(budget, this.#options.maxPrefillChunk);
     for (const sequence of [...this.#running]) {
       if (!canRun(sequence) || sequence.numPending === 1 || budget === 0) continue;
-      const numTokens = Math.min(sequence.numPending, budget);
+      const numTokens = Math.min(sequence.numPending, budget, this.#roomFor(sequence, entries));
       if (this.#enter(entries, sequence, numTokens)) budget -= numTokens;
     }
     while (budget > 0 && this.#running.length < this.#options.maxRunning) {
       const sequence = this.#waiting[0];
-      if (sequence === undefined || !this.#admit(sequence)) break;
+      if (sequence === undefined || this.#roomFor(sequence, entries) === 0 || !this.#admit(sequence)) break;
       if (!canRun(sequence)) continue;
-      const numTokens = Math.min(sequence.numPending, budget);
+      const numTokens = Math.min(sequence.numPending, budget, this.#roomFor(sequence, entries));
       if (!this.#enter(entries, sequence, numTokens)) break;
       budget -= numTokens;
     }
@@ -204,6 +209,17 @@ export class Scheduler {
     return true;
   }
 
+  /** Most tokens of a sequence for which the step has rows of logits, when every other one that runs still gets its own. */
+  #roomFor(sequence: Sequence, entries: ReadonlyMap<Sequence, PlanEntry>): number {
+    const { maxRows } = this.#options;
+    if (maxRows === undefined) return Number.POSITIVE_INFINITY;
+    let numRows = 0;
+    for (const entered of entries.values()) numRows += entered.numRows;
+    const numOthers = this.#running.filter((other) => other !== sequence && !entries.has(other)).length;
+    const numFree = Math.max(0, maxRows - numRows - numOthers);
+    return sequence.isScored || numFree === 0 ? numFree : Number.POSITIVE_INFINITY;
+  }
+
   #preempt(sequence: Sequence): void {
     this.#requeue(sequence);
     this.#numPreemptions++;
@@ -228,11 +244,10 @@ export class Scheduler {
 
 const canRun = ({ status, restoring }: Sequence): boolean => status === 'running' && !restoring;
 
-const entry = (sequence: Sequence, numTokens: number): PlanEntry => ({
-  sequence,
-  numTokens,
-  wantsLogits: numTokens === sequence.numPending && sequence.pooling === undefined,
-});
+const entry = (sequence: Sequence, numTokens: number): PlanEntry => {
+  const wantsLogits = numTokens === sequence.numPending && sequence.pooling === undefined;
+  return { sequence, numTokens, wantsLogits, numRows: sequence.isScored ? numTokens : wantsLogits ? 1 : 0 };
+};
 
 const singlesFirst = (entries: readonly PlanEntry[]): PlanEntry[] => [
   ...entries.filter(({ numTokens }) => numTokens === 1),

@@ -47,7 +47,7 @@ export class ScriptedRunner implements ModelRunner {
   readonly #cache: Uint32Array;
   readonly #uses: number[];
   readonly #recitals = new Map<number, Recital>();
-  readonly #prefillMsPerToken = new Map<number, number>();
+  readonly #prompts = new Map<number, { readonly tokenIds: Uint32Array; readonly prefillMsPerToken: number }>();
   /** Sequences of the step in progress that nobody has released. */
   #audience = new Set<number>();
   #stopWaiting = new AbortController();
@@ -90,10 +90,11 @@ export class ScriptedRunner implements ModelRunner {
     return 0;
   }
 
-  /** Only the pace of the prefill is taken from here; the answer itself comes from what the KV cache holds. */
+  /** The pace of the prefill is taken from here, and what a prompt says of itself; the answer comes from the KV cache. */
   begin(sequenceId: number, promptTokenIds: Uint32Array): void {
     const rule = this.#match(this.#text(lastInput(promptTokenIds)));
-    this.#prefillMsPerToken.set(sequenceId, this.#script.replies[rule]?.prefillMsPerToken ?? 0);
+    const prefillMsPerToken = this.#script.replies[rule]?.prefillMsPerToken ?? 0;
+    this.#prompts.set(sequenceId, { tokenIds: promptTokenIds, prefillMsPerToken });
   }
 
   async forward(batch: Batch): Promise<StepLogits> {
@@ -112,8 +113,10 @@ export class ScriptedRunner implements ModelRunner {
     let sequence = 0;
     for (const [row, token] of batch.logitTokens.entries()) {
       while (batch.queryStarts[sequence + 1]! <= token) sequence++;
-      const said = this.#say(batch, sequence);
-      if (said instanceof EngineError) failures.set(row, said);
+      const known = this.#known(batch, sequence, token);
+      const said = known ?? this.#say(batch, sequence);
+      if (typeof said === 'number') tokens[row] = said;
+      else if (said instanceof EngineError) failures.set(row, said);
       else if (said === 'ended') endings.add(row);
       else {
         tokens[row] = said.tokenId;
@@ -129,7 +132,7 @@ export class ScriptedRunner implements ModelRunner {
 
   release(sequenceId: number): void {
     this.#recitals.delete(sequenceId);
-    this.#prefillMsPerToken.delete(sequenceId);
+    this.#prompts.delete(sequenceId);
     if (this.#audience.delete(sequenceId) && this.#audience.size === 0) this.#stopWaiting.abort();
   }
 
@@ -157,9 +160,19 @@ export class ScriptedRunner implements ModelRunner {
     for (const [sequence, id] of batch.sequenceIds.entries()) {
       const numTokens = batch.queryStarts[sequence + 1]! - batch.queryStarts[sequence]!;
       const isPrefill = numTokens > 1 || !this.#recitals.has(id);
-      if (isPrefill) sumMs += numTokens * (this.#prefillMsPerToken.get(id) ?? 0);
+      if (isPrefill) sumMs += numTokens * (this.#prompts.get(id)?.prefillMsPerToken ?? 0);
     }
     return sumMs;
+  }
+
+  /** Inside a prompt, and in what was said before a preemption, no token is likelier than the one that follows. */
+  #known(
+    { tokenIds, positions, queryStarts, sequenceIds }: Batch,
+    sequence: number,
+    token: number,
+  ): number | undefined {
+    if (token + 1 < queryStarts[sequence + 1]!) return tokenIds[token + 1];
+    return this.#prompts.get(sequenceIds[sequence]!)?.tokenIds[positions[token]! + 1];
   }
 
   #say(batch: Batch, sequence: number): Line | 'ended' | EngineError {

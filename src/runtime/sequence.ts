@@ -28,6 +28,11 @@ export class Sequence {
   weight = 1;
   /** How often the conversation that it continues was continued before. */
   inheritedUses = 1;
+  /**
+   * True: the logits after each of its tokens are wanted. Nothing of it may come from the cache, so that its root key is
+   * its own, and its blocks are of no use to others.
+   */
+  isScored = false;
   /** True once a step had tokens of it. */
   hasBegun = false;
   /** What must be in its blocks before it can go on. */

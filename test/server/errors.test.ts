@@ -134,7 +134,7 @@ test('a completion body with a fault, or with a wish for later, is refused with 
     [{ prompt: [{}] }, 'prompt[0]'],
     [{ prompt: [100_000] }, 'prompt[0]'],
     [{ prompt: Array.from({ length: 65 }, () => 'a'), n: 2 }, 'prompt'],
-    [{ echo: true, logprobs: 1 }, 'logprobs'],
+    [{ echo: true, logprobs: 1, suffix: 'z' }, 'logprobs'],
     [{ echo: true, prompt: [[1], [100_000]] }, 'prompt[1][0]'],
     [{ n: 3, best_of: 2 }, 'best_of'],
     [{ best_of: 2, stream: true }, 'best_of'],

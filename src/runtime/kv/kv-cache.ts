@@ -290,7 +290,7 @@ export class KvCache {
 
   /** Makes `length` tokens of a block findable, in every group. */
   #publish(sequence: Sequence, index: number, length: number): void {
-    if (sequence.pooling !== undefined) return;
+    if (sequence.pooling !== undefined || sequence.isScored) return;
     const { blockSize } = this;
     const isWhole = length === blockSize;
     const key = isWhole ? sequence.key(index, blockSize) : sequence.tailKey(index, length, blockSize);

@@ -1,5 +1,5 @@
 /** Collects a generation's events into one answer, for clients that do not stream. */
-import type { ChosenLogprob, GenerationEvent, Usage } from '../../runtime/api.ts';
+import type { ChosenLogprob, GenerationEvent, PromptLogprobs, Usage } from '../../runtime/api.ts';
 import { EngineError } from '../../runtime/errors.ts';
 import type { Answer, AnswerPart, AnswerWarning, FinishEvent } from './dialect.ts';
 
@@ -7,12 +7,16 @@ export class AnswerCollector {
   readonly #parts: AnswerPart[] = [];
   readonly #warnings: AnswerWarning[] = [];
   readonly #logprobs: ChosenLogprob[] = [];
+  #promptLogprobs: PromptLogprobs | undefined;
   #finish: FinishEvent | undefined;
 
   add(event: GenerationEvent): void {
     switch (event.type) {
       case 'start':
       case 'tool_call_end':
+        return;
+      case 'prompt_logprobs':
+        this.#promptLogprobs = event.logprobs;
         return;
       case 'finish':
         this.#finish = event;
@@ -49,7 +53,14 @@ export class AnswerCollector {
   /** @throws EngineError internal when the generation ended without saying why */
   answer(): Answer {
     if (this.#finish === undefined) throw new EngineError('internal', 'the generation ended without a finish event');
-    return { parts: this.#parts, warnings: this.#warnings, logprobs: this.#logprobs, finish: this.#finish };
+    const promptLogprobs = this.#promptLogprobs;
+    return {
+      parts: this.#parts,
+      warnings: this.#warnings,
+      logprobs: this.#logprobs,
+      ...(promptLogprobs ? { promptLogprobs } : {}),
+      finish: this.#finish,
+    };
   }
 }
 

@@ -41,6 +41,8 @@ export class MessageEncoder implements Encoder {
     switch (event.type) {
       case 'start':
         return this.#start(event.promptTokens, event.cachedTokens);
+      case 'prompt_logprobs':
+        return [];
       case 'text':
       case 'reasoning':
         return this.#text(event.type, event.text);

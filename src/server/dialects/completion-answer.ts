@@ -1,9 +1,10 @@
 /** OpenAI's legacy completion object, and its stream. */
-import type { ChosenLogprob, GenerationEvent, Usage } from '../../runtime/api.ts';
+import type { GenerationEvent, Usage } from '../../runtime/api.ts';
 import type { EngineError } from '../../runtime/errors.ts';
 import { textOf, totalUsage } from './answer.ts';
 import type { Answer, Encoder, Frame, ParseContext } from './dialect.ts';
-import { FINISH_REASONS, fingerprintOf, LOWEST_LOGPROB, openaiError, tokenText, usageBody } from './openai.ts';
+import { joinedArrays, LegacyLogprobs } from './legacy-logprobs.ts';
+import { FINISH_REASONS, fingerprintOf, LOWEST_LOGPROB, openaiError, usageBody } from './openai.ts';
 
 /** What the answer takes from the request. */
 export interface CompletionAnswerOptions {
@@ -45,7 +46,7 @@ export const completionBody = (
   return {
     ...envelope(id, context),
     choices: choices.map(({ answer, echo }, index) => {
-      const logprobs = withLogprobs ? new LegacyLogprobs(echo).add(answer.logprobs) : null;
+      const logprobs = withLogprobs ? logprobsOf(answer, echo) : null;
       return choiceBody(index, echo + textOf(answer, 'text'), FINISH_REASONS[answer.finish.reason], logprobs);
     }),
     usage: usageBody(
@@ -55,6 +56,13 @@ export const completionBody = (
       ),
     ),
   };
+};
+
+const logprobsOf = ({ promptLogprobs, logprobs }: Answer, echo: string): object => {
+  const arrays = new LegacyLogprobs();
+  const prompt = promptLogprobs && arrays.prompt(promptLogprobs, echo);
+  const answer = arrays.answer(logprobs);
+  return prompt === undefined ? answer : joinedArrays(prompt, answer);
 };
 
 /** Those with the highest mean log-probability of a token, best first. */
@@ -68,39 +76,6 @@ const meanLogprob = ({ logprobs }: Answer): number =>
     ? LOWEST_LOGPROB
     : logprobs.reduce((sum, { logprob }) => sum + Math.max(logprob, LOWEST_LOGPROB), 0) / logprobs.length;
 
-const numCharacters = (text: string): number => {
-  let count = 0;
-  for (const _ of text) count++;
-  return count;
-};
-
-/** The legacy arrays, one entry for each token. Offsets count Unicode characters from the beginning of the choice's text. */
-class LegacyLogprobs {
-  readonly #decoder = new TextDecoder('utf-8', { ignoreBOM: true });
-  #offset: number;
-
-  constructor(echo: string) {
-    this.#offset = numCharacters(echo);
-  }
-
-  add(logprobs: readonly ChosenLogprob[]): object {
-    const value = (logprob: number): number => Math.max(logprob, LOWEST_LOGPROB);
-    return {
-      tokens: logprobs.map(({ bytes }) => tokenText(bytes)),
-      token_logprobs: logprobs.map(({ logprob }) => value(logprob)),
-      // The chosen token is always among them.
-      top_logprobs: logprobs.map((chosen) =>
-        Object.fromEntries([...chosen.top, chosen].map(({ bytes, logprob }) => [tokenText(bytes), value(logprob)])),
-      ),
-      text_offset: logprobs.map(({ bytes }) => {
-        const offset = this.#offset;
-        this.#offset += numCharacters(this.#decoder.decode(bytes, { stream: true }));
-        return offset;
-      }),
-    };
-  }
-}
-
 /** Its options' `numCandidates` is its `numChoices`: which is best, only the end would tell. */
 export class CompletionEncoder implements Encoder {
   readonly #envelope: object;
@@ -112,7 +87,7 @@ export class CompletionEncoder implements Encoder {
   constructor(context: ParseContext, options: CompletionAnswerOptions) {
     this.#envelope = envelope(options.id, context);
     this.#options = options;
-    this.#logprobs = options.withLogprobs ? this.#echoes.map((echo) => new LegacyLogprobs(echo)) : [];
+    this.#logprobs = options.withLogprobs ? this.#echoes.map(() => new LegacyLogprobs()) : [];
   }
 
   /** Of each choice. */
@@ -122,13 +97,18 @@ export class CompletionEncoder implements Encoder {
   }
 
   begin(): readonly Frame[] {
-    return this.#echoes.map((echo, choice) => this.#chunk(choice, echo));
+    // An echo with log-probabilities waits for them.
+    return this.#echoes.map((echo, choice) => this.#chunk(choice, this.#options.withLogprobs ? '' : echo));
   }
 
   event(choice: number, event: GenerationEvent): readonly Frame[] {
     switch (event.type) {
+      case 'prompt_logprobs': {
+        const echo = this.#echoes[choice] ?? '';
+        return [this.#chunk(choice, echo, null, this.#logprobs[choice]?.prompt(event.logprobs, echo))];
+      }
       case 'text': {
-        const logprobs = event.logprobs && this.#logprobs[choice]?.add(event.logprobs);
+        const logprobs = event.logprobs && this.#logprobs[choice]?.answer(event.logprobs);
         return event.text === '' && logprobs === undefined ? [] : [this.#chunk(choice, event.text, null, logprobs)];
       }
       case 'finish':

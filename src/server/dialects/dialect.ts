@@ -7,6 +7,7 @@ import type {
   GenerationRequest,
   ModelDescription,
   Prompt,
+  PromptLogprobs,
   Tokenization,
 } from '../../runtime/api.ts';
 import type { EngineError } from '../../runtime/errors.ts';
@@ -43,6 +44,8 @@ export interface Answer {
   readonly warnings: readonly AnswerWarning[];
   /** Of the text's tokens, not of the reasoning's; empty unless asked for. */
   readonly logprobs: readonly ChosenLogprob[];
+  /** Where they were asked for. */
+  readonly promptLogprobs?: PromptLogprobs;
   readonly finish: FinishEvent;
 }
 

@@ -96,6 +96,7 @@ export class ChatEncoder implements Encoder {
   event(choice: number, event: GenerationEvent): readonly Frame[] {
     switch (event.type) {
       case 'start':
+      case 'prompt_logprobs':
       case 'tool_call_end':
         return [];
       case 'warning':

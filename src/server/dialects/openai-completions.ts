@@ -45,8 +45,8 @@ const parse = async (raw: unknown, context: ParseContext): Promise<GenerateExcha
   const prompts = readPrompts(body.prompt, body.suffix ?? '', context.model.vocabularySize);
   const numChoices = body.n ?? 1;
   const numCandidates = checkCandidates(body, prompts.length);
-  if (body.echo && typeof body.logprobs === 'number')
-    throw unsupportedParam('logprobs', 'log-probabilities of an echoed prompt are');
+  const isScored = body.echo === true && typeof body.logprobs === 'number';
+  if (isScored && body.suffix) throw unsupportedParam('logprobs', 'log-probabilities of an echo with a suffix are');
   const options: CompletionAnswerOptions = {
     id: `cmpl-${context.requestId.replace(/^req_/, '')}`,
     numChoices,
@@ -59,7 +59,8 @@ const parse = async (raw: unknown, context: ParseContext): Promise<GenerateExcha
     kind: 'generate',
     requests: requestsOf(body, prompts, numCandidates, context),
     choicesPerPrompt: numCandidates,
-    hints: cacheHintsOf(body),
+    // A prompt that is computed for its log-probabilities leaves nothing in the cache.
+    hints: isScored ? {} : cacheHintsOf(body),
     stream: body.stream ?? false,
     encoder: () => new CompletionEncoder(context, options),
     response: (answers) => answerBody(answers, context, options),
@@ -101,6 +102,7 @@ const requestsOf = (
       id: `${context.requestId}-${index * numCandidates + candidate}`,
       prompt,
       stop: stopStrings(body.stop),
+      ...(body.echo && typeof body.logprobs === 'number' ? { promptTopLogprobs: body.logprobs } : {}),
       maxTokens: body.max_tokens ?? DEFAULT_MAX_TOKENS,
       sampling: {
         ...sampling,
