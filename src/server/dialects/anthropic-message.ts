@@ -95,5 +95,6 @@ export const wholeUsage = (usage: Usage, head: MessageHead) => ({
     ephemeral_1h_input_tokens: head.cacheTtl === '1h' ? creationOf(usage, head) : 0,
   },
   service_tier: 'standard',
+  speed: 'standard',
   inference_geo: null,
 });

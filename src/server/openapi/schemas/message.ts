@@ -40,6 +40,7 @@ export const messageUsage = z
     ...usageFields,
     cache_creation: z.object({ ephemeral_5m_input_tokens: tokens, ephemeral_1h_input_tokens: tokens }),
     service_tier: z.literal('standard'),
+    speed: z.literal('standard'),
     inference_geo: z.null(),
   })
   .describe('The three kinds of input tokens add up to the prompt.');
