@@ -5,6 +5,7 @@ import { EngineError } from '../runtime/errors.ts';
 import { urlHost } from './address.ts';
 import { agentRouteOf } from './agents-route.ts';
 import { Access, isLoopback } from './auth.ts';
+import { BodyBudget } from './body-budget.ts';
 import { CoordinationRoutes } from './coordination/route.ts';
 import type { Dialect, DialectRoute } from './dialects/dialect.ts';
 import { DIALECTS, dialectOf, routeOf } from './dialects/index.ts';
@@ -75,6 +76,7 @@ class App {
   readonly #options: ServerOptions;
   readonly #access: Access;
   readonly #limits: RequestLimits;
+  readonly #bodies: BodyBudget;
   readonly #metrics: Metrics;
   readonly #log: Logger;
   readonly #plainRoutes: ReadonlyMap<string, PlainRoute>;
@@ -92,6 +94,7 @@ class App {
     this.#options = options;
     this.#access = new Access(options);
     this.#limits = new RequestLimits(options.maxConcurrentRequests, 'requests are in flight');
+    this.#bodies = new BodyBudget(options.heldBodiesBytes);
     this.#responses = responses;
     this.#metrics = new Metrics(engine, responses);
     this.#log = log;
@@ -124,7 +127,12 @@ class App {
       readRoute('/metrics', (_request, reply) => this.#answerMetrics(reply)),
       modelListRoute(engine.model, options.modelStore),
       ...descriptionRoutes(),
-      ...tokenRoutes({ ...this.#sessionContext, canon: this.#canon, bodyLimitBytes: options.bodyLimitBytes }),
+      ...tokenRoutes({
+        ...this.#sessionContext,
+        canon: this.#canon,
+        bodies: this.#bodies,
+        bodyLimitBytes: options.bodyLimitBytes,
+      }),
     ];
     this.#plainRoutes = new Map(routes.map((route) => [route.name, route]));
     this.#coordination = new CoordinationRoutes({
@@ -182,6 +190,7 @@ class App {
     return {
       access: this.#access,
       limits: this.#limits,
+      bodies: this.#bodies,
       metrics: this.#metrics,
       exchanges: this.#exchanges,
       maxSockets: this.#options.maxConcurrentRequests,
@@ -235,14 +244,17 @@ class App {
   }
 
   async #answerDialect(route: DialectRoute, request: HttpRequest, reply: Reply): Promise<void> {
+    const { bodyLimitBytes } = this.#options;
     const giveBack = this.#limits.admit();
+    const held = this.#bodies.hold();
     try {
-      const body = await readJson(request, this.#options.bodyLimitBytes);
+      const body = await readJson(request, bodyLimitBytes, held);
       const answering = wantsResume(request)
         ? new ResumableReply(reply, this.#streams, this.#access.ownerOf(request))
         : reply;
       await answerExchange(this.#exchanges, route, body, request, answering);
     } finally {
+      held.release();
       giveBack();
     }
   }

@@ -4,6 +4,8 @@
  * hold both to these promises.
  */
 
+import type { HeldBody } from './body-budget.ts';
+
 /** What a request says before its body. */
 export interface RequestHead {
   /** Upper case. */
@@ -24,10 +26,11 @@ export interface HttpRequest extends RequestHead {
   /**
    * The whole body as sent, still compressed if the client compressed it. Call at most once, and in the listener's own
    * turn: a transport drops what arrives while nobody listens.
-   * @throws EngineError request_too_large beyond `maxBytes` (what follows is read and dropped, so the answer can
-   * reach a client that is still sending); aborted when the client goes away first
+   * @param held counts what has come
+   * @throws EngineError request_too_large beyond `maxBytes`, overloaded when `held` refuses (what follows is read and
+   * dropped, so the answer can reach a client that is still sending); aborted when the client goes away first
    */
-  body(maxBytes: number): Promise<Uint8Array>;
+  body(maxBytes: number, held?: HeldBody): Promise<Uint8Array>;
 }
 
 /** The answer to one request: `head` once, then any number of `write`s, then `end` once. Never throws after a disconnect. */

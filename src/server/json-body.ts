@@ -1,6 +1,7 @@
 /** Request bodies as JSON, refused before they can hurt whoever walks them. */
 import { EngineError } from '../runtime/errors.ts';
 import { readBody } from './body.ts';
+import type { HeldBody } from './body-budget.ts';
 import type { HttpRequest } from './http.ts';
 
 /** No honest body comes near; deeper ones overflow the stack of what clones them for another thread. */
@@ -13,13 +14,14 @@ const MAYBE_JSON = /^\s*$|^[\w.+-]+\/(?:[\w.+-]+\+)?json\b|^text\/plain\b|^appli
 
 /**
  * A request's body as JSON. Call it in the listener's own turn.
+ * @param held counts its bytes
  * @throws EngineError unsupported_media_type for a body that calls itself something else; as `readBody` and `parseJson`
  */
-export const readJson = async (request: HttpRequest, maxBytes: number): Promise<unknown> => {
+export const readJson = async (request: HttpRequest, maxBytes: number, held?: HeldBody): Promise<unknown> => {
   const type = request.headers.get('content-type') ?? '';
   const isForm = FORM.test(type);
   if (!isForm && !MAYBE_JSON.test(type)) throw notJson(type);
-  const body = await readBody(request, maxBytes);
+  const body = await readBody(request, maxBytes, held);
   try {
     return parseJson(body);
   } catch (error) {

@@ -20,6 +20,8 @@ export interface ServerOptions {
   readonly corsOrigins: readonly string[];
   /** Most bytes of a request body, both as sent and decompressed. */
   readonly bodyLimitBytes: number;
+  /** Most bytes of the bodies of all requests in flight together; a single one is always taken. */
+  readonly heldBodiesBytes: number;
   /** Most generations and token counts in flight, whether running or queued in the engine. */
   readonly maxConcurrentRequests: number;
   /** A stream that is silent for one to two of these sends a ping. */
@@ -50,6 +52,7 @@ export const DEFAULT_SERVER_OPTIONS: ServerOptions = Object.freeze({
   insecure: false,
   corsOrigins: [],
   bodyLimitBytes: 32 * 1024 * 1024,
+  heldBodiesBytes: 512 * 1024 * 1024,
   maxConcurrentRequests: 512,
   // Silence stays below the 15 s that some clients and proxies allow.
   pingIntervalMs: 7_000,

@@ -5,6 +5,7 @@
 import { z } from 'zod';
 import type { ChatPrompt, Engine, Prompt, TokenPiece } from '../runtime/api.ts';
 import { EngineError } from '../runtime/errors.ts';
+import type { BodyBudget } from './body-budget.ts';
 import { integer, invalidParam, optional, parseBody } from './dialects/body-schema.ts';
 import { openaiChat } from './dialects/openai-chat.ts';
 import type { HttpRequest } from './http.ts';
@@ -16,6 +17,7 @@ import type { PromptCanon } from './prompt-canon.ts';
 export interface TokensContext {
   readonly engine: Engine;
   readonly canon: PromptCanon;
+  readonly bodies: BodyBudget;
   readonly bodyLimitBytes: number;
   ownerOf(request: HttpRequest): string;
   /** Takes one of the places for what costs the engine something. @throws EngineError overloaded */
@@ -114,13 +116,16 @@ export const tokenRoutes = (context: TokensContext): PlainRoute[] =>
     methods: ['POST'],
     isAdmin: false,
     async answer(request, reply) {
+      const { bodies, bodyLimitBytes } = context;
       const giveBack = context.admit();
+      const held = bodies.hold();
       try {
-        const body = await readJson(request, context.bodyLimitBytes);
+        const body = await readJson(request, bodyLimitBytes, held);
         const owner = context.ownerOf(request);
         const chat: ReadChat = (chatBody) => chatPrompt(context, chatBody, owner, reply.requestId);
         reply.json(200, await answer(context.engine, body, chat));
       } finally {
+        held.release();
         giveBack();
       }
     },

@@ -1,3 +1,4 @@
+import { gzipSync } from 'node:zlib';
 /** Running the server: routes, health, metrics, logs, limits and the way it ends. */
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { RawClient } from '../support/raw-client.ts';
@@ -126,6 +127,26 @@ describe.each(TRANSPORTS)('over %s', (transport) => {
     gate.open();
     expect((await running).status).toBe(200);
     expect((await post(`${url}/v1/chat/completions`, chat)).status).toBe(200);
+  });
+
+  test('bodies that are too much together are refused with Retry-After, and one alone never is', async () => {
+    const gate = new TokenGate();
+    const { url, engine } = await serve(SCRIPT, { transport, heldBodiesBytes: 1000, beforeToken: gate.beforeToken });
+    const large = { ...chat, metadata: { note: 'x'.repeat(1500) } };
+    const running = post(`${url}/v1/chat/completions`, large);
+    await until(() => engine.stats().running === 1);
+    const beside = await post(`${url}/v1/chat/completions`, large);
+    expect([beside.status, beside.headers.get('retry-after')]).toEqual([429, '1']);
+    expect((await post(`${url}/tokenize`, { content: 'x'.repeat(1500) })).status).toBe(429);
+    expect((await post(`${url}/v1/messages`, { ...chat, max_tokens: 5 })).status).toBe(529);
+    gate.open();
+    expect((await running).status).toBe(200);
+    const compressed = await fetch(`${url}/v1/chat/completions`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', 'content-encoding': 'gzip' },
+      body: gzipSync(JSON.stringify(large)),
+    });
+    expect(compressed.status).toBe(200);
   });
 
   test('a body beyond the limit is refused, compressed or not', async () => {

@@ -120,7 +120,7 @@ class ResponsesSocket {
       if (next === undefined) continue;
       lane.isRunning = true;
       this.#numRunning++;
-      void this.#answer(name, next.body).finally(() => {
+      void this.#answer(name, next).finally(() => {
         lane.isRunning = false;
         this.#numRunning--;
         // At the end of the line, so that no lane starves another.
@@ -131,7 +131,7 @@ class ResponsesSocket {
     }
   }
 
-  #answer(lane: string, body: Body): Promise<void> {
+  #answer(lane: string, { body, numCharacters }: Waiting): Promise<void> {
     const { exchanges, request, run } = this.#context;
     const { previous_response_id: previousId } = body;
     const options = { route: PATH, signal: this.#socket.signal, failsInside: true };
@@ -145,7 +145,7 @@ class ResponsesSocket {
       },
     });
     const responses = { of: (owner: string) => this.#responses.on(lane, exchanges.responses.of(owner)) };
-    return run(reply, () =>
+    return run(reply, numCharacters, () =>
       answerExchange({ ...exchanges, responses }, this.#route, { ...body, stream: true }, request, reply),
     );
   }

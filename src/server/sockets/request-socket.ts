@@ -58,17 +58,17 @@ class RequestSocket {
     try {
       const frame = fieldsOf(this.#codec.decode(message), 'a frame');
       if (isId(frame.id)) id = frame.id;
-      this.#obey(frame, id);
+      this.#obey(frame, id, message.length);
     } catch (error) {
       if (!(error instanceof EngineError)) throw error;
       this.#sendError(id, newRequestId(), error);
     }
   }
 
-  #obey(frame: Fields, id: string | undefined): void {
+  #obey(frame: Fields, id: string | undefined, numBytes: number): void {
     switch (frame.type) {
       case 'request':
-        this.#begin(requiredId(id), fieldsOf(frame.body, 'body'));
+        this.#begin(requiredId(id), fieldsOf(frame.body, 'body'), numBytes);
         return;
       case 'cancel':
         // One that has just ended is no mistake: the two frames met on the way.
@@ -82,7 +82,7 @@ class RequestSocket {
     }
   }
 
-  #begin(id: string, body: Fields): void {
+  #begin(id: string, body: Fields, numBytes: number): void {
     if (this.#running.has(id))
       throw invalid('id: a request with this id is still running: choose another', 'id', 'duplicate_id');
     const cancelling = new AbortController();
@@ -103,7 +103,7 @@ class RequestSocket {
     });
     const { exchanges, request } = this.#context;
     const answer = () => answerExchange(exchanges, this.#route, { ...body, stream: true }, request, reply);
-    void this.#context.run(reply, answer);
+    void this.#context.run(reply, numBytes, answer);
   }
 
   /** The status that HTTP would have answered with. */

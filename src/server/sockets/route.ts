@@ -22,10 +22,10 @@ export interface SocketContext {
   readonly request: RequestHead;
   readonly exchanges: ExchangeContext;
   /**
-   * Runs one request: takes a place among those in flight, tells the reply how it went, and writes the log line. A
+   * Runs one request, which came as so many bytes: takes a place among those in flight, tells the reply how it went, and writes the log line. A
    * draining server refuses it, and closes the socket with 1001 once the last one has ended. Never rejects.
    */
-  run(reply: SocketReply, answer: () => Promise<void>): Promise<void>;
+  run(reply: SocketReply, numBytes: number, answer: () => Promise<void>): Promise<void>;
 }
 
 /** The answer to one request on a socket. */

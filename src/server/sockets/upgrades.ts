@@ -1,13 +1,14 @@
 /** WebSocket handshakes: checked as any other request, then handed to the route; and what all sockets have in common. */
 import { EngineError } from '../../runtime/errors.ts';
 import { type Access, isKeyProtocol, offeredProtocols } from '../auth.ts';
+import type { BodyBudget } from '../body-budget.ts';
 import type { ExchangeContext } from '../exchange.ts';
 import type { RequestHead, Socket, UpgradeResponse } from '../http.ts';
 import { draining, RequestLimits } from '../limits.ts';
 import type { Metrics } from '../metrics.ts';
 import { newRequestId, Reply } from '../reply.ts';
 import { socketRouteOf } from './index.ts';
-import type { SocketReply, SocketRoute } from './route.ts';
+import type { SocketContext, SocketReply, SocketRoute } from './route.ts';
 
 const GOING_AWAY = 1001;
 const INTERNAL_ERROR = 1011;
@@ -18,6 +19,7 @@ const SOCKET_METHOD = 'WS';
 export interface UpgradeContext {
   readonly access: Access;
   readonly limits: RequestLimits;
+  readonly bodies: BodyBudget;
   readonly metrics: Metrics;
   readonly exchanges: ExchangeContext;
   readonly maxSockets: number;
@@ -97,10 +99,10 @@ export class Upgrades {
     };
     const leave = (): void => void leaveIfStopping();
     this.#leaving.add(leave);
-    const run = async (reply: SocketReply, answer: () => Promise<void>): Promise<void> => {
+    const run: SocketContext['run'] = async (reply, numBytes, answer) => {
       numRunning++;
       try {
-        await this.#run(reply, answer);
+        await this.#run(reply, numBytes, answer);
       } finally {
         numRunning--;
         leave();
@@ -116,15 +118,18 @@ export class Upgrades {
     this.#leaving.delete(leave);
   }
 
-  async #run(reply: SocketReply, answer: () => Promise<void>): Promise<void> {
-    const { limits, stopping, exchanges } = this.#context;
+  async #run(reply: SocketReply, numBytes: number, answer: () => Promise<void>): Promise<void> {
+    const { limits, bodies, stopping, exchanges } = this.#context;
     limits.enter();
     try {
       if (stopping.aborted) throw draining();
       const giveBack = limits.admit();
+      const held = bodies.hold();
       try {
+        held.add(numBytes);
         await answer();
       } finally {
+        held.release();
         giveBack();
       }
       reply.done();

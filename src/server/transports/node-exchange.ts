@@ -24,8 +24,8 @@ export const adaptRequest = (message: IncomingMessage, signal: AbortSignal): Htt
     headers,
     remoteAddress: message.socket.remoteAddress ?? '',
     signal,
-    body: (maxBytes) => {
-      const collector = new BodyCollector(maxBytes, headers.get('content-length'), signal);
+    body: (maxBytes, held) => {
+      const collector = new BodyCollector({ headers, signal }, maxBytes, held);
       message.on('data', (chunk: Buffer) => collector.push(chunk));
       message.on('end', () => collector.finish());
       return collector.result;

@@ -49,8 +49,8 @@ const adaptRequest = (res: uws.HttpResponse, req: uws.HttpRequest, signal: Abort
     headers,
     remoteAddress: Buffer.from(res.getRemoteAddressAsText()).toString(),
     signal,
-    body: (maxBytes) => {
-      const collector = new BodyCollector(maxBytes, headers.get('content-length'), signal);
+    body: (maxBytes, held) => {
+      const collector = new BodyCollector({ headers, signal }, maxBytes, held);
       res.onData((chunk, isLast) => {
         collector.push(new Uint8Array(chunk.slice(0)));
         if (isLast) collector.finish();
