@@ -1,11 +1,7 @@
-/** xgrammar's own parser and matcher over a small vocabulary: what a grammar of ours really lets through. */
-import type * as xgrammar from '@mlc-ai/web-xgrammar';
-import { loadXGrammar } from '../../src/workers/grammar/xgrammar.ts';
-import { BYTE_CHARACTERS } from '../../src/workers/tokenizer/byte-alphabet.ts';
-
-const engine = await loadXGrammar();
-
-export const byteLevel = (text: string): string => [...Buffer.from(text)].map((byte) => BYTE_CHARACTERS[byte]).join('');
+/** Grammars over a small vocabulary: what a format of ours really lets through. */
+import { AnswerCompiler } from '../../src/workers/grammar/answer-compiler.ts';
+import type { AnswerFormat } from '../../src/workers/grammar/answer-format.ts';
+import type { CompiledAnswer } from '../../src/workers/grammar/answer-matcher.ts';
 
 /** Tokens of several bytes, so that masks must look across the borders of rules. */
 const LONG_TOKENS = [
@@ -29,17 +25,26 @@ const LONG_TOKENS = [
   '\\n',
   'é',
   '日本',
+  '"a',
+  ' "ab',
+  'a"',
+  '","a',
+  '":"x',
+  '{"a":"',
+  '{}',
+  '"}}',
+  'a\\\\"',
 ];
-const VOCABULARY = [...BYTE_CHARACTERS, ...LONG_TOKENS.map(byteLevel), '<end>'];
-const END = VOCABULARY.length - 1;
-const bytesOf = (token: number): Buffer =>
-  token < 256 ? Buffer.from([token]) : Buffer.from(LONG_TOKENS[token - 256] as string);
+const END = 256 + LONG_TOKENS.length;
+const VOCABULARY = [
+  ...Array.from({ length: 256 }, (_, byte) => Uint8Array.of(byte)),
+  ...LONG_TOKENS.map((text) => new TextEncoder().encode(text)),
+  new Uint8Array(),
+];
 
-let compiler: Promise<xgrammar.GrammarCompiler> | undefined;
-const smallCompiler = (): Promise<xgrammar.GrammarCompiler> => {
-  compiler ??= engine.TokenizerInfo.createTokenizerInfo(VOCABULARY, 'byte_level', false, VOCABULARY.length, [END]).then(
-    (tokenizer) => engine.GrammarCompiler.createGrammarCompiler(tokenizer, false),
-  );
+let compiler: Promise<AnswerCompiler> | undefined;
+const smallCompiler = (): Promise<AnswerCompiler> => {
+  compiler ??= AnswerCompiler.create(VOCABULARY, [END]);
   return compiler;
 };
 
@@ -82,22 +87,20 @@ const pick = (allowed: readonly number[], random: RandomNumber, isLong: boolean)
   return chosen[Math.floor(random() * chosen.length)] as number;
 };
 
-/** A grammar of xgrammar's, compiled for a vocabulary of all bytes and some longer tokens. */
+/** A format, compiled for a vocabulary of all bytes and some longer tokens. */
 export class TestGrammar {
-  readonly #grammar: xgrammar.CompiledGrammar;
+  readonly #compiled: CompiledAnswer;
 
-  private constructor(grammar: xgrammar.CompiledGrammar) {
-    this.#grammar = grammar;
+  private constructor(compiled: CompiledAnswer) {
+    this.#compiled = compiled;
   }
 
   static async compile(ebnf: string): Promise<TestGrammar> {
-    return new TestGrammar(await (await smallCompiler()).compileGrammar(ebnf));
+    return TestGrammar.compileFormat({ type: 'grammar', grammar: ebnf });
   }
 
-  /** Compiles a structural tag. */
-  static async compileFormat(format: unknown): Promise<TestGrammar> {
-    const tag = { type: 'structural_tag', format } as never;
-    return new TestGrammar(await (await smallCompiler()).compileStructuralTag(tag));
+  static async compileFormat(format: AnswerFormat): Promise<TestGrammar> {
+    return new TestGrammar(await (await smallCompiler()).compile(format));
   }
 
   /**
@@ -105,19 +108,20 @@ export class TestGrammar {
    * @throws Error when the grammar allows no next token
    */
   async sentence(random: RandomNumber, maxTokens = 600): Promise<string | undefined> {
-    const matcher = await engine.GrammarMatcher.createGrammarMatcher(this.#grammar);
-    const bytes: Buffer[] = [];
+    const matcher = await this.#compiled.createMatcher();
+    const bytes: Uint8Array[] = [];
     try {
       for (let i = 0; i < maxTokens; i++) {
-        const mask = await matcher.getNextTokenBitmask();
+        const mask = await matcher.nextTokenMask();
         const allowed = VOCABULARY.flatMap((_, token) =>
           ((mask[token >> 5] as number) >>> (token & 31)) & 1 ? [token] : [],
         );
         if (allowed.length === 0) throw new Error(`no token may follow ${Buffer.concat(bytes)}`);
         const token = pick(allowed, random, i > 60);
-        if (!matcher.acceptToken(token)) throw new Error(`the mask allowed token ${token}, the matcher did not`);
+        if (!(await matcher.acceptToken(token)))
+          throw new Error(`the mask allowed token ${token}, the matcher did not`);
         if (token === END) return new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(bytes));
-        bytes.push(bytesOf(token));
+        bytes.push(VOCABULARY[token] as Uint8Array);
       }
       return undefined;
     } finally {
@@ -125,17 +129,46 @@ export class TestGrammar {
     }
   }
 
-  /** Whether the text is a sentence of the grammar, byte for byte. */
+  /** Whether the text is a sentence of the grammar: byte for byte, and in long tokens, by the masks and by the matcher. */
   async accepts(text: string): Promise<boolean> {
-    const matcher = await engine.GrammarMatcher.createGrammarMatcher(this.#grammar);
+    const bytes = Buffer.from(text);
+    const [inBytes, inTokens] = [await this.#accepts([...bytes]), await this.#accepts(longTokens(bytes))];
+    if (inBytes !== inTokens) throw new Error(`${text.slice(0, 200)}: ${inBytes} in bytes, ${inTokens} in long tokens`);
+    return inBytes;
+  }
+
+  async #accepts(tokens: readonly number[]): Promise<boolean> {
+    const matcher = await this.#compiled.createMatcher();
     try {
-      return Buffer.from(text).every((byte) => matcher.acceptToken(byte)) && matcher.acceptToken(END);
+      for (const token of [...tokens, END]) {
+        const mask = tokens.length > 500 ? undefined : await matcher.nextTokenMask();
+        const isIn = mask && (mask[token >> 5]! & (1 << (token & 31))) !== 0;
+        const isTaken = await matcher.acceptToken(token);
+        if (isIn !== undefined && isIn !== isTaken)
+          throw new Error(`token ${token}: ${isIn} in the mask, ${isTaken} by the matcher`);
+        if (!isTaken) return false;
+      }
+      return true;
     } finally {
       matcher.dispose();
     }
   }
 
   dispose(): void {
-    this.#grammar.dispose();
+    this.#compiled.dispose();
   }
 }
+
+/** A text in the longest tokens that come next. */
+const longTokens = (bytes: Buffer): number[] => {
+  const tokens: number[] = [];
+  for (let at = 0; at < bytes.length; ) {
+    const fitting = VOCABULARY.flatMap((token, id) =>
+      token.length > 0 && bytes.subarray(at, at + token.length).equals(token) ? [id] : [],
+    );
+    const longest = fitting.reduce((a, b) => (VOCABULARY[b]!.length > VOCABULARY[a]!.length ? b : a));
+    tokens.push(longest);
+    at += VOCABULARY[longest]!.length;
+  }
+  return tokens;
+};

@@ -41,6 +41,13 @@ export type AnswerFormat =
       readonly stop_after_first?: boolean;
     };
 
+/** The formats that a format is made of. */
+export const partsOf = (format: AnswerFormat): readonly AnswerFormat[] => {
+  if ('elements' in format) return format.elements;
+  if ('tags' in format) return format.tags;
+  return 'content' in format ? [format.content] : [];
+};
+
 /** Which of all tokens may come next. */
 export interface AllowedTokens {
   /** [ceil(vocabularySize / 32)]: bit `id & 31` of word `id >> 5` is set for allowed tokens. Absent: all that are text are. */

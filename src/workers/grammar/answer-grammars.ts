@@ -1,13 +1,11 @@
 /** Follows answers through their grammars: one matcher a sequence, all in one thread, since a matcher cannot move. */
-import type { CompiledGrammar, GrammarCompiler, GrammarMatcher } from '@mlc-ai/web-xgrammar';
 import { EngineError } from '../../runtime/errors.ts';
-import { BYTE_CHARACTERS } from '../tokenizer/byte-alphabet.ts';
 import type { TokenizerDefinition } from '../tokenizer/definition.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
+import { AnswerCompiler } from './answer-compiler.ts';
 import type { Allowed, AllowedTokens, AnswerFormat } from './answer-format.ts';
-import { joinedFormat } from './joined-format.ts';
+import type { AnswerMatcher, CompiledAnswer } from './answer-matcher.ts';
 import { MarkerTexts } from './marker-texts.ts';
-import { loadXGrammar, orRefuse, type XGrammarLibrary } from './xgrammar.ts';
 
 export interface OpenOptions {
   /** What has no alternative is given at once. False: token by token, chosen by the model. */
@@ -31,13 +29,13 @@ interface Vocabulary {
 }
 
 interface Compiled {
-  readonly grammar: CompiledGrammar;
+  readonly answers: CompiledAnswer;
   /** What its slow masks took. */
   slowMs: number;
 }
 
 interface Answer {
-  readonly matcher: GrammarMatcher;
+  readonly matcher: AnswerMatcher;
   readonly compiled: Compiled;
   readonly jumps: boolean;
 }
@@ -50,8 +48,7 @@ export interface AnswerGrammarsOptions {
 }
 
 export class AnswerGrammars {
-  readonly #library: XGrammarLibrary;
-  readonly #compiler: GrammarCompiler;
+  readonly #compiler: AnswerCompiler;
   readonly #tokenizer: Tokenizer;
   readonly #endTokenIds: readonly number[];
   /** Every token that is text. */
@@ -62,8 +59,7 @@ export class AnswerGrammars {
   readonly #compiled = new Map<string, Compiled>();
   readonly #answers = new Map<number, Answer>();
 
-  private constructor(vocabulary: Vocabulary, library: XGrammarLibrary, compiler: GrammarCompiler) {
-    this.#library = library;
+  private constructor(vocabulary: Vocabulary, compiler: AnswerCompiler) {
     this.#compiler = compiler;
     this.#tokenizer = vocabulary.tokenizer;
     this.#endTokenIds = vocabulary.endTokenIds;
@@ -79,7 +75,6 @@ export class AnswerGrammars {
     vocabularySize: number,
     { markers, maxSlowMs = MAX_SLOW_MS }: AnswerGrammarsOptions,
   ): Promise<AnswerGrammars> {
-    const library = await loadXGrammar();
     const markerTexts = new MarkerTexts(markers);
     const ends = new Set(definition.endTokenIds);
     const freeMask = new Int32Array(Math.ceil(vocabularySize / 32));
@@ -87,14 +82,12 @@ export class AnswerGrammars {
       const bytes = tokenizer.bytesOf(id);
       const marker = markerTexts.hiddenToken(Buffer.from(bytes).toString('utf8'));
       const isHidden = tokenizer.isControl(id) && marker === undefined;
-      if (bytes.length === 0 || isHidden || ends.has(id)) return '';
+      if (bytes.length === 0 || isHidden || ends.has(id)) return new Uint8Array();
       freeMask[id >> 5]! |= 1 << (id & 31);
-      return Array.from(marker === undefined ? bytes : Buffer.from(marker), (byte) => BYTE_CHARACTERS[byte]).join('');
+      return marker === undefined ? bytes : Buffer.from(marker);
     });
-    const info = await library.TokenizerInfo.createTokenizerInfo(texts, 'byte_level', false, vocabularySize, [...ends]);
-    const compiler = await library.GrammarCompiler.createGrammarCompiler(info, false);
     const vocabulary = { tokenizer, endTokenIds: [...ends], freeMask, markers: markerTexts, maxSlowMs };
-    return new AnswerGrammars(vocabulary, library, compiler);
+    return new AnswerGrammars(vocabulary, await AnswerCompiler.create(texts, [...ends]));
   }
 
   /**
@@ -103,9 +96,7 @@ export class AnswerGrammars {
    */
   async open(id: number, format: AnswerFormat, { jumps }: OpenOptions): Promise<Allowed> {
     const compiled = await this.#compile(JSON.stringify(format), format);
-    const endsItself = this.#endTokenIds.length === 0;
-    const matcher = await this.#library.GrammarMatcher.createGrammarMatcher(compiled.grammar, undefined, endsItself);
-    const answer = { matcher, compiled, jumps };
+    const answer = { matcher: await compiled.answers.createMatcher(), compiled, jumps };
     this.#answers.set(id, answer);
     return this.#allowed(answer);
   }
@@ -114,7 +105,7 @@ export class AnswerGrammars {
   async advance(id: number, tokenIds: readonly number[]): Promise<Allowed> {
     const answer = this.#answer(id);
     // Tokens that are no text, as between two texts that are free, move nothing.
-    accept(
+    await accept(
       answer,
       tokenIds.filter((tokenId) => this.#isKnown(tokenId)),
     );
@@ -122,19 +113,18 @@ export class AnswerGrammars {
   }
 
   /** Those of the tokens that may come next. @throws EngineError internal: there is no such answer */
-  among(id: number, tokenIds: ArrayLike<number>): ReadonlySet<number> {
+  async among(id: number, tokenIds: ArrayLike<number>): Promise<ReadonlySet<number>> {
     const { matcher } = this.#answer(id);
-    const isAllowed = (tokenId: number): boolean => {
-      if (!this.#isKnown(tokenId) || !matcher.acceptToken(tokenId)) return false;
-      matcher.rollBack(1);
-      return true;
-    };
-    return new Set(Array.from(tokenIds).filter(isAllowed));
+    const allowed = new Set<number>();
+    for (const tokenId of Array.from(tokenIds)) {
+      if (this.#isKnown(tokenId) && (await matcher.allows(tokenId))) allowed.add(tokenId);
+    }
+    return allowed;
   }
 
   /** Whatever may come next, however long it takes. @throws EngineError internal: there is no such answer */
   async tokens(id: number): Promise<AllowedTokens> {
-    return this.#tokens(await maskOf(this.#answer(id)));
+    return this.#tokens(await this.#answer(id).matcher.nextTokenMask());
   }
 
   #answer(id: number): Answer {
@@ -156,21 +146,13 @@ export class AnswerGrammars {
   async #compile(key: string, format: AnswerFormat): Promise<Compiled> {
     const known = this.#compiled.get(key);
     this.#compiled.delete(key);
-    const compiled = known ?? { grammar: await this.#compileNew(format), slowMs: 0 };
+    const compiled = known ?? {
+      answers: await this.#compiler.compile(this.#markers.hiddenFormat(format)),
+      slowMs: 0,
+    };
     this.#compiled.set(key, compiled);
     this.#forgetCompiled();
     return compiled;
-  }
-
-  async #compileNew(format: AnswerFormat): Promise<CompiledGrammar> {
-    const plain = joinedFormat(this.#markers.hiddenFormat(format));
-    // By itself, what a request brought has an error of its own.
-    for (const { grammar, path } of broughtGrammars(format)) {
-      (await orRefuse(path, () => this.#library.Grammar.fromEBNF(grammar), path)).dispose();
-    }
-    return orRefuse('the format of the answer', () =>
-      this.#compiler.compileStructuralTag({ type: 'structural_tag', format: plain } as never),
-    );
   }
 
   #forgetCompiled(): void {
@@ -179,7 +161,7 @@ export class AnswerGrammars {
       if (this.#compiled.size <= MAX_COMPILED) return;
       // A matcher may outlive its grammar's handle, but not be made from it again: the newest is about to be used.
       if (used.has(compiled) || key === [...this.#compiled.keys()].at(-1)) continue;
-      compiled.grammar.dispose();
+      compiled.answers.dispose();
       this.#compiled.delete(key);
     }
   }
@@ -196,7 +178,7 @@ export class AnswerGrammars {
         return said(mask === undefined ? {} : { tokens: this.#tokens(mask) });
       forced.push(...next);
       if (this.#endTokenIds.includes(next.at(-1)!)) return said({ isOver: true });
-      accept(answer, next);
+      await accept(answer, next);
     }
   }
 
@@ -205,7 +187,7 @@ export class AnswerGrammars {
     const { compiled } = answer;
     if (compiled.slowMs > this.#maxSlowMs) return undefined;
     const startMs = performance.now();
-    const mask = await maskOf(answer);
+    const mask = await answer.matcher.nextTokenMask();
     const ms = performance.now() - startMs;
     if (ms > SLOW_MASK_MS) compiled.slowMs += ms;
     return mask;
@@ -216,7 +198,7 @@ export class AnswerGrammars {
     if (!jumps) return [];
     const only = mask && onlyToken(mask, this.#endTokenIds);
     if (only !== undefined) return [only];
-    const text = this.#markers.shown(matcher.findJumpForwardString());
+    const text = this.#markers.shown(matcher.forcedText());
     if (text.length < 2) return [];
     // Formats are told apart by such tokens, not by their texts.
     const tokenIds = this.#tokenizer.encode(text, { parseSpecial: this.#markers.isIn(text) });
@@ -229,18 +211,14 @@ export class AnswerGrammars {
   #tokens(mask: Int32Array<ArrayBuffer>): AllowedTokens {
     const mayEnd = this.#endTokenIds.some((id) => (mask[id >> 5]! & (1 << (id & 31))) !== 0);
     const isFree = this.#freeMask.every((word, index) => (mask[index]! & word) === word);
-    // A copy: the library may hand out a view of its own memory.
-    return { mayEnd, ...(isFree ? {} : { mask: mask.slice() }) };
+    return { mayEnd, ...(isFree ? {} : { mask }) };
   }
 }
 
-const maskOf = async ({ matcher }: Answer): Promise<Int32Array<ArrayBuffer>> =>
-  (await matcher.getNextTokenBitmask()) as Int32Array<ArrayBuffer>;
-
 /** @throws EngineError internal */
-const accept = ({ matcher }: Answer, tokenIds: readonly number[]): void => {
+const accept = async ({ matcher }: Answer, tokenIds: readonly number[]): Promise<void> => {
   for (const tokenId of tokenIds) {
-    if (matcher.acceptToken(tokenId)) continue;
+    if (await matcher.acceptToken(tokenId)) continue;
     throw new EngineError('internal', `token ${tokenId} was chosen, which the answer's grammar does not allow`);
   }
 };
@@ -260,18 +238,4 @@ const onlyToken = (mask: Int32Array, endTokenIds: readonly number[]): number | u
     }
   }
   return only;
-};
-
-/** Grammars that a request wrote itself. */
-const broughtGrammars = (format: AnswerFormat): readonly { grammar: string; path: string }[] => {
-  if (format.type === 'grammar')
-    return format.path === undefined ? [] : [{ grammar: format.grammar, path: format.path }];
-  return Object.values(mapParts(format, broughtGrammars)).flat(2);
-};
-
-/** What `map` makes of the formats that a format is made of, under the fields that hold them. */
-const mapParts = <Value>(format: AnswerFormat, map: (part: AnswerFormat) => Value): Record<string, Value | Value[]> => {
-  if ('elements' in format) return { elements: format.elements.map(map) };
-  if ('tags' in format) return { tags: format.tags.map(map) };
-  return 'content' in format ? { content: map(format.content) } : {};
 };

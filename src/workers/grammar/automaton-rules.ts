@@ -29,11 +29,14 @@ const ESCAPED: CodePoints = [
   [0x22, 0x22],
   [0x5c, 0x5c],
 ];
+/** What JSON wants escaped, one by one. */
+export const escapedCodes = ESCAPED.flatMap(([low, high]) => Array.from({ length: high - low + 1 }, (_, i) => low + i));
 const ASCII = rangesOf('\u0000\u007f');
 
-const escapeOf = (code: number): string => ESCAPES[code] ?? `\\u${code.toString(16).padStart(4, '0')}`;
+/** How JSON writes a character that it wants escaped. */
+export const escapeOf = (code: number): string => ESCAPES[code] ?? `\\u${code.toString(16).padStart(4, '0')}`;
 
-const isBroad = ({ on }: Edge): boolean => count(on) > BROAD;
+export const isBroad = ({ on }: Edge): boolean => count(on) > BROAD;
 
 /** Alternatives that are one unescaped character of the set each. */
 const characters = (set: CodePoints): Sequence[] => {

@@ -3,10 +3,11 @@ import { EngineError } from '../../runtime/errors.ts';
 import { arrayRule } from './array-rules.ts';
 import { automatonRule } from './automaton-rules.ts';
 import { INTEGER_FORMATS } from './formats.ts';
+import type { Insets } from './insets.ts';
 import { numberAutomaton } from './numbers.ts';
 import { objectRule } from './object-rules.ts';
 import { literal, type Ref, RuleBook } from './rule-book.ts';
-import { differ, satisfies } from './satisfies.ts';
+import { differ, satisfies, typeOf } from './satisfies.ts';
 import { type JsonObject, type Located, SchemaDocument } from './schema-document.ts';
 import {
   type Conjunction,
@@ -27,6 +28,9 @@ export const MAX_SCHEMA_DEPTH = 100;
 /** The `oneOf` of more schemas are refused: each two are compared. */
 export const MAX_ONE_OF = 100;
 
+/** Types whose values may be insets or hold some. */
+const HOLDING: ReadonlySet<JsonType> = new Set(['object', 'array', 'string']);
+
 /** Makes the rules of one schema document. */
 class SchemaRules {
   readonly #book: RuleBook;
@@ -34,17 +38,21 @@ class SchemaRules {
   /** Rules by the places of the schemas; a name without a rule yet belongs to a schema that is being made. */
   readonly #made = new Map<string, Ref | undefined>();
   readonly #inside = new Map<string, Ref | undefined>();
+  /** Undefined where a text may be read in several ways. */
+  #insets: Insets | undefined;
 
-  constructor(book: RuleBook, document: SchemaDocument) {
+  constructor(book: RuleBook, document: SchemaDocument, insets: Insets | undefined) {
     this.#book = book;
     this.#document = document;
+    this.#insets = insets;
   }
 
   /** The rule of values that satisfy all the schemas; undefined when there are none. */
   value = (schemas: Conjunction, at: Located): Ref | undefined => {
     const key = [...new Set(schemas.map((part) => `${part.at.pointer} ${[...part.skip].sort().join(' ')}`))]
       .sort()
-      .join('\n');
+      .join('\n')
+      .concat(this.#insets ? '' : ' in one of several readings');
     if (this.#made.has(key)) return this.#made.get(key);
     if (this.#inside.has(key)) return this.#recursive(key);
     if (this.#inside.size >= MAX_SCHEMA_DEPTH) {
@@ -96,7 +104,10 @@ class SchemaRules {
   #union(shape: Shape, union: Union): Ref | undefined {
     const choices = union.branches.map((branch) => choose(shape, union, branch));
     if (union.keyword === 'oneOf') this.#checkDisjoint(union, choices);
+    const insets = this.#insets;
+    if (!this.#differInType(choices)) this.#insets = undefined;
     const rules = choices.flatMap((choice, i) => this.value(choice, union.branches[i] as Located) ?? []);
+    this.#insets = insets;
     const unique = [...new Map(rules.map((rule) => [rule.rule, rule])).values()];
     return unique.length === 0
       ? undefined
@@ -104,6 +115,24 @@ class SchemaRules {
           'value',
           unique.map((rule) => [rule]),
         );
+  }
+
+  /** Whether the first byte of a value says which schema it is of, for those that may hold insets. */
+  #differInType(choices: readonly Conjunction[]): boolean {
+    const types = choices.flatMap((choice) => [...this.#mayBe(choice, 0)]);
+    return new Set(types).size === types.length;
+  }
+
+  /** Those types of a schema's values that may hold insets, perhaps more. */
+  #mayBe(schemas: Conjunction, depth: number): ReadonlySet<JsonType> {
+    const shape = shapeOf(this.#document, schemas);
+    const [union] = shape.unions;
+    const own = shape.values ? new Set(shape.values.map(typeOf)) : typesOf(shape);
+    const found =
+      union && depth < MAX_SCHEMA_DEPTH && !shape.types && !shape.values
+        ? union.branches.flatMap((branch) => [...this.#mayBe(choose(shape, union, branch), depth + 1)])
+        : [...own];
+    return new Set(found.filter((type) => HOLDING.has(type)));
   }
 
   #checkDisjoint({ part, branches }: Union, choices: readonly Conjunction[]): void {
@@ -129,7 +158,7 @@ class SchemaRules {
       case 'array':
         return arrayRule(context);
       case 'string':
-        return stringShapeRule(this.#book, this.#document, shape);
+        return stringShapeRule(this.#book, this.#document, shape, this.#insets);
       case 'boolean':
         return this.#book.rule('boolean', [['"true"'], ['"false"']]);
       case 'null':
@@ -183,9 +212,10 @@ class SchemaRules {
  * Adds the rule of JSON texts that satisfy a schema (draft 4 to 2020-12, and OpenAPI's `nullable`) to a book, where
  * schemas share what they have in common. Compact JSON is among the texts, and JSON with single spaces or indented lines.
  * @param path the request field that holds the schema, for errors
+ * @param insets takes strings that may be checked beside the grammar; absent: the grammar itself says all
  * @throws EngineError invalid_request naming the keyword and its JSON pointer, for a schema that cannot be kept to the letter
  */
-export const schemaRule = (book: RuleBook, schema: JsonObject | boolean, path: string): Ref => {
+export const schemaRule = (book: RuleBook, schema: JsonObject | boolean, path: string, insets?: Insets): Ref => {
   const numBytes = Buffer.byteLength(JSON.stringify(schema));
   if (numBytes > MAX_SCHEMA_BYTES) {
     throw new EngineError(
@@ -195,7 +225,7 @@ export const schemaRule = (book: RuleBook, schema: JsonObject | boolean, path: s
     );
   }
   const document = new SchemaDocument(schema, path);
-  const rule = new SchemaRules(book, document).value([{ at: document.root, skip: [] }], document.root);
+  const rule = new SchemaRules(book, document, insets).value([{ at: document.root, skip: [] }], document.root);
   if (rule && book.canEnd(rule)) return rule;
   return document.refuse(
     document.root,

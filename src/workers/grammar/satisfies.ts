@@ -70,7 +70,7 @@ export const itemSchemas = (rules: readonly ItemRules[], index: number): Conjunc
     return at ? [{ at, skip: [] }] : [];
   });
 
-const typeOf = (value: unknown): JsonType =>
+export const typeOf = (value: unknown): JsonType =>
   value === null ? 'null' : Array.isArray(value) ? 'array' : (typeof value as JsonType);
 
 const hasType = (types: ReadonlySet<JsonType>, value: unknown): boolean =>

@@ -1,9 +1,10 @@
 /** Rules for JSON strings. */
 import { ANY_TEXT, type Automaton, both, lengthBetween, oneOf, without } from './automaton.ts';
-import { automatonRule, jsonCharacter, stringTail } from './automaton-rules.ts';
+import { automatonRule, isBroad, jsonCharacter, stringTail } from './automaton-rules.ts';
 import { counted } from './counted.ts';
 import { INTEGER_FORMATS, SILENT_FORMATS, TEXT_FORMATS } from './formats.ts';
-import type { Ref, RuleBook } from './rule-book.ts';
+import type { Inset, Insets } from './insets.ts';
+import { byteClass, type Ref, type RuleBook } from './rule-book.ts';
 import { formatAutomaton, patternAutomaton, satisfies } from './satisfies.ts';
 import type { SchemaDocument } from './schema-document.ts';
 import { type Conjunction, type Shape, shapeOf } from './schema-shape.ts';
@@ -58,22 +59,38 @@ const within = (document: SchemaDocument, shape: Shape, build: () => Automaton):
   }
 };
 
-/** The rule of strings with a shape; undefined when there is none. */
-export const stringShapeRule = (book: RuleBook, document: SchemaDocument, shape: Shape): Ref | undefined => {
+/** The rule of a string that is checked beside the grammar. */
+const insetRule = (book: RuleBook, insets: Insets, inset: Inset): Ref => {
+  const marker = insets.add(JSON.stringify(inset), () => inset);
+  const content = book.rule('content', [marker.map((byte) => byteClass([[byte, byte]])), [stringTail(book)]]);
+  return book.rule('string', [[QUOTE, content]]);
+};
+
+/**
+ * The rule of strings with a shape; undefined when there is none.
+ * @param insets for strings that may be checked beside the grammar; absent: the grammar itself says all
+ */
+export const stringShapeRule = (
+  book: RuleBook,
+  document: SchemaDocument,
+  shape: Shape,
+  insets: Insets | undefined,
+): Ref | undefined => {
   const { minLength, maxLength } = shape.strings;
   if (minLength > maxLength) return undefined;
   const content = contentAutomaton(document, shape);
   const hasLength = minLength > 0 || maxLength !== Number.POSITIVE_INFINITY;
   if (!content && !hasLength) return stringRule(book);
+  if (insets?.hasRoom && !content)
+    return insetRule(book, insets, { kind: 'length', minimum: minLength, maximum: maxLength });
   if (!content && isLong(shape)) {
     return book.rule('string', [
       [QUOTE, counted(book, jsonCharacter(book), minLength, maxLength, book.rule('quote', [[QUOTE]]))],
     ]);
   }
-  return textRule(
-    book,
-    within(document, shape, () => textAutomaton(content, minLength, maxLength)),
-  );
+  const automaton = within(document, shape, () => textAutomaton(content, minLength, maxLength));
+  const isWide = automaton.some(({ edges }) => edges.some(isBroad));
+  return insets?.hasRoom && isWide ? insetRule(book, insets, { kind: 'texts', automaton }) : textRule(book, automaton);
 };
 
 const textAutomaton = (content: Automaton | undefined, minLength: number, maxLength: number): Automaton => {

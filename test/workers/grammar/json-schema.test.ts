@@ -1,5 +1,6 @@
 /** Sentences decoded at random under a schema's grammar satisfy the schema by Ajv's judgement, and Ajv's instances are sentences. */
 
+import type { ValidateFunction } from 'ajv';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import addFormats from 'ajv-formats';
 import { describe, expect, test } from 'vitest';
@@ -268,26 +269,37 @@ const FORMATS: readonly (readonly [string, readonly string[], readonly string[]]
 
 const check = async (schema: Schema, yes: readonly unknown[], no: readonly unknown[]): Promise<void> => {
   const validate = ajv.compile(schema);
-  const grammar = await TestGrammar.compile(schemaGrammar(schema, 'schema'));
-  try {
-    for (const value of yes) {
-      if (!JSON.stringify(schema).includes('"exclusiveMinimum":true'))
-        expect(validate(value), `Ajv on ${JSON.stringify(value)}`).toBe(true);
-      expect(await grammar.accepts(JSON.stringify(value)), JSON.stringify(value)?.slice(0, 100)).toBe(true);
-    }
-    for (const value of no)
-      expect(await grammar.accepts(JSON.stringify(value)), JSON.stringify(value)?.slice(0, 100)).toBe(false);
-    let numEnded = 0;
-    for (let i = 0; i < NUM_SENTENCES; i++) {
-      const sentence = await grammar.sentence(random);
-      if (sentence === undefined) continue;
-      numEnded++;
-      expect(validate(JSON.parse(sentence)), `${sentence}: ${ajv.errorsText(validate.errors)}`).toBe(true);
-    }
-    expect(numEnded).toBeGreaterThan(0);
-  } finally {
+  // As the grammar alone keeps it, and with what is checked beside the grammar.
+  const alone = await TestGrammar.compile(schemaGrammar(schema, 'schema'));
+  const format = { type: 'json_schema', json_schema: schema } as const;
+  for (const grammar of [alone, await TestGrammar.compileFormat(format)]) {
+    await checkGrammar(grammar, schema, validate, yes, no);
     grammar.dispose();
   }
+};
+
+const checkGrammar = async (
+  grammar: TestGrammar,
+  schema: Schema,
+  validate: ValidateFunction,
+  yes: readonly unknown[],
+  no: readonly unknown[],
+): Promise<void> => {
+  for (const value of yes) {
+    if (!JSON.stringify(schema).includes('"exclusiveMinimum":true'))
+      expect(validate(value), `Ajv on ${JSON.stringify(value)}`).toBe(true);
+    expect(await grammar.accepts(JSON.stringify(value)), JSON.stringify(value)?.slice(0, 100)).toBe(true);
+  }
+  for (const value of no)
+    expect(await grammar.accepts(JSON.stringify(value)), JSON.stringify(value)?.slice(0, 100)).toBe(false);
+  let numEnded = 0;
+  for (let i = 0; i < NUM_SENTENCES; i++) {
+    const sentence = await grammar.sentence(random);
+    if (sentence === undefined) continue;
+    numEnded++;
+    expect(validate(JSON.parse(sentence)), `${sentence}: ${ajv.errorsText(validate.errors)}`).toBe(true);
+  }
+  expect(numEnded).toBeGreaterThan(0);
 };
 
 describe('a grammar of a schema', () => {

@@ -1,0 +1,115 @@
+/** A vocabulary's texts in the order of their bytes, so that a walk through them does what they share once. */
+import { type ByteAutomaton, DEAD, OVER, UNKNOWN } from './byte-automaton.ts';
+
+/** Tokens that begin alike, up to a byte that may begin an inset, and go on behind it. */
+export interface Opening {
+  readonly index: number;
+  readonly prefix: Uint8Array;
+  readonly tokens: readonly { readonly id: number; readonly rest: Uint8Array }[];
+}
+
+const QUOTE = 0x22;
+const BRACE = 0x7b;
+
+export const opens = (byte: number): boolean => byte === QUOTE || byte === BRACE;
+
+export class TokenOrder {
+  /** [ceil(vocabularySize / 32)] words in a mask. */
+  readonly numWords: number;
+  readonly openings: readonly Opening[];
+  /** The bytes of the longest token. */
+  readonly longest: number;
+  readonly #bytesOf: readonly Uint8Array[];
+  /** Ids of tokens that have a text, in its order, and where each one's bytes begin. */
+  readonly #ids: Int32Array;
+  readonly #begins: Int32Array;
+  readonly #bytes: Uint8Array;
+  /** How many bytes a token shares with the one before it. */
+  readonly #shared: Int32Array;
+
+  /** @param bytesOf by token id; empty: no text */
+  constructor(bytesOf: readonly Uint8Array[]) {
+    this.#bytesOf = bytesOf;
+    this.numWords = Math.ceil(bytesOf.length / 32);
+    const ids = inOrder(bytesOf);
+    this.#ids = Int32Array.from(ids);
+    this.#bytes = Buffer.concat(ids.map((id) => bytesOf[id]!));
+    this.#begins = new Int32Array(ids.length + 1);
+    this.#shared = new Int32Array(ids.length + 1);
+    for (const [rank, id] of ids.entries()) {
+      this.#begins[rank + 1] = this.#begins[rank]! + bytesOf[id]!.length;
+      if (rank > 0) this.#shared[rank] = sharedLength(bytesOf[ids[rank - 1]!]!, bytesOf[id]!);
+    }
+    this.longest = bytesOf.reduce((most, bytes) => Math.max(most, bytes.length), 0);
+    this.openings = openingsOf(bytesOf);
+  }
+
+  bytesOf(id: number): Uint8Array {
+    return this.#bytesOf[id]!;
+  }
+
+  /** A mask of the tokens that an automaton does not refuse from a state on: behind its end, anything may follow. */
+  allowed(automaton: ByteAutomaton, from: number): Int32Array {
+    const mask = new Int32Array(this.numWords);
+    const [ids, shared, begins, bytes] = [this.#ids, this.#shared, this.#begins, this.#bytes];
+    // States after so many bytes of the token at hand.
+    const states = new Int32Array(this.longest + 1);
+    states[0] = from;
+    let table = automaton.table;
+    let depth = 0;
+    for (let rank = 0; rank < ids.length; rank++) {
+      if (shared[rank]! < depth) depth = shared[rank]!;
+      const begin = begins[rank]!;
+      const length = begins[rank + 1]! - begin;
+      let state = states[depth]!;
+      while (depth < length && state >= 0) {
+        const byte = bytes[begin + depth]!;
+        let next = table[state * 256 + byte]!;
+        if (next === UNKNOWN) {
+          next = automaton.next(state, byte);
+          table = automaton.table;
+        }
+        state = next;
+        states[++depth] = state;
+      }
+      const id = ids[rank]!;
+      if (state !== DEAD) mask[id >> 5]! |= 1 << (id & 31);
+      if (state >= 0) continue;
+      // Those that begin with what was refused, or with what is over, share its lot.
+      for (; shared[rank + 1]! >= depth; rank++) {
+        const next = ids[rank + 1]!;
+        if (state === OVER) mask[next >> 5]! |= 1 << (next & 31);
+      }
+    }
+    return mask;
+  }
+}
+
+/** Ids of tokens that have a text, in the order of their bytes. */
+const inOrder = (bytesOf: readonly Uint8Array[]): number[] => {
+  const keys = bytesOf.map((bytes) => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1'));
+  return [...keys.keys()]
+    .filter((id) => keys[id] !== '')
+    .sort((a, b) => (keys[a]! < keys[b]! ? -1 : keys[a]! > keys[b]! ? 1 : 0));
+};
+
+const sharedLength = (a: Uint8Array, b: Uint8Array): number => {
+  const length = Math.min(a.length, b.length);
+  let i = 0;
+  while (i < length && a[i] === b[i]) i++;
+  return i;
+};
+
+const openingsOf = (bytesOf: readonly Uint8Array[]): Opening[] => {
+  const found = new Map<string, { index: number; prefix: Uint8Array; tokens: { id: number; rest: Uint8Array }[] }>();
+  for (const [id, bytes] of bytesOf.entries()) {
+    for (let i = 0; i < bytes.length - 1; i++) {
+      if (!opens(bytes[i]!)) continue;
+      const prefix = bytes.subarray(0, i + 1);
+      const key = Buffer.from(prefix).toString('latin1');
+      if (!found.has(key)) found.set(key, { index: found.size, prefix, tokens: [] });
+      found.get(key)?.tokens.push({ id, rest: bytes.subarray(i + 1) });
+    }
+  }
+  return [...found.values()];
+};
