@@ -1,4 +1,5 @@
 /** Runs a generate exchange: submits its requests to the engine, and streams or collects what they say. */
+import { setMaxListeners } from 'node:events';
 import type { Engine, Generation, Usage } from '../runtime/api.ts';
 import { EngineError } from '../runtime/errors.ts';
 import { lookupHeader, reportHeader } from './cache-header.ts';
@@ -56,6 +57,8 @@ export const generate = async (
 ): Promise<void> => {
   const leaving = new AbortController();
   const { signal } = leaving;
+  // As many listen as there are choices.
+  setMaxListeners(0, signal);
   const sources = [reply.signal, ...(exchange.signal === undefined ? [] : [exchange.signal])];
   const gone = (): void => leaving.abort(sources.find((source) => source.aborted)?.reason);
   if (sources.some((source) => source.aborted)) gone();

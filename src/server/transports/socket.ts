@@ -1,4 +1,5 @@
 /** What a WebSocket promises, over whichever library carries it: bounds, waiting for slow readers, keepalive, farewell. */
+import { setMaxListeners } from 'node:events';
 import { EngineError } from '../../runtime/errors.ts';
 import type { RequestHead, Socket, WebSocketOptions } from '../http.ts';
 
@@ -48,6 +49,8 @@ export class TransportSocket implements Socket {
 
   constructor(protocol: string, options: WebSocketOptions) {
     this.protocol = protocol;
+    // As many listen as there are requests on it.
+    setMaxListeners(0, this.#gone.signal);
     this.#maxMessageBytes = options.maxMessageBytes;
     this.#maxBufferedBytes = options.maxBufferedBytes ?? MAX_BUFFERED_BYTES;
     this.#pingIntervalMs = options.pingIntervalMs ?? PING_INTERVAL_MS;
