@@ -16,6 +16,7 @@ const EDGES: readonly { from: RegExp; values: RegExp; types?: RegExp }[] = [
   { from: /^src\/runtime\/(scheduler|sequence|kv\/block-pool)\.ts$/, values: /^src\/runtime\// },
   { from: /^src\/server\//, values: /^src\/(server\/|runtime\/(api|config|errors|sampling)\.ts)/ },
   { from: /^src\/runtime\//, values: /^src\/(runtime|kernels|workers)\// },
+  { from: /^src\/web\//, values: /^src\/(web\/|client\/index\.ts)/ },
   { from: /^src\/client\//, values: /^src\/client\//, types: /^src\/runtime\/api\.ts$/ },
   { from: /^src\/hub\//, values: /^src\/(hub\/|runtime\/errors\.ts)/ },
   { from: /^src\/kernels\//, values: /^src\/(kernels\/|runtime\/errors\.ts)/, types: /^src\/runtime\/api\.ts$/ },
@@ -66,8 +67,8 @@ test('the hub client needs nothing but Node', () => {
   expect(packages).toEqual([]);
 });
 
-test('the client for browsers needs neither Node nor a package', () => {
-  const others = imports.filter(({ from, to }) => from.startsWith('src/client/') && !to.startsWith('src/'));
+test('the client for browsers and the page need neither Node nor a package', () => {
+  const others = imports.filter(({ from, to }) => /^src\/(client|web)\//.test(from) && !to.startsWith('src/'));
   expect(others).toEqual([]);
 });
 

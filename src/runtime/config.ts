@@ -20,7 +20,12 @@ const OPTION_NAMES = Object.keys(OPTIONS) as OptionName[];
 const ENVIRONMENT_PREFIX = 'FIRSTLIGHT_';
 const CONFIG_FILE_VARIABLE = 'FIRSTLIGHT_CONFIG';
 /** Variables of ours that other programs read: the tests. */
-const OTHER_VARIABLES = new Set([CONFIG_FILE_VARIABLE, 'FIRSTLIGHT_TEST_DATA', 'FIRSTLIGHT_SWIFTSHADER']);
+const OTHER_VARIABLES = new Set([
+  CONFIG_FILE_VARIABLE,
+  'FIRSTLIGHT_TEST_DATA',
+  'FIRSTLIGHT_SWIFTSHADER',
+  'FIRSTLIGHT_CHROMIUM',
+]);
 
 export const flagOf = (name: OptionName): string => `--${(OPTIONS[name] as Option<unknown>).flag ?? OPTIONS[name].key}`;
 const variableOf = (name: OptionName): string =>

@@ -18,6 +18,7 @@ import { Metrics } from './metrics.ts';
 import { modelListRoute, modelRouteOf } from './models-route.ts';
 import { descriptionRoutes } from './openapi/route.ts';
 import { DEFAULT_SERVER_OPTIONS, type ServerOptions } from './options.ts';
+import { assetRouteOf, isPagePath, pageRoute } from './page/route.ts';
 import { type PlainRoute, readRoute } from './plain-route.ts';
 import { PromptCanon } from './prompt-canon.ts';
 import { newRequestId, Reply } from './reply.ts';
@@ -60,8 +61,8 @@ export const createServer = async (engine: Engine, options: Partial<ServerOption
 const isOperational = (path: string): boolean =>
   path === '/metrics' || path === '/health' || path.startsWith('/health/');
 /** Routes that tell nothing and answer everyone. */
-const isGreeting = (path: string): boolean => GREETINGS.has(path);
-const GREETINGS: ReadonlySet<string> = new Set(['/', '/api/hello', '/openapi.json', '/docs']);
+const isGreeting = (path: string): boolean => isPagePath(path) || GREETINGS.has(path);
+const GREETINGS: ReadonlySet<string> = new Set(['/api/hello', '/openapi.json', '/docs']);
 
 /** Beside the dialects' own routes, those that the vendors have too. */
 const VENDOR_PATH = /^\/v1\/(models|responses)(\/|$)/;
@@ -119,7 +120,7 @@ class App {
     const hello: PlainRoute['answer'] = (_request, reply) =>
       reply.text(200, `Firstlight serves ${engine.model.id}\n`, { 'content-type': 'text/plain; charset=utf-8' });
     const routes = [
-      readRoute('/', hello),
+      pageRoute(hello),
       readRoute('/api/hello', hello),
       readRoute('/health', (_request, reply) => this.#answerHealth(reply)),
       readRoute('/health/ready', (_request, reply) => this.#answerHealth(reply)),
@@ -278,6 +279,7 @@ class App {
     const { model } = this.#engine;
     const known =
       this.#plainRoutes.get(path) ??
+      assetRouteOf(path) ??
       modelRouteOf(path, model, store) ??
       responseRouteOf(path, { ...this.#sessionContext, store: this.#responses }) ??
       sessionRouteOf(path, this.#sessionContext) ??

@@ -54,7 +54,14 @@ const SERVER_OPERATIONS: readonly Operation[] = [
     answers: { 200: { type: 'text/html' } },
     access: 'everyone',
   },
-  { id: 'getGreeting', method: 'GET', path: '/', summary: 'A greeting', answers: { 200: TEXT }, access: 'everyone' },
+  {
+    id: 'getGreeting',
+    method: 'GET',
+    path: '/',
+    summary: 'A greeting; browsers, which accept text/html, get the chat page',
+    answers: { 200: TEXT },
+    access: 'everyone',
+  },
   {
     id: 'getHello',
     method: 'GET',
