@@ -168,6 +168,9 @@ test('counts, embeddings and stored responses are as described', async () => {
   const client = await CheckedClient.to(url, seen);
   await client.ask('POST', '/v1/messages/count_tokens', { body: { model, messages: ask('Hi') } });
   await client.ask('POST', '/v1/responses/input_tokens', { body: { model, input: 'Hi' } });
+  const echo = { model, prompt: 'Hi', echo: true, logprobs: 2, max_tokens: 2 };
+  await client.ask('POST', '/v1/completions', { body: echo });
+  await client.ask('POST', '/v1/completions', { body: { ...echo, stream: true } });
   const input = [
     { role: 'user', content: 'Hi' },
     { role: 'assistant', content: [{ type: 'output_text', text: 'Ho' }] },

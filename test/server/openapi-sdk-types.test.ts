@@ -27,8 +27,10 @@ test('OpenAI’s answers are what its SDKs’ types say', () => {
   expectTypeOf<Described<'ChatCompletion'>>().toExtend<OpenAI7.ChatCompletion>();
   expectTypeOf<Described<'ChatCompletionChunk'>>().toExtend<OpenAI.ChatCompletionChunk>();
   expectTypeOf<Described<'ChatCompletionChunk'>>().toExtend<OpenAI7.ChatCompletionChunk>();
-  expectTypeOf<Described<'Completion'>>().toExtend<OpenAI.Completion>();
-  expectTypeOf<Described<'Completion'>>().toExtend<OpenAI7.Completion>();
+  expectTypeOf<Of<'Completion', 'choices'>>().toExtend<Omit<OpenAI.Completion, 'choices'>>();
+  expectTypeOf<Of<'Completion', 'choices'>>().toExtend<Omit<OpenAI7.Completion, 'choices'>>();
+  // OpenAI's own nulls in the log-probabilities of an echoed prompt are not in its types.
+  expectTypeOf<Of<'CompletionChoice', 'logprobs'>>().toExtend<Omit<OpenAI7.CompletionChoice, 'logprobs'>>();
   expectTypeOf<Of<'EmbeddingList', 'data'>>().toExtend<Omit<OpenAI7.CreateEmbeddingResponse, 'data'>>();
   expectTypeOf<Described<'Model'>>().toExtend<OpenAI7.Model>();
 });

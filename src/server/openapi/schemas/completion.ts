@@ -14,8 +14,10 @@ const envelope = {
 export const completionLogprobs = z
   .object({
     tokens: z.array(z.string()),
-    token_logprobs: z.array(z.number()),
-    top_logprobs: z.array(z.record(z.string(), z.number())).describe('The chosen token is always among them.'),
+    token_logprobs: z.array(z.number().nullable()).describe('Null for the first token of an echoed prompt.'),
+    top_logprobs: z
+      .array(z.record(z.string(), z.number()).nullable())
+      .describe('The chosen token is always among them. Null for the first token of an echoed prompt.'),
     text_offset: z.array(z.int()).describe("Unicode characters from the beginning of the choice's text."),
   })
   .describe('One entry of each list for each token.');
