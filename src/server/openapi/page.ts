@@ -16,7 +16,7 @@ code, pre { font: 13px/1.45 ui-monospace, monospace; }
 pre { overflow: auto; background: #8881; padding: .8rem; border-radius: 6px; }
 pre b { font-weight: 600; } i { opacity: .65; font-style: normal; }
 p { margin: .4rem 0; } .path { margin-right: 1rem; }
-table { border-collapse: collapse; margin: .4rem 0; } td { padding: .15rem 1rem .15rem 0; vertical-align: top; }
+table { border-collapse: collapse; margin: .4rem 0; } td { padding: .15rem 1rem .15rem 0; vertical-align: top; } td:first-child { white-space: nowrap; }
 `;
 
 type Document = ReturnType<typeof openapiDocument>;
@@ -52,34 +52,52 @@ const row = (...cells: readonly string[]): string => `<tr>${cells.map((cell) => 
 const table = (rows: readonly string[]): string => (rows.length === 0 ? '' : `<table>${rows.join('\n')}</table>`);
 
 const parameterRow = ({ name, in: place, description = '', schema }: Json): string =>
-  row(
-    `<code>${name}</code>`,
-    String(place),
-    `<code>${schemaText(schema as Json)}</code>`,
-    escaped(String(description)),
-  );
+  row(`<code>${name}</code>`, String(place), `<code>${schemaText(schema as Json)}</code>`, prose(String(description)));
+
+/** Text with `code` in it. */
+const prose = (text: string): string => escaped(text).replaceAll(/`([^`]*)`/g, '<code>$1</code>');
 
 const section = (document: Document, method: string, path: string, operation: OperationObject): string => {
   const { summary, description, parameters = [], requestBody: body, responses } = operation;
-  const answers = Object.entries(responses).map(([status, response]) => {
-    const { description: meaning = '', content } = resolved(document, response);
-    return row(`<code>${status}</code>`, formsText(content), escaped(meaning));
-  });
+  const answers = Object.entries(responses)
+    .filter(([, { $ref }]) => $ref === undefined)
+    .map(([status, { description: meaning = '', content }]) =>
+      row(`<code>${status}</code>`, formsText(content), prose(meaning)),
+    );
   const frames = operation['x-firstlight-websocket'];
   return `
 <details>
 <summary><span class="method ${method}">${method.toUpperCase()}</span><code class="path">${escaped(path)}</code>${escaped(summary)}</summary>
-${description === undefined ? '' : `<p>${escaped(description)}</p>`}
+${description === undefined ? '' : `<p>${prose(description)}</p>`}
 ${table(parameters.map(parameterRow))}
 ${body === undefined ? '' : `<p>Body${body.required ? '' : ', which may be left out'}: ${formsText(body.content)}</p>`}
 ${frames === undefined ? '' : `<p>Frames of the client: ${schemaLink(frames.client.$ref)}; of the server: ${schemaLink(frames.server.$ref)}</p>`}
 ${table(answers)}
+<p>Errors: ${errorsText(document, responses)}</p>
 </details>`;
 };
 
-const resolved = ({ components }: Document, response: ResponseObject): ResponseObject => {
-  const name = response.$ref?.slice(response.$ref.lastIndexOf('/') + 1);
-  return name === undefined ? response : (components.responses[name] as ResponseObject);
+/** Their statuses, and what they look like: they are the same for all operations of one dialect. */
+const errorsText = ({ components }: Document, responses: OperationObject['responses']): string => {
+  const errors = Object.entries(responses).filter(([, { $ref }]) => $ref !== undefined);
+  const name = errors[0]?.[1].$ref?.replace(/^.*\//, '') ?? '';
+  const { content } = components.responses[name] as ResponseObject;
+  return `${errors.map(([status]) => `<code>${status}</code>`).join(' ')} ${formsText(content)}`;
+};
+
+/** What each status means, whatever it is answered to. */
+const statusRows = ({ paths, components }: Document): readonly string[] => {
+  const operations = Object.values(paths).flatMap((methods) =>
+    Object.values(methods as Record<string, OperationObject>),
+  );
+  const meanings = operations.flatMap(({ responses }) =>
+    Object.entries(responses).flatMap(([status, { $ref }]) => {
+      if ($ref === undefined) return [];
+      const { description = '' } = components.responses[$ref.replace(/^.*\//, '')] as ResponseObject;
+      return [[status, description] as const];
+    }),
+  );
+  return [...new Map(meanings)].sort().map(([status, meaning]) => row(`<code>${status}</code>`, prose(meaning)));
 };
 
 const groupText = (document: Document, { name, description }: Document['tags'][number]): string => {
@@ -95,7 +113,7 @@ const groupText = (document: Document, { name, description }: Document['tags'][n
 const schemaSection = ([name, schema]: readonly [string, Json]): string => `
 <details>
 <summary><code>${name}</code></summary>
-<p id="schema-${name}">${typeof schema.description === 'string' ? escaped(schema.description) : ''}</p>
+<p id="schema-${name}">${typeof schema.description === 'string' ? prose(schema.description) : ''}</p>
 <pre>${schemaText(schema)}</pre>
 </details>`;
 
@@ -117,6 +135,8 @@ export const documentPage = (document: Document): string => `<!doctype html>
 <h1>Firstlight</h1>
 <p>Everything that this server answers. The same for programs: <a href="/openapi.json">/openapi.json</a>.</p>
 ${document.tags.map((tag) => groupText(document, tag)).join('')}
+<h2>Errors</h2>
+${table(statusRows(document))}
 <h2>Schemas</h2>
 ${Object.entries(document.components.schemas).map(schemaSection).join('')}
 </html>

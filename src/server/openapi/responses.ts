@@ -19,8 +19,11 @@ interface ErrorKind {
   readonly headers?: readonly AnswerHeaderName[];
 }
 
-const OTHER_ERROR: ErrorKind = { name: 'OtherError', description: 'Any other error.' };
 const RETRY: readonly AnswerHeaderName[] = ['retry-after'];
+/** A failure may come after the cache was looked at. */
+const CACHE: readonly AnswerHeaderName[] = ['x-firstlight-cache'];
+
+const OTHER_ERROR: ErrorKind = { name: 'OtherError', description: 'Any other error.', headers: CACHE };
 
 const ERRORS: Readonly<Record<number, ErrorKind>> = {
   400: { name: 'BadRequest', description: 'The request asks for something wrong, or for what is not supported.' },
@@ -32,8 +35,12 @@ const ERRORS: Readonly<Record<number, ErrorKind>> = {
   413: { name: 'TooLarge', description: 'The body is beyond the server’s limit, as sent or decompressed.' },
   415: { name: 'UnsupportedMediaType', description: 'The body’s content-encoding is not known.' },
   429: { name: 'Overloaded', description: 'Too much is in flight: ask again later.', headers: RETRY },
-  500: { name: 'InternalError', description: 'A fault of the server; its log tells more.' },
-  503: { name: 'Unavailable', description: 'The server is shutting down, or its GPU is in trouble.', headers: RETRY },
+  500: { name: 'InternalError', description: 'A fault of the server; its log tells more.', headers: CACHE },
+  503: {
+    name: 'Unavailable',
+    description: 'The server is shutting down, or its GPU is in trouble.',
+    headers: [...RETRY, ...CACHE],
+  },
   507: { name: 'DiskFull', description: 'The disk is full.' },
   529: { name: 'Overloaded', description: 'Too much is in flight: ask again later.', headers: RETRY },
 };
