@@ -1,5 +1,6 @@
 /** One exchange, whoever carries it: the body is parsed, its prompt made canonical, its session named, and it is answered. */
 import { EngineError } from '../runtime/errors.ts';
+import { BackgroundReply } from './background-reply.ts';
 import type { DialectRoute, GenerateExchange } from './dialects/dialect.ts';
 import { embed } from './embed.ts';
 import { type ExchangeReply, type GenerateContext, generate } from './generate.ts';
@@ -43,9 +44,13 @@ export const answerExchange = async (
     return;
   }
   const cache = cacheHints(request, owner, exchange.hints, context.sessionFields);
+  const { background } = exchange;
+  const answering = background ? new BackgroundReply(reply, exchange.stream ? undefined : background) : reply;
+  // In the background every answer is a stream, so that it can be looked at while it is made.
+  const stream = exchange.stream || background !== undefined;
   for (let next: GenerateExchange | undefined = exchange; next !== undefined; ) {
     const requests = next.requests.map((each) => ({ ...each, prompt: canon.apply(owner, each.prompt), cache }));
-    next = await generateOrShorten(context, { ...next, requests }, reply);
+    next = await generateOrShorten(context, { ...next, requests, stream }, answering);
   }
 };
 

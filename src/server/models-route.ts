@@ -94,8 +94,15 @@ export const modelListRoute = (model: ModelDescription, store: ModelStore | unde
     const listed = CLAUDE_CODE.test(headers.get('user-agent') ?? '') ? [...models, aliasOf(models[0]!)] : models;
     const { data, hasMore } = pageOf(listed, query);
     const ends = { first_id: data[0]?.id ?? null, last_id: data.at(-1)?.id ?? null };
-    reply.json(200, { object: 'list', data, has_more: hasMore, ...ends });
+    const catalog = query.has('client_version') ? CODEX_CATALOG : {};
+    reply.json(200, { object: 'list', data, has_more: hasMore, ...ends, ...catalog });
   });
+
+/**
+ * Codex asks for a catalog of its own, adds what is in it to the one it has, and logs an error where there is none. An
+ * entry would have to bring Codex's own instructions; the model that its configuration names needs none.
+ */
+const CODEX_CATALOG = { models: [] };
 
 /** It offers the models with Claude in their name alone; all such names mean the served one. */
 const CLAUDE_CODE = /^claude-(cli|code)\b/;

@@ -69,6 +69,14 @@ test('says whether there is more, and refuses what names no page', async () => {
     });
 });
 
+test('has a catalog for Codex, which logs an error without one, beside the list', async () => {
+  const { url } = await listen();
+  const list = async (query: string) => (await (await fetch(`${url}/v1/models${query}`)).json()) as { data: object[] };
+  const plain = await list('');
+  expect(plain).not.toHaveProperty('models');
+  expect(await list('?client_version=0.169.0')).toEqual({ ...plain, models: [] });
+});
+
 test('offers Claude Code the served model under a name that it lists and may ask for', async () => {
   const { url } = await listen();
   const headers = { 'user-agent': 'claude-cli/2.1.0 (external, cli)', 'anthropic-version': '2023-06-01' };

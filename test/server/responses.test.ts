@@ -342,7 +342,6 @@ test('names what it does not support', async () => {
   const { url } = await serve(SCRIPT);
   const image = { role: 'user', content: [{ type: 'input_image', image_url: 'data:image/png;base64,AA==' }] };
   for (const [body, param] of [
-    [{ background: true }, 'background'],
     [{ prompt: { id: 'pmpt_1' } }, 'prompt'],
     [{ conversation: 'conv_1' }, 'conversation'],
     [{ input: [image] }, 'input[0].content[0].type'],

@@ -94,6 +94,8 @@ export interface GenerateExchange {
   /** How many of them share a prompt; absent: all. */
   readonly choicesPerPrompt?: number;
   readonly stream: boolean;
+  /** It goes on when its client has left. The body for a client that reads no stream, when the work is accepted. */
+  background?(): object;
   /** Aborting it ends the answer early, as if the client had left. */
   readonly signal?: AbortSignal;
   /** The same with a shorter prompt, after the engine has refused this one; undefined: there is none. */

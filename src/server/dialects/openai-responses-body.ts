@@ -216,8 +216,7 @@ export type ResponsesBody = z.output<typeof responsesBody>;
 export type PromptBody = z.output<typeof countBody>;
 
 /** @throws EngineError not_supported, naming the field */
-export const refuseUnsupported = (body: PromptBody & { readonly background?: boolean | null | undefined }): void => {
-  if (body.background) throw unsupportedParam('background', 'answers made in the background are');
+export const refuseUnsupported = (body: PromptBody): void => {
   if (isGiven(body.prompt)) throw unsupportedParam('prompt', 'prompt templates are');
   if (isGiven(body.conversation)) {
     throw unsupportedParam(

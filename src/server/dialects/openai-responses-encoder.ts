@@ -26,6 +26,8 @@ export interface ResponsePlan {
   readonly reasoning: ReasoningForm;
   /** By the model's names of the tools. */
   readonly toolNames: ReadonlyMap<string, ToolName>;
+  /** It goes on without its client, and says whether it waits. */
+  readonly isBackground: boolean;
   /** The prompt is all that was wanted: no answer is expected. */
   readonly isWarmUp: boolean;
   readonly responses: OwnResponses | undefined;
@@ -39,19 +41,27 @@ export class ResponseEncoder implements Encoder {
   readonly #warnings: AnswerWarning[] = [];
   #open: { readonly item: OutputItem; readonly type: string } | undefined;
   #sequenceNumber = 0;
+  #isQueued: boolean;
   #finish: FinishEvent | undefined;
 
   constructor(plan: ResponsePlan) {
     this.#plan = plan;
+    this.#isQueued = plan.isBackground;
+  }
+
+  /** As it is when it has just been accepted. */
+  static begun({ head, isBackground }: ResponsePlan): ResponseObject {
+    return responseObject(head, { status: isBackground ? 'queued' : 'in_progress', output: [] });
   }
 
   begin(): readonly Frame[] {
     const { responses, head, cancel } = this.#plan;
-    responses?.begin(head.id, { record: () => this.#record(this.#object('in_progress')), cancel });
-    const response = this.#object('in_progress');
+    const record = () => this.#record(this.#object(this.#isQueued ? 'queued' : 'in_progress'));
+    responses?.begin(head.id, { record, cancel });
+    const response = ResponseEncoder.begun(this.#plan);
     return this.#frames([
       { type: 'response.created', response },
-      { type: 'response.in_progress', response },
+      { type: 'response.in_progress', response: { ...response, status: 'in_progress' } },
     ]);
   }
 
@@ -106,6 +116,7 @@ export class ResponseEncoder implements Encoder {
   }
 
   #eventsOf(event: GenerationEvent): readonly EventPayload[] {
+    this.#isQueued = false;
     switch (event.type) {
       case 'text':
         if (event.text === '' && event.logprobs === undefined) return [];

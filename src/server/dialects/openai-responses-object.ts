@@ -6,7 +6,7 @@ import type { AnswerWarning } from './dialect.ts';
 import type { ResponsesBody } from './openai-responses-body.ts';
 import type { Toolbox } from './openai-responses-tools.ts';
 
-export type ResponseStatus = 'in_progress' | 'completed' | 'incomplete' | 'failed' | 'cancelled';
+export type ResponseStatus = 'queued' | 'in_progress' | 'completed' | 'incomplete' | 'failed' | 'cancelled';
 
 /** What changes while the answer is made. */
 export interface ResponseState {
@@ -33,7 +33,7 @@ export const repeatedFields = (
   toolbox: Toolbox,
 ): Readonly<Record<string, unknown>> => ({
   access_programs: null,
-  background: false,
+  background: body.background ?? false,
   instructions: body.instructions ?? null,
   max_output_tokens: body.max_output_tokens ?? null,
   max_tool_calls: body.max_tool_calls ?? null,

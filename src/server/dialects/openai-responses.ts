@@ -120,6 +120,7 @@ const planOf = (
       isSealed: body.include?.includes(ENCRYPTED_REASONING) ?? false,
     },
     toolNames: toolbox.names,
+    isBackground: body.background ?? false,
     isWarmUp: body.generate === false,
     responses: context.responses,
     signal: cancelling.signal,
@@ -127,8 +128,19 @@ const planOf = (
   };
 };
 
+/** @throws EngineError invalid_request, not_supported: nobody could find the answer again */
+const checkBackground = ({ background, store }: ResponsesBody, { responses }: ParseContext): void => {
+  if (!background) return;
+  if (store === false) throw invalidParam('background', 'needs store to be true: the answer is found by its id');
+  if (!responses?.isKeeping)
+    throw new EngineError('not_supported', 'background: this server stores no responses (response-bytes is 0)', {
+      param: 'background',
+    });
+};
+
 const parse = async (raw: unknown, context: ParseContext): Promise<GenerateExchange> => {
   const body = parseBody(responsesBody, raw);
+  checkBackground(body, context);
   const toolbox = openToolbox(body.tools ?? []);
   const prompt = await promptOf(body, toolbox, context);
   const plan = planOf(body, toolbox, context);
@@ -138,6 +150,7 @@ const parse = async (raw: unknown, context: ParseContext): Promise<GenerateExcha
     hints: cacheHintsOf(body),
     stream: body.stream ?? false,
     signal: plan.signal,
+    ...(plan.isBackground ? { background: () => ResponseEncoder.begun(plan) } : {}),
     explain: (error) => atTextSchema(atToolSchema(error, toolbox.fields)),
     encoder: () => new ResponseEncoder(plan),
     response: ([answer]) => {

@@ -8,6 +8,7 @@ export class ConnectionResponses {
   on(lane: string, stored: OwnResponses): OwnResponses {
     const found = new Map<string, ResponseRecord>();
     return {
+      isKeeping: stored.isKeeping,
       get: async (id) => {
         const record = found.get(id) ?? this.#find(id) ?? (await stored.get(id));
         if (record !== undefined) found.set(id, record);

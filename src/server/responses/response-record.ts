@@ -32,6 +32,8 @@ export interface RunningResponse {
 
 /** The responses of one caller. Nobody sees another's. */
 export interface OwnResponses {
+  /** False: none is stored here, whatever requests ask for. */
+  readonly isKeeping: boolean;
   /** Finished ones alone; undefined: there is none, or no longer. */
   get(id: string): Promise<ResponseRecord | undefined>;
   /** From now on it can be looked at and cancelled, until `keep` or `forget`. */

@@ -91,6 +91,7 @@ export class ResponseStore {
   /** @param owner as `Access.ownerOf` tells */
   of(owner: string): StoredResponses {
     return {
+      isKeeping: this.#options.maxBytes > 0,
       get: (id) => this.#get(owner, id),
       begin: (id, running) => void this.#running.set(fileName(owner, id), new Running(running)),
       running: (id) => this.#running.get(fileName(owner, id)),

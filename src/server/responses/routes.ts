@@ -1,6 +1,7 @@
 /** `/v1/responses/{id}…`: a caller's own stored responses. */
 import { EngineError } from '../../runtime/errors.ts';
-import { invalidParam, unsupportedParam } from '../dialects/body-schema.ts';
+import { invalidParam } from '../dialects/body-schema.ts';
+import { replayedFrames } from '../dialects/openai-responses-replay.ts';
 import type { HttpRequest } from '../http.ts';
 import type { Operation } from '../operation.ts';
 import { decodeSegment, type PlainRoute } from '../plain-route.ts';
@@ -28,7 +29,14 @@ export const RESPONSE_OPERATIONS: readonly Operation[] = [
     method: 'GET',
     path: `${PREFIX}{id}`,
     summary: 'A stored response, or one that is being made',
-    answers: { 200: 'ResponseObject' },
+    query: {
+      stream: { description: 'the events of a response that has ended', schema: { type: 'boolean', default: false } },
+      starting_after: {
+        description: 'only the events of that stream after this number, and in any case the last',
+        schema: { type: 'integer', minimum: 0 },
+      },
+    },
+    answers: { 200: { json: 'ResponseObject', events: 'ResponseStreamEvent' } },
   },
   {
     id: 'deleteResponse',
@@ -94,8 +102,23 @@ const notFound = (id: string): EngineError =>
   new EngineError('not_found', `Response with id '${id}' not found`, { reason: 'response_not_found' });
 
 const get: Act = async (responses, id, { request, reply }) => {
-  if (request.query.get('stream') === 'true') throw unsupportedParam('stream', 'replaying the events of a response is');
-  reply.json(200, (await find(responses, id)).response);
+  const isRunning = responses.running(id) !== undefined;
+  const { response } = await find(responses, id);
+  if (request.query.get('stream') !== 'true') return reply.json(200, response);
+  const startingAfter = eventNumber(request.query.get('starting_after'));
+  if (isRunning) {
+    const message = `stream: the response '${id}' is still being made: its events go to who asked for it; ask without stream, and again`;
+    throw new EngineError('not_supported', message, { param: 'stream' });
+  }
+  const frames = reply.frames();
+  frames.write(replayedFrames(response, startingAfter));
+  frames.end();
+};
+
+const eventNumber = (text: string | null): number => {
+  if (text === null) return -1;
+  if (/^\d{1,15}$/.test(text)) return Number(text);
+  throw invalidParam('starting_after', `must be the number of an event, got '${text}'`);
 };
 
 const remove: Act = async (responses, id, { reply }) => {

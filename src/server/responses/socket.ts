@@ -87,6 +87,7 @@ class ResponsesSocket {
       const { type, stream_id: streamId, ...body } = decodeText(message);
       lane = laneOf(streamId);
       if (type !== 'response.create') throw invalid(`type: must be 'response.create', got ${quote(type)}`, 'type');
+      if (body.background === true) throw invalid('background: is for requests over HTTP', 'background');
       if (this.#isExpired) throw expired();
       this.#queue(lane, { body, numCharacters: message.length });
     } catch (error) {

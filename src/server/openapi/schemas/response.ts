@@ -26,7 +26,7 @@ export const responseError = z
 /** Of the request, or what holds where it says nothing. */
 const repeated = {
   access_programs: z.null(),
-  background: z.literal(false),
+  background: z.boolean(),
   instructions: z.string().nullable(),
   max_output_tokens: z.int().nullable(),
   max_tool_calls: z.int().nullable(),
@@ -60,7 +60,7 @@ export const responseObject = z
     object: z.literal('response'),
     created_at: z.int().describe('Unix seconds.'),
     completed_at: z.int().nullable().describe('Unix seconds.'),
-    status: z.enum(['in_progress', 'completed', 'incomplete', 'failed', 'cancelled']),
+    status: z.enum(['queued', 'in_progress', 'completed', 'incomplete', 'failed', 'cancelled']),
     error: responseError.nullable(),
     incomplete_details: z.object({ reason: z.literal('max_output_tokens') }).nullable(),
     output: z.array(outputItem),
