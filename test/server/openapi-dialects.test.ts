@@ -73,6 +73,7 @@ const ASKED: readonly (readonly [path: string, body: object])[] = [
   ['/v1/chat/completions', { messages: ask('cut'), tools: CHAT_TOOLS }],
   ['/v1/completions', { prompt: ['Hi', 'Ho'], logprobs: 1, stream_options: { include_usage: true } }],
   ['/v1/completions', { prompt: 'Hi', echo: true }],
+  ['/v1/completions', { prompt: 'Hi', echo: true, logprobs: 1 }],
   ['/v1/messages', { max_tokens: 50, messages: ask('Hi'), stop_sequences: ['x'] }],
   [
     '/v1/messages',
@@ -81,6 +82,7 @@ const ASKED: readonly (readonly [path: string, body: object])[] = [
   ['/v1/messages', { max_tokens: 50, messages: ask('broken'), tools: MESSAGE_TOOLS }],
   ['/v1/messages', { max_tokens: 9, messages: ask('cut'), tools: MESSAGE_TOOLS }],
   ['/v1/responses', { input: 'Hi', metadata: { a: 'b' }, user: 'ann', store: false }],
+  ['/v1/responses', { input: 'Hi', background: true }],
   ['/v1/responses', { input: 'Hi', include: ['message.output_text.logprobs'], top_logprobs: 2 }],
   [
     '/v1/responses',
@@ -179,6 +181,8 @@ test('counts, embeddings and stored responses are as described', async () => {
   ];
   const { id } = await client.json('POST', '/v1/responses', { body: { model, input } });
   await client.ask('GET', `/v1/responses/${id}`);
+  await client.ask('GET', `/v1/responses/${id}?stream=true`);
+  await client.ask('GET', `/v1/responses/${id}?stream=true&starting_after=x`, { status: 400 });
   await client.ask('GET', `/v1/responses/${id}/input_items?limit=2&order=asc`);
   await client.ask('GET', `/v1/responses/${id}/input_items?limit=0`, { status: 400 });
   await client.ask('POST', `/v1/responses/${id}/cancel`, { status: 400 });
