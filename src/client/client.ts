@@ -25,6 +25,11 @@ export interface ClientOptions {
   readonly fetch?: typeof globalThis.fetch;
   /** Attempts in a row to take up a lost connection. Absent: 5. */
   readonly maxReconnects?: number;
+  /**
+   * While requests run over a WebSocket: after so long without a word the server is asked whether it is there, after as
+   * long again it counts as lost. Absent: 15 s.
+   */
+  readonly pingIntervalMs?: number;
 }
 
 export interface RequestOptions {
@@ -33,6 +38,7 @@ export interface RequestOptions {
 }
 
 const MAX_RECONNECTS = 5;
+const PING_INTERVAL_MS = 15_000;
 
 /**
  * Leaving an iteration early cancels its request. Over HTTP a lost connection is taken up where it broke. Over a
@@ -99,11 +105,11 @@ export class Client {
 
   /** Undefined: over HTTP. */
   async #connectionTo({ path }: Endpoint): Promise<Connection | undefined> {
-    const { apiKey, codec = jsonCodec, transport } = this.#options;
+    const { apiKey, codec = jsonCodec, transport, pingIntervalMs = PING_INTERVAL_MS } = this.#options;
     if (this.#WebSocket === undefined) return undefined;
     const url = this.#baseUrl.replace(/^http/, 'ws') + path;
     const connection =
-      this.#connections.get(path) ?? new Connection({ url, apiKey, WebSocket: this.#WebSocket, codec });
+      this.#connections.get(path) ?? new Connection({ url, apiKey, WebSocket: this.#WebSocket, codec, pingIntervalMs });
     this.#connections.set(path, connection);
     try {
       await connection.open();

@@ -19,7 +19,11 @@ export interface ConnectionOptions {
   readonly apiKey: string | undefined;
   readonly WebSocket: WebSocketConstructor;
   readonly codec: () => FrameCodec;
+  readonly pingIntervalMs: number;
 }
+
+/** Intervals without a word from the server: after the first it is asked, after the second it is gone. */
+const MAX_SILENT_INTERVALS = 2;
 
 interface OpenSocket {
   readonly ws: WebSocketLike;
@@ -41,6 +45,8 @@ export class Connection {
   #latest: WebSocketLike | undefined;
   #socket: OpenSocket | undefined;
   #numRequests = 0;
+  #numSilentIntervals = 0;
+  #watch: ReturnType<typeof setInterval> | undefined;
   #isClosed = false;
   readonly #running = new Map<string, AsyncQueue<object>>();
 
@@ -60,10 +66,12 @@ export class Connection {
     if (this.#socket === undefined) events.fail(lost());
     else {
       this.#running.set(id, events);
+      this.#numSilentIntervals = 0;
+      this.#watch ??= setInterval(() => this.#lookForLife(), this.#options.pingIntervalMs);
       this.#send({ type: 'request', id, body });
     }
     return () => {
-      if (this.#running.delete(id)) this.#send({ type: 'cancel', id });
+      if (this.#ended(id)) this.#send({ type: 'cancel', id });
     };
   }
 
@@ -106,16 +114,42 @@ export class Connection {
 
   #receive(codec: FrameCodec, data: unknown): void {
     const message = data instanceof ArrayBuffer ? new Uint8Array(data) : (data as string);
+    this.#numSilentIntervals = 0;
     const { type, id = '', event, status, error } = codec.decode(message) as ServerFrame;
     const events = this.#running.get(id);
     if (type === 'event' && event !== undefined) events?.push(event);
     if (type !== 'done' && type !== 'error') return;
-    this.#running.delete(id);
+    this.#ended(id);
     if (type === 'done') events?.end();
     else events?.fail(new ApiError(status, error));
   }
 
+  /** A server that vanishes (a laptop asleep, a cable pulled) says no goodbye. */
+  #lookForLife(): void {
+    this.#numSilentIntervals++;
+    if (this.#numSilentIntervals < MAX_SILENT_INTERVALS) {
+      this.#send({ type: 'ping' });
+      return;
+    }
+    const socket = this.#socket;
+    this.#lose();
+    socket?.ws.close();
+  }
+
+  /** False for a request that had ended before. */
+  #ended(id: string): boolean {
+    const wasRunning = this.#running.delete(id);
+    if (this.#running.size === 0) this.#rest();
+    return wasRunning;
+  }
+
+  #rest(): void {
+    clearInterval(this.#watch);
+    this.#watch = undefined;
+  }
+
   #lose(): void {
+    this.#rest();
     this.#socket = undefined;
     this.#opening = undefined;
     for (const events of this.#running.values()) events.fail(lost());

@@ -49,7 +49,7 @@ export class ExchangeView {
     if (before?.answer.calls !== answer.calls) this.#calls.replaceChildren(...answer.calls.map(callElement));
     this.#thinking.update(answer);
     this.#prose.update(answer.text);
-    this.#article.ariaBusy = String(answer.state === 'running');
+    this.#article.setAttribute('aria-busy', String(answer.state === 'running'));
     this.#article.classList.toggle('running', answer.state === 'running');
     if (before?.answer.state === answer.state && !hasMoved && answer.state === 'running') return;
     this.element.classList.toggle('left-out', !isLast && isLeftOut(exchange));

@@ -8,9 +8,13 @@ export const duration = (ms: number): string => (ms < 1000 ? `${Math.round(ms)} 
 
 export const tokens = (number: number): string => `${count.format(number)} ${number === 1 ? 'token' : 'tokens'}`;
 
-/** Tokens after the first, by the time after the first. Undefined where there was none. */
+/** A shorter time says nothing: pieces of text that waited for each other come at once. */
+const MIN_SPAN_MS = 100;
+
+/** Tokens after the first, by the time after the first. Undefined where that is too short to say. */
 export const tokensPerSecond = ({ firstMs, lastMs, completionTokens = 0 }: Figures): number | undefined => {
-  if (firstMs === undefined || lastMs === undefined || lastMs <= firstMs || completionTokens < 2) return undefined;
+  if (firstMs === undefined || lastMs === undefined || lastMs - firstMs < MIN_SPAN_MS) return undefined;
+  if (completionTokens < 2) return undefined;
   return ((completionTokens - 1) / (lastMs - firstMs)) * 1000;
 };
 

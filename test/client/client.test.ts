@@ -7,6 +7,7 @@ import { WebSocket } from 'ws';
 import { ApiError, Client, type ClientOptions, ConnectionError, msgpackCodec } from '../../src/client/index.ts';
 import { SseParser } from '../../src/client/sse-parser.ts';
 import { DEFAULT_STREAM_STORE } from '../../src/server/resume/stream-store.ts';
+import { startBreakingProxy } from '../support/breaking-proxy.ts';
 import { type Script, type ServeOptions, serve } from '../support/serve.ts';
 import { TokenGate } from '../support/token-gate.ts';
 import { until } from '../support/until.ts';
@@ -283,6 +284,31 @@ describe('over WebSocket', () => {
     expect(await failureOf(chatText(clientOf(wrongKey.url, { WebSocket, apiKey: 'x' })))).toMatchObject({
       status: 401,
     });
+  });
+
+  test('tells a server that has vanished from one that is silent', async () => {
+    const gate = new TokenGate();
+    const { server, engine } = await serve(SCRIPT, { beforeToken: gate.beforeToken });
+    const proxy = await startBreakingProxy(server.port);
+    const pings: unknown[] = [];
+    class Watched extends WebSocket {
+      override send(message: string): void {
+        if (message.includes('ping')) pings.push(message);
+        super.send(message);
+      }
+    }
+    const client = clientOf(proxy.url, { WebSocket: Watched, pingIntervalMs: 300 });
+    const events = client.chat(CHAT);
+    await events.next();
+    await until(() => pings.length >= 3);
+    gate.allow(1);
+    expect((await events.next()).value?.choices[0]?.delta.content).toBe('one');
+    proxy.silence();
+    expect(await failureOf(events.next())).toBeInstanceOf(ConnectionError);
+    gate.open();
+    expect(await chatText(client)).toBe(TEXT);
+    proxy.breakAll();
+    await until(() => engine.stats().running + engine.stats().waiting === 0);
   });
 
   test('close ends what runs', async () => {

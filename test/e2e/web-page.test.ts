@@ -123,7 +123,7 @@ describe.skipIf(!hasBrowser)(hasBrowser ? 'in a browser' : NEEDS_BROWSER, () => 
         expect(await prose(page).innerText()).toBe(SENTENCE);
         expect(await prose(page).locator('strong').innerText()).toBe('four');
         expect(await lastAnswer(page).locator('.figures').innerText()).toMatch(
-          /to the first token.*\d tokens\/s.*5 tokens.*prompt of 18 tokens/s,
+          /^[\d.]+ m?s to the first token.*5 tokens.*prompt of 18 tokens/s,
         );
         await ask(page, 'and then?');
         await answers(page).nth(1).waitFor();
@@ -335,6 +335,15 @@ describe.skipIf(!hasBrowser)(hasBrowser ? 'in a browser' : NEEDS_BROWSER, () => 
     await page.reload();
     await page.locator('#model[data-state=ready]').waitFor();
     expect(await answers(page).count()).toBe(0);
+  });
+
+  test('says when the browser keeps no conversation', async () => {
+    const { url } = await serve(SCRIPT);
+    const page = await open(url);
+    await page.evaluate('sessionStorage.other = "x".repeat(5_242_000)');
+    await ask(page, `go ${'y'.repeat(2_000)}`);
+    await shows(page, SENTENCE);
+    await page.locator('#banner').getByText('a reload of the page loses it').waitFor();
   });
 
   test('fits a narrow screen, and every control has a name', async () => {

@@ -1,4 +1,4 @@
-/** Stands between a client and a server, and can break every connection off. */
+/** Stands between a client and a server: it can break every connection off, or fall silent on it. */
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { onTestFinished } from 'vitest';
@@ -7,6 +7,8 @@ export interface BreakingProxy {
   readonly url: string;
   /** Resets the connections that are open; new ones are taken. */
   breakAll(): void;
+  /** Passes nothing on any more over the connections that are open, and says nothing of it. */
+  silence(): void;
 }
 
 export const startBreakingProxy = async (port: number): Promise<BreakingProxy> => {
@@ -29,5 +31,8 @@ export const startBreakingProxy = async (port: number): Promise<BreakingProxy> =
     breakAll();
     server.close();
   });
-  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, breakAll };
+  const silence = (): void => {
+    for (const socket of open) socket.unpipe().resume();
+  };
+  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, breakAll, silence };
 };

@@ -92,7 +92,7 @@ test('figures are those of the server and of the clock, and none is made up', ()
   expect(figureTexts({ sentMs: 0 })).toEqual([]);
   expect(figureTexts({ sentMs: 0, firstMs: 1_500, lastMs: 2_000 })).toEqual(['1.5 s to the first token']);
   expect(tokensPerSecond({ ...counted, completionTokens: 1 })).toBeUndefined();
-  expect(tokensPerSecond({ ...counted, lastMs: 250 })).toBeUndefined();
+  expect(tokensPerSecond({ ...counted, lastMs: 251 })).toBeUndefined();
 });
 
 test('sends questions and answers by turns, without those that came to nothing', () => {
