@@ -3,7 +3,7 @@ import type { z } from 'zod';
 import type { SchemaName } from './openapi/schemas/index.ts';
 
 /** Headers of answers beyond those that every answer has. */
-export type AnswerHeader = 'x-firstlight-cache' | 'x-firstlight-stream' | 'content-disposition';
+export type AnswerHeader = 'x-firstlight-cache' | 'x-firstlight-stream' | 'content-disposition' | 'etag';
 
 /** Headers of requests that mean something here. */
 export type RequestHeader =
@@ -15,12 +15,14 @@ export type RequestHeader =
 
 /** The forms of one answer; none of them: an answer without content. */
 export interface AnswerForms {
+  /** For people; absent: what the forms tell. */
+  readonly description?: string;
   /** Of the JSON. */
   readonly json?: SchemaName;
   /** Of each server-sent event. Beside `json`: the body's `stream` chooses. */
   readonly events?: SchemaName;
-  /** Content type of what is neither. */
-  readonly type?: string;
+  /** Content types of what is neither. */
+  readonly types?: readonly string[];
   readonly headers?: readonly AnswerHeader[];
 }
 

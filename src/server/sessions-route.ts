@@ -100,7 +100,7 @@ export const SESSION_OPERATIONS: readonly Operation[] = [
   action('unpin', 'End that'),
   {
     ...action('export', 'The session as a file'),
-    answers: { 200: { type: file, headers: ['content-disposition'] } },
+    answers: { 200: { types: [file], headers: ['content-disposition'] } },
   },
   {
     ...action('import', 'Make the session from a file'),

@@ -39,7 +39,8 @@ export const STORE_OPERATIONS: readonly Operation[] = [
     summary: 'Fetch a model from the hub',
     body: pullSchema,
     answers: { 200: { events: 'PullEvent' } },
-    errors: [409],
+    // Where there is no store, there is no such path.
+    errors: [404, 409],
     access: 'this machine',
   },
   {

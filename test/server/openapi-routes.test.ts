@@ -1,7 +1,8 @@
 /** What all routes beside the dialects answer and stream, held to the description that the same server publishes. */
-import { expect, onTestFinished, test } from 'vitest';
+import { beforeAll, expect, onTestFinished, test } from 'vitest';
 import { EngineError } from '../../src/runtime/errors.ts';
 import type { ModelStore, StoredModel } from '../../src/server/model-store.ts';
+import { ensureBuilt } from '../support/built.ts';
 import { temporaryFolder } from '../support/firstlight.ts';
 import { CheckedClient, expectCovered } from '../support/published-document.ts';
 import { type Script, type ServeOptions, serve } from '../support/serve.ts';
@@ -50,6 +51,8 @@ const modelStore: ModelStore = {
   },
 };
 
+beforeAll(ensureBuilt);
+
 const connect = async (options: ServeOptions = {}) => CheckedClient.to((await serve(SCRIPT, options)).url, seen);
 
 test('the server itself is as described', async () => {
@@ -65,6 +68,12 @@ test('the server itself is as described', async () => {
     '/api/hello',
   ])
     await client.ask('GET', path);
+  const page = await client.ask('GET', '/', { headers: { accept: 'text/html' } });
+  const names = [...page.text.matchAll(/(?:src|href)="(assets\/[^"]+)"/g)].map(([, name]) => name!);
+  for (const name of names) await client.ask('GET', `/${name}`);
+  const known = { 'if-none-match': page.headers.get('etag') ?? '' };
+  await client.ask('GET', '/', { headers: { accept: 'text/html', ...known }, status: 304 });
+  await client.ask('GET', '/assets/web/none', { status: 404 });
   await client.ask('GET', '/', { headers: { origin: 'https://page.example' }, status: 403 });
 });
 
@@ -99,6 +108,11 @@ test('models are as described', async () => {
   await client.ask('DELETE', `/api/models/${encodeURIComponent(STORED.id)}`);
   await client.ask('DELETE', '/api/models/none', { status: 404 });
   await client.ask('DELETE', '/api/models/scripted', { status: 409 });
+});
+
+test('without a store, models cannot be fetched, as described', async () => {
+  const client = await connect();
+  await client.ask('POST', '/api/models/pull', { body: { model: STORED.id }, status: 404 });
 });
 
 test('texts as tokens are as described', async () => {

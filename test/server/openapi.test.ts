@@ -108,9 +108,11 @@ test('leaves out no path that the server’s sources name', async () => {
     .filter((file) => file.endsWith('.ts'))
     .map((file) => readFileSync(join('src/server', file), 'utf8').replaceAll(/^\s*(\*|\/\/|\/\*).*$/gm, ''));
   const named = sources.flatMap((text) =>
-    [...text.matchAll(/['"`]((?:\/v1|\/api|\/health|\/docs|\/openapi|\/metrics|\/[a-z-]*token)[\w./{}-]*)['"`]/g)].map(
-      ([, path]) => path!,
-    ),
+    [
+      ...text.matchAll(
+        /['"`]((?:\/v1|\/api|\/assets|\/health|\/docs|\/openapi|\/metrics|\/[a-z-]*token)[\w./{}-]*)['"`]/g,
+      ),
+    ].map(([, path]) => path!),
   );
   expect(named.length).toBeGreaterThan(15);
   // Prefixes are named, too.

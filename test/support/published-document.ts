@@ -50,7 +50,7 @@ interface Observed {
 
 /** Headers of HTTP itself, of transports and of CORS, which every answer may have. */
 const PLAIN_HEADERS =
-  /^(content-(type|length|security-policy)|date|connection|keep-alive|transfer-encoding|cache-control|allow|vary|uwebsockets|x-accel-buffering|x-content-type-options|access-control-.*)$/;
+  /^(content-(type|length|security-policy)|date|connection|referrer-policy|cross-origin-opener-policy|keep-alive|transfer-encoding|cache-control|allow|vary|uwebsockets|x-accel-buffering|x-content-type-options|access-control-.*)$/;
 
 /** Objects with keys of their own have no others. */
 const closed = (node: Json): Json => {

@@ -26,6 +26,7 @@ export const ANSWER_HEADERS = {
     description: 'Names a stream that can be taken up again; its events are numbered then.',
     schema: TEXT,
   },
+  etag: { description: 'Of the content: the header `if-none-match` with it is answered with 304.', schema: TEXT },
   'content-disposition': { description: 'A name for the file.', schema: TEXT },
 } satisfies Readonly<Record<AnswerHeader, object>> & Readonly<Record<string, object>>;
 

@@ -11,7 +11,9 @@ import { SESSION_OPERATIONS } from '../sessions-route.ts';
 import { STORE_OPERATIONS } from '../store-route.ts';
 import { TOKEN_OPERATIONS } from '../tokens-route.ts';
 
-const TEXT = { type: 'text/plain' };
+const UNCHANGED = { description: 'What the client has is still right.', headers: ['etag'] } as const;
+
+const TEXT = { types: ['text/plain'] };
 
 const health = { 200: 'Health', 503: 'Health' } as const;
 
@@ -43,7 +45,7 @@ const SERVER_OPERATIONS: readonly Operation[] = [
     method: 'GET',
     path: '/openapi.json',
     summary: 'This document',
-    answers: { 200: { type: 'application/json' } },
+    answers: { 200: { types: ['application/json'] } },
     access: 'everyone',
   },
   {
@@ -51,7 +53,7 @@ const SERVER_OPERATIONS: readonly Operation[] = [
     method: 'GET',
     path: '/docs',
     summary: 'This document as a page',
-    answers: { 200: { type: 'text/html' } },
+    answers: { 200: { types: ['text/html'] } },
     access: 'everyone',
   },
   {
@@ -59,7 +61,16 @@ const SERVER_OPERATIONS: readonly Operation[] = [
     method: 'GET',
     path: '/',
     summary: 'A greeting; browsers, which accept text/html, get the chat page',
-    answers: { 200: TEXT },
+    answers: { 200: { types: ['text/plain', 'text/html'], headers: ['etag'] }, 304: UNCHANGED },
+    access: 'everyone',
+  },
+  {
+    id: 'getPageFile',
+    method: 'GET',
+    path: '/assets/{folder}/{file}',
+    summary: 'A file of the chat page',
+    answers: { 200: { types: ['text/css', 'text/javascript', 'image/svg+xml'], headers: ['etag'] }, 304: UNCHANGED },
+    errors: [404],
     access: 'everyone',
   },
   {

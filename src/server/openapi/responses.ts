@@ -77,7 +77,7 @@ const errorRef = (kind: ErrorKind, envelope: Envelope): Json => ({
 
 /** Errors that follow from what an operation reads. */
 const errorStatuses = ({ path, body, takes, query, access, errors = [] }: Operation): readonly number[] => {
-  if (access === 'everyone') return [403];
+  if (access === 'everyone') return [403, ...errors];
   const readsBody = body !== undefined || takes !== undefined;
   return [
     ...new Set([
@@ -107,15 +107,20 @@ const isOpenai = ({ path, dialect }: Operation): boolean =>
   dialect === 'openai' || /^\/v1\/(models|responses)/.test(path);
 
 const answerOf = (operation: Operation, answer: SchemaName | AnswerForms): Json => {
-  const { json, events, type, headers = [] }: AnswerForms = typeof answer === 'string' ? { json: answer } : answer;
+  const {
+    json,
+    events,
+    types = [],
+    headers = [],
+  }: AnswerForms = typeof answer === 'string' ? { json: answer } : answer;
   const content = {
     ...(json === undefined ? {} : { [JSON_TYPE]: { schema: schemaRef(json) } }),
     // OpenAPI 3.1 has no word for the events of a stream: as in OpenAI's own description, the schema is that of each.
     ...(events === undefined ? {} : { [SSE_TYPE]: { schema: schemaRef(events) } }),
-    ...(type === undefined ? {} : { [type]: otherContent(type) }),
+    ...Object.fromEntries(types.map((type) => [type, otherContent(type)])),
   };
   return {
-    description: Object.keys(content).length === 0 ? 'Done.' : describe(json, events),
+    description: description ?? (Object.keys(content).length === 0 ? 'Done.' : describe(json, events)),
     headers: headersOf([...EVERY_ANSWER, ...(isOpenai(operation) ? OPENAI_ANSWER : []), ...headers]),
     ...(Object.keys(content).length === 0 ? {} : { content }),
   };
