@@ -108,6 +108,7 @@ const isOpenai = ({ path, dialect }: Operation): boolean =>
 
 const answerOf = (operation: Operation, answer: SchemaName | AnswerForms): Json => {
   const {
+    description,
     json,
     events,
     types = [],
