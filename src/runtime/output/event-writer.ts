@@ -98,14 +98,15 @@ export class EventWriter {
   /** Text that no stop string begins in. */
   #settle(text: string): void {
     if (text === '') return;
-    const whole = this.#space + text;
-    const said = this.#mayCall ? whole.trimEnd() : whole;
-    this.#space = whole.slice(said.length);
-    this.#say('text', said);
+    const said = this.#mayCall ? text.trimEnd() : text;
+    // However long the white space grows, nobody looks through it again.
+    if (said !== '') this.#releaseSpace(said);
+    this.#space += text.slice(said.length);
   }
 
-  #releaseSpace(): void {
-    this.#say('text', this.#space);
+  /** @param more what follows it */
+  #releaseSpace(more = ''): void {
+    this.#say('text', this.#space + more);
     this.#space = '';
   }
 

@@ -128,7 +128,7 @@ export class HarmonyReader {
   #headText(place: keyof typeof NO_HEAD, text: string): void {
     this.#head[place] += text;
     const { role } = this.#head;
-    if (place !== 'role' || (this.#hasStart && role.length <= MAX_ROLE) || mayBeRole(role)) return;
+    if (place !== 'role' || (role.length <= MAX_ROLE && (this.#hasStart || mayBeRole(role)))) return;
     this.#place = 'text';
     this.#head = { ...NO_HEAD };
     this.#calls.text(role);

@@ -28,8 +28,8 @@ const HEADER_CHARACTER = /[\s\p{L}\p{N}\p{Cs}_.:/\-[\]\ufdd0-\ufdef]/u;
 const NAME_START = /[\p{L}\p{Cs}_]/u;
 const NAME = /^[\p{L}\p{N}_.:/-]+/u;
 const MAX_HEADER = 256;
-/** Between two calls. */
-const SEPARATOR = /^\s*[,;]?\s*$/;
+/** Between two calls, white space around them. */
+const SEPARATORS = ',;';
 
 export class JsonCallReader implements ToolReader {
   readonly #calls: ToolCalls;
@@ -46,8 +46,10 @@ export class JsonCallReader implements ToolReader {
   #isTagged = false;
   /** Only white space stands before this on its line. */
   #isLineStart = true;
-  /** After a call: what may be a closer, or is white space. */
-  #held = '';
+  /** After a call: white space without end, perhaps with a separator in it, and then what may be a closer. */
+  #gap = '';
+  #hasSeparator = false;
+  #closer = '';
 
   constructor(calls: ToolCalls, syntax: JsonCallSyntax) {
     this.#calls = calls;
@@ -185,23 +187,32 @@ export class JsonCallReader implements ToolReader {
     this.#calls.text(body.rest);
     this.#place = 'after';
     this.#whole = '';
-    this.#held = '';
+    this.#forgetGap();
   }
 
   /** Closers, and separators before another call, are no text. */
   #afterCall(character: string): void {
-    const held = this.#held + character;
     const { closers, mayBeBare = false } = this.#syntax;
-    const mayFollow = SEPARATOR.test(this.#held);
-    const isSeparator = SEPARATOR.test(held) && (this.#isList || mayBeBare || held.trim() === '');
-    if (closers.includes(held.trimStart())) this.#leave('');
-    else if (isSeparator || closers.some((closer) => closer.startsWith(held.trimStart()))) this.#held = held;
+    const mayFollow = this.#closer === '';
+    const maySeparate = !this.#hasSeparator && (this.#isList || mayBeBare);
+    const closer = this.#closer + character;
+    if (mayFollow && (character.trim() === '' || (maySeparate && SEPARATORS.includes(character)))) {
+      this.#gap += character;
+      this.#hasSeparator ||= character.trim() !== '';
+    } else if (!this.#hasSeparator && closers.includes(closer)) this.#leave('');
+    else if (!this.#hasSeparator && closers.some((each) => each.startsWith(closer))) this.#closer = closer;
     else if (mayFollow && (character === '{' || (mayBeBare && character === '[') || this.#mayBePython(character))) {
       this.#openAgain(character);
     } else if (mayFollow && this.#isList && character === ']') {
       this.#isList = false;
-      this.#held = '';
-    } else this.#leave(this.#held, character);
+      this.#forgetGap();
+    } else this.#leave(this.#gap + this.#closer, character);
+  }
+
+  #forgetGap(): void {
+    this.#gap = '';
+    this.#hasSeparator = false;
+    this.#closer = '';
   }
 
   /** A call follows another without a tag of its own. */

@@ -18,6 +18,9 @@ export class ThinkReader {
   readonly #opened: boolean;
   /** start: an opening tag may come. closed: the white space after a closing tag is dropped. */
   #state: 'start' | 'reasoning' | 'closed' | 'answer' = 'start';
+  /** White space before all else. */
+  #space = '';
+  /** What may be the beginning of a tag. */
   #held = '';
   #sawReasoning = false;
 
@@ -48,14 +51,15 @@ export class ThinkReader {
   }
 
   end(): void {
-    const held = this.#held;
+    const held = this.#space + this.#held;
+    this.#space = '';
     this.#held = '';
     if (this.isReasoning) this.#sink.reasoning(held);
     else if (this.#state !== 'closed') this.#sink.answer(held);
   }
 
   #advance(piece: string): void {
-    if (this.#state === 'start') this.#open(this.#held + piece);
+    if (this.#state === 'start') this.#open(piece);
     else if (this.#state === 'reasoning') this.#think(this.#held + piece);
     else {
       const text = this.#state === 'closed' ? piece.trimStart() : piece;
@@ -65,17 +69,20 @@ export class ThinkReader {
     }
   }
 
-  #open(text: string): void {
-    const trimmed = text.trimStart();
-    if (OPENING.startsWith(trimmed) && trimmed !== OPENING) {
-      this.#held = text;
+  #open(piece: string): void {
+    const begun = this.#held === '' ? piece.trimStart() : this.#held + piece;
+    if (this.#held === '') this.#space += piece.slice(0, piece.length - begun.length);
+    if (OPENING.startsWith(begun) && begun !== OPENING) {
+      this.#held = begun;
       return;
     }
+    const text = this.#space + begun;
+    this.#space = '';
     this.#held = '';
-    const isTagged = trimmed.startsWith(OPENING);
+    const isTagged = begun.startsWith(OPENING);
     this.#state = isTagged || this.#opened ? 'reasoning' : 'answer';
     if (this.#state === 'answer') this.#sink.answer(text);
-    else this.#think(isTagged ? trimmed.slice(OPENING.length) : text);
+    else this.#think(isTagged ? begun.slice(OPENING.length) : text);
   }
 
   #think(text: string): void {

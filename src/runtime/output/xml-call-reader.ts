@@ -16,6 +16,8 @@ const AFTER_PARAMETER = [PARAMETER, FUNCTION_END, CALL_END];
 /** What ends the last value where a model forgets its closing tag: at the answer's end, or with the next call. */
 const FORGOTTEN_END = [FUNCTION_END, CALL_END, CALL];
 const MAX_NAME = 256;
+/** More white space than this between two tags is a value's. */
+const MAX_GAP = 256;
 
 /**
  * text → wrapped (after `<tool_call>`) → name (after `<function=`) → parameters (between them) → key (after
@@ -31,6 +33,8 @@ export class XmlCallReader implements ToolReader {
   #whole = '';
   /** A tag, a name or a key as far as it has come; of a value, what may be its end. */
   #part = '';
+  /** White space before a tag, without end. */
+  #gap = '';
   #tool: ToolDefinition | undefined;
   #numParameters = 0;
   #types: ReadonlySet<JsonType> | undefined;
@@ -82,16 +86,21 @@ export class XmlCallReader implements ToolReader {
 
   /** White space, then one of the tags that may come here. */
   #betweenTags(character: string): void {
-    const part = (this.#part + character).trimStart();
+    if (this.#part === '' && character.trim() === '') {
+      this.#whole += character;
+      this.#gap += character;
+      return;
+    }
+    const part = this.#part + character;
     const tags = this.#expectedTags();
     const tag = tags.find((candidate) => candidate.startsWith(part));
     if (tag === undefined) {
-      if (this.#place === 'ended') this.#leave(this.#part, character);
+      if (this.#place === 'ended') this.#leave(this.#gap + this.#part, character);
       else this.#giveUp(`${tags[0]} does not follow`, character);
       return;
     }
     this.#whole += character;
-    this.#part += character;
+    this.#part = part;
     if (part === tag) this.#takeTag(tag);
   }
 
@@ -183,7 +192,7 @@ export class XmlCallReader implements ToolReader {
   }
 
   #mayEnd(): boolean {
-    return this.#part.trim() === '' || FUNCTION_END.startsWith(this.#part.trim());
+    return FUNCTION_END.startsWith(this.#part);
   }
 
   #endCall(): void {
@@ -207,6 +216,7 @@ export class XmlCallReader implements ToolReader {
   #goTo(place: Place): void {
     this.#place = place;
     this.#part = '';
+    this.#gap = '';
   }
 }
 
@@ -217,7 +227,7 @@ const mayEndValue = (text: string): boolean => {
   if (end.startsWith(text) || PARAMETER_END.startsWith(text)) return true;
   const length = text.startsWith(end) ? end.length : PARAMETER_END.length;
   if (!text.startsWith(end) && !text.startsWith(PARAMETER_END)) return false;
-  const rest = text.slice(length).trimStart();
+  const rest = afterGap(text, length);
   return AFTER_PARAMETER.some((tag) => tag.startsWith(rest));
 };
 
@@ -228,9 +238,17 @@ const forgetsEnd = (text: string): boolean => {
   if (rest.length < 3) return false;
   for (const tag of FORGOTTEN_END) {
     if (!rest.startsWith(tag)) return tag.startsWith(rest);
-    rest = rest.slice(tag.length).trimStart();
+    rest = afterGap(rest, tag.length);
   }
   return rest === '';
+};
+
+/** What follows the white space at a place, as far as that may be between tags. */
+const afterGap = (text: string, start: number): string => {
+  const end = Math.min(text.length, start + MAX_GAP);
+  let index = start;
+  while (index < end && text[index]!.trim() === '') index++;
+  return text.slice(index);
 };
 
 /** The value as JSON: of the schema's types where it can be read so, else a string. */

@@ -199,4 +199,24 @@ describe('what is said while a call is made', () => {
     const tags = parseAnswer('hermes', TOOLS, ['<tool_call>'.repeat(100_000)]);
     expect(tags.numWarnings).toBe(100_000);
   });
+
+  test.each([
+    ['hermes', '<tool_call>{"name": "now", "arguments": {}}', 1],
+    ['hermes', '', 0],
+    ['qwen3-coder', '<tool_call>', 0],
+    ['qwen3-coder', '<function=now></function>', 1],
+    ['qwen3-coder', '<function=run><parameter=command>ls</parameter>', 0],
+    ['llama3', '{"name": "now", "parameters": {}}', 1],
+    ['mistral', '[TOOL_CALLS][{"name": "now", "arguments": {}}', 1],
+    ['gemma', '```tool_code\n{"name": "now", "parameters": {}}', 1],
+    ['harmony', '', 0],
+  ] as const)(
+    'a %s answer may lose itself in white space behind %j without slowing down',
+    (format, begun, numWhole) => {
+      const pieces = [begun, ...Array<string>(60_000).fill(' \n\n  ')];
+      for (const reasoning of format === 'harmony' ? (['harmony'] as const) : (['none', 'think'] as const)) {
+        expect(parseAnswer(format, TOOLS, pieces, { reasoning }).numCalls).toBe(numWhole);
+      }
+    },
+  );
 });
