@@ -15,7 +15,7 @@ describe('tools', () => {
       { type: 'function', ...weather, name: 'flat' },
       { type: 'function', function: { name: 'bare', description: null, parameters: null, strict: null } },
       { type: 'web_search' },
-      { type: 'custom', custom: { name: 'patch' } },
+      { type: 'code_interpreter', container: {} },
       { type: 'namespace', name: 'x', tools: [{}] },
       { type: 'mcp', server_label: 5 },
       fn('bare'),

@@ -2,6 +2,7 @@
 import type { FinishReason, GenerationEvent, Usage } from '../../runtime/api.ts';
 import type { EngineError } from '../../runtime/errors.ts';
 import { textOf, totalUsage } from './answer.ts';
+import { CustomInput, customInput } from './custom-tool.ts';
 import type { Answer, AnswerWarning, Encoder, Frame, ParseContext } from './dialect.ts';
 import { FINISH_REASONS, fingerprintOf, logprobsBody, openaiError, usageBody } from './openai.ts';
 
@@ -14,6 +15,8 @@ export interface ChatAnswerOptions {
   readonly withLogprobs: boolean;
   /** The request has `functions`: its answer calls one in the older form. */
   readonly isLegacyCall: boolean;
+  /** Tools whose calls have one text in place of arguments. */
+  readonly customNames: ReadonlySet<string>;
 }
 
 const envelope = (id: string, object: string, { createdAt, model }: ParseContext) => ({
@@ -45,10 +48,11 @@ export const chatBody = (answers: readonly Answer[], context: ParseContext, opti
   ...warningsField(answers.flatMap(({ warnings }, choice) => warnings.map((warning) => ({ choice, ...warning })))),
 });
 
-const choiceBody = (answer: Answer, index: number, { withLogprobs, isLegacyCall }: ChatAnswerOptions): object => {
+const choiceBody = (answer: Answer, index: number, options: ChatAnswerOptions): object => {
+  const { withLogprobs, isLegacyCall } = options;
   const reasoning = textOf(answer, 'reasoning');
   const text = textOf(answer, 'text');
-  const calls = callFields(answer, isLegacyCall);
+  const calls = callFields(answer, options);
   return {
     index,
     message: {
@@ -63,17 +67,17 @@ const choiceBody = (answer: Answer, index: number, { withLogprobs, isLegacyCall 
   };
 };
 
-const callFields = ({ parts }: Answer, isLegacyCall: boolean): object | undefined => {
+const callFields = ({ parts }: Answer, { isLegacyCall, customNames }: ChatAnswerOptions): object | undefined => {
   const calls = parts.filter((part) => part.type === 'tool_call');
   const [first] = calls;
   if (first === undefined) return undefined;
   if (isLegacyCall) return { function_call: { name: first.name, arguments: first.arguments } };
   return {
-    tool_calls: calls.map(({ id, name, arguments: text }) => ({
-      id,
-      type: 'function',
-      function: { name, arguments: text },
-    })),
+    tool_calls: calls.map(({ id, name, arguments: text }) =>
+      customNames.has(name)
+        ? { id, type: 'custom', custom: { name, input: customInput(text) } }
+        : { id, type: 'function', function: { name, arguments: text } },
+    ),
   };
 };
 
@@ -82,6 +86,8 @@ export class ChatEncoder implements Encoder {
   readonly #options: ChatAnswerOptions;
   readonly #usages: Usage[] = [];
   readonly #warnings: ChoiceWarning[] = [];
+  /** Of the custom call that is open in each choice. */
+  readonly #inputs = new Map<number, CustomInput>();
 
   constructor(context: ParseContext, options: ChatAnswerOptions) {
     this.#envelope = envelope(options.id, 'chat.completion.chunk', context);
@@ -97,9 +103,14 @@ export class ChatEncoder implements Encoder {
     switch (event.type) {
       case 'start':
       case 'prompt_logprobs':
-      case 'tool_call_end':
         return [];
+      case 'tool_call_end': {
+        const rest = this.#inputs.get(choice)?.end() ?? '';
+        this.#inputs.delete(choice);
+        return this.#input(choice, event.index, rest);
+      }
       case 'warning':
+        this.#inputs.delete(choice);
         this.#warnings.push({ choice, code: event.code, message: event.message });
         return [];
       case 'reasoning':
@@ -138,8 +149,19 @@ export class ChatEncoder implements Encoder {
     const isStart = event.type === 'tool_call_start';
     const called = isStart ? { name: event.name, arguments: '' } : { arguments: event.text };
     if (this.#options.isLegacyCall) return event.index === 0 ? [this.#chunk(choice, { function_call: called })] : [];
+    if (isStart && this.#options.customNames.has(event.name)) {
+      this.#inputs.set(choice, new CustomInput());
+      const custom = { name: event.name, input: '' };
+      return [this.#chunk(choice, { tool_calls: [{ index: event.index, id: event.id, type: 'custom', custom }] })];
+    }
+    const input = this.#inputs.get(choice);
+    if (input !== undefined && !isStart) return this.#input(choice, event.index, input.push(event.text));
     const head = isStart ? { id: event.id, type: 'function' } : {};
     return [this.#chunk(choice, { tool_calls: [{ index: event.index, ...head, function: called }] })];
+  }
+
+  #input(choice: number, index: number, input: string): readonly Frame[] {
+    return input === '' ? [] : [this.#chunk(choice, { tool_calls: [{ index, custom: { input } }] })];
   }
 
   #chunk(index: number, delta: object, finish: string | null = null, logprobs: object | null = null): Frame {

@@ -1,6 +1,6 @@
 /** OpenAI Chat Completions: `POST /v1/chat/completions`. */
 import { z } from 'zod';
-import type { ChatPrompt, ToolChoice, ToolDefinition } from '../../runtime/api.ts';
+import type { ChatPrompt, ToolChoice } from '../../runtime/api.ts';
 import { integer, invalidParam, optional, parseBody, unsupportedParam } from './body-schema.ts';
 import type { Dialect, GenerateExchange, ParseContext } from './dialect.ts';
 import { EFFORTS, thinkingOfTemplate } from './effort.ts';
@@ -19,7 +19,7 @@ import {
 import { chatBody as answerBody, type ChatAnswerOptions, ChatEncoder } from './openai-chat-answer.ts';
 import { message, toChatMessages } from './openai-chat-messages.ts';
 import { asChatBody } from './openai-chat-shape.ts';
-import { readFunction, readFunctions, readToolChoice, schemaFields, toolRequestFields } from './openai-tools.ts';
+import { type ClientTools, readFunction, readToolChoice, readTools, toolRequestFields } from './openai-tools.ts';
 import { constraintFields, constraintOf, formatConstraint, responseFormat } from './output-format.ts';
 import { atToolSchema, checkToolChoice, uniqueTools } from './tools.ts';
 
@@ -50,38 +50,28 @@ const refuseUnsupported = (body: ChatBody): void => {
     throw unsupportedParam('modalities', 'output other than text is');
 };
 
-interface RequestTools {
-  readonly tools: readonly ToolDefinition[];
+interface RequestTools extends ClientTools {
   readonly toolChoice: ToolChoice | undefined;
   readonly isLegacyCall: boolean;
-  /** The body's fields of their schemas, by name. */
-  readonly fields: ReadonlyMap<string, string>;
 }
 
 const toolsOf = (body: ChatBody): RequestTools => {
   if (!body.tools?.length && body.functions?.length) return legacyTools(body.functions, body.function_call);
-  const tools = readFunctions(body.tools ?? []);
-  return {
-    tools,
-    toolChoice: readToolChoice(body, tools),
-    isLegacyCall: false,
-    fields: schemaFields(body.tools ?? []),
-  };
+  const tools = readTools(body.tools ?? []);
+  return { ...tools, toolChoice: readToolChoice(body, tools.definitions), isLegacyCall: false };
 };
 
 /** The older form, which calls one function an answer. */
 const legacyTools = (functions: readonly unknown[], call: ChatBody['function_call']): RequestTools => {
-  const tools = uniqueTools(
-    functions.map((each, index) => readFunction(each, `functions.${index}`)),
-    'functions',
-  );
+  const read = functions.map((each, index) => readFunction(each, `functions.${index}`));
+  const definitions = uniqueTools(read, 'functions');
+  const fields = new Map(read.map(({ name }, index) => [name, `functions.${index}.parameters`]));
   const choice =
     typeof call === 'object' && call !== null
       ? { mode: 'required' as const, names: [call.name] }
       : { mode: call ?? ('auto' as const) };
-  const toolChoice = checkToolChoice({ ...choice, parallel: false }, tools, 'function_call');
-  const fields = schemaFields(functions.map(Object), 'functions');
-  return { tools, toolChoice, isLegacyCall: true, fields };
+  const toolChoice = checkToolChoice({ ...choice, parallel: false }, definitions, 'function_call');
+  return { definitions, customNames: new Set(), fields, toolChoice, isLegacyCall: true };
 };
 
 const parse = (raw: unknown, context: ParseContext): GenerateExchange => {
@@ -90,11 +80,11 @@ const parse = (raw: unknown, context: ParseContext): GenerateExchange => {
   requireChatTemplate(context.model, 'messages');
   refuseUnsupported(body);
   if (body.top_logprobs && !body.logprobs) throw invalidParam('top_logprobs', 'needs logprobs to be true');
-  const { tools, toolChoice, isLegacyCall, fields } = toolsOf(body);
+  const { definitions, customNames, fields, toolChoice, isLegacyCall } = toolsOf(body);
   const prompt: ChatPrompt = {
     kind: 'chat',
     messages: toChatMessages(body.messages),
-    ...(tools.length === 0 ? {} : { tools }),
+    ...(definitions.length === 0 ? {} : { tools: definitions }),
     continueFinalMessage: false,
     ...thinkingOfTemplate(body.reasoning_effort, body.chat_template_kwargs),
   };
@@ -104,6 +94,7 @@ const parse = (raw: unknown, context: ParseContext): GenerateExchange => {
     withUsage: body.stream_options?.include_usage ?? false,
     withLogprobs: body.logprobs ?? false,
     isLegacyCall,
+    customNames,
   };
   return {
     kind: 'generate',

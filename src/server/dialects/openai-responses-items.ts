@@ -1,9 +1,9 @@
 /** The items of a response's output as they grow: each says what begins, continues and ends it, and what it is. */
 import type { ChosenLogprob } from '../../runtime/api.ts';
 import type { Item } from '../responses/response-record.ts';
+import { CustomInput } from './custom-tool.ts';
 import type { EventPayload } from './dialect.ts';
 import { logprobsBody } from './openai.ts';
-import { CustomInput } from './openai-responses-custom.ts';
 import { sealReasoning } from './openai-responses-reasoning.ts';
 import type { ToolName } from './openai-responses-tools.ts';
 

@@ -1,6 +1,7 @@
 /** Tools of a Responses request: namespaces flattened, custom tools as functions of one text, all others skipped. */
 import type { ToolChoice, ToolDefinition } from '../../runtime/api.ts';
 import { invalidParam } from './body-schema.ts';
+import { customDefinition } from './custom-tool.ts';
 import type { CallableTool, PromptBody, ResponsesTool } from './openai-responses-body.ts';
 import { checkToolChoice, toolDefinition, uniqueTools } from './tools.ts';
 
@@ -36,10 +37,12 @@ export const openToolbox = (tools: readonly ResponsesTool[]): Toolbox => {
   const fields = new Map<string, string>();
   const add = (tool: CallableTool, place: string, namespace?: string): void => {
     const name = flatName(tool.name, namespace);
-    if (!fields.has(name)) fields.set(name, `${place}.parameters`);
+    if (!fields.has(name)) fields.set(name, `${place}.${tool.type === 'custom' ? 'format.definition' : 'parameters'}`);
     names.set(name, { kind: tool.type, name: tool.name, ...(namespace === undefined ? {} : { namespace }) });
     definitions.push(
-      tool.type === 'custom' ? customDefinition(tool, name) : toolDefinition({ ...tool, name }, tool.parameters),
+      tool.type === 'custom'
+        ? customDefinition({ ...tool, grammar: tool.format ?? undefined }, name)
+        : toolDefinition({ ...tool, name }, tool.parameters),
     );
   };
   for (const [index, tool] of tools.entries()) {
@@ -51,23 +54,6 @@ export const openToolbox = (tools: readonly ResponsesTool[]): Toolbox => {
     }
   }
   return { definitions: uniqueTools(definitions), names, fields, tools: tools.flatMap(toolBody) };
-};
-
-/** A grammar is shown to the model, not enforced: models call functions with JSON around the text. */
-const customDefinition = (tool: Extract<CallableTool, { type: 'custom' }>, name: string): ToolDefinition => {
-  const { syntax, definition } = tool.format ?? {};
-  const grammar = definition ? `The input must follow this ${syntax ?? 'lark'} grammar:\n${definition}` : '';
-  const description = [tool.description ?? '', grammar].filter((text) => text !== '').join('\n\n');
-  return {
-    name,
-    ...(description === '' ? {} : { description }),
-    parameters: {
-      type: 'object',
-      properties: { input: { type: 'string' } },
-      required: ['input'],
-      additionalProperties: false,
-    },
-  };
 };
 
 /** OpenAI's response repeats every key of a function. */

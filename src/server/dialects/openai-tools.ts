@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import type { ToolChoice, ToolDefinition } from '../../runtime/api.ts';
 import { invalidParam, optional, parseBody } from './body-schema.ts';
+import { customDefinition } from './custom-tool.ts';
 import { checkToolChoice, jsonObject, toolDefinition, toolFields, toolName, uniqueTools } from './tools.ts';
 
 const typed = z.looseObject({ type: optional(z.string()) });
@@ -26,39 +27,54 @@ export const readFunction = (body: unknown, place: string): ToolDefinition => {
   return toolDefinition(tool, parameters);
 };
 
-/** The fields of the functions' schemas, by name. */
-export const schemaFields = (tools: readonly Typed[], place = 'tools'): ReadonlyMap<string, string> =>
-  new Map(
-    tools
-      .flatMap((tool, index): [string, string][] => {
-        const [body, field] = 'function' in tool ? [tool.function, '.function'] : [tool, ''];
-        const name = Reflect.get(Object(body), 'name');
-        return typeof name === 'string' ? [[name, `${place}.${index}${field}.parameters`]] : [];
-      })
-      // Of two that are alike, the first is meant.
-      .reverse(),
-  );
+/** The tools of a request that its client runs by name; all others are skipped. */
+export interface ClientTools {
+  readonly definitions: readonly ToolDefinition[];
+  /** Names of those that take one text. */
+  readonly customNames: ReadonlySet<string>;
+  /** The body's fields of their schemas, by name. */
+  readonly fields: ReadonlyMap<string, string>;
+}
 
-/** True for tools that the client runs by name; all others are skipped. */
-const isFunction = ({ type, function: nested }: Typed): boolean =>
-  type === 'function' || (!type && typeof nested === 'object');
+/** @throws EngineError invalid_request */
+export const readTools = (tools: readonly Typed[]): ClientTools => {
+  const customNames = new Set<string>();
+  const fields = new Map<string, string>();
+  const definitions = tools.flatMap((tool, index) => {
+    const kind = kindOf(tool);
+    if (kind === undefined) return [];
+    const [body, place] = bodyOf(tool, kind, `tools.${index}`);
+    const definition = kind === 'custom' ? readCustom(body, place) : readFunction(body, place);
+    if (kind === 'custom') customNames.add(definition.name);
+    // Of two that are alike, the first is meant.
+    if (!fields.has(definition.name))
+      fields.set(definition.name, `${place}.${kind === 'custom' ? 'format' : 'parameters'}`);
+    return [definition];
+  });
+  return { definitions: uniqueTools(definitions), customNames, fields };
+};
 
-/**
- * The functions among a request's tools.
- * @throws EngineError invalid_request
- */
-export const readFunctions = (tools: readonly Typed[], place = 'tools'): readonly ToolDefinition[] =>
-  uniqueTools(
-    tools.flatMap((tool, index) => {
-      if (!isFunction(tool)) return [];
-      return [
-        'name' in tool && !('function' in tool)
-          ? readFunction(tool, `${place}.${index}`)
-          : readFunction(tool.function, `${place}.${index}.function`),
-      ];
-    }),
-    place,
-  );
+const KINDS = ['function', 'custom'] as const;
+type Kind = (typeof KINDS)[number];
+
+const kindOf = ({ type, function: nested }: Typed): Kind | undefined =>
+  type ? KINDS.find((kind) => kind === type) : typeof nested === 'object' ? 'function' : undefined;
+
+/** What a tool says of itself, and where: under its kind, or flat. */
+const bodyOf = (tool: Typed, kind: Kind, place: string): readonly [body: unknown, place: string] =>
+  'name' in tool && !(kind in tool) ? [tool, place] : [tool[kind], `${place}.${kind}`];
+
+const grammar = z.looseObject({ syntax: optional(z.string()), definition: optional(z.string()) });
+const customFields = z.object({
+  name: toolFields.name,
+  description: toolFields.description,
+  format: optional(grammar.extend({ type: optional(z.string()), grammar: optional(grammar) })),
+});
+
+const readCustom = (body: unknown, place: string): ToolDefinition => {
+  const { name, description, format } = parseBody(customFields, body, place);
+  return customDefinition({ description, grammar: format?.grammar ?? format ?? undefined }, name);
+};
 
 /** @throws EngineError invalid_request */
 export const readToolChoice = (
@@ -73,11 +89,11 @@ const chosen = (choice: ToolRequest['tool_choice']): Choice => {
   if (mode !== undefined) return { mode };
   if (choice.type === 'allowed_tools') return allowed(choice);
   if (!choice.type) throw invalidParam('tool_choice.type', 'Field required', 'missing_required_parameter');
-  // A function that is named is called exactly once.
-  if (choice.type === 'function') return { mode: 'required', names: [nameIn(choice, 'tool_choice')], parallel: false };
+  // A tool that is named is called exactly once.
+  if (kindOf(choice)) return { mode: 'required', names: [nameIn(choice, 'tool_choice')], parallel: false };
   throw invalidParam(
     'tool_choice.type',
-    `chooses a tool of type '${choice.type}', and only functions can be called here`,
+    `chooses a tool of type '${choice.type}', and only functions and custom tools can be called here`,
   );
 };
 
@@ -87,9 +103,11 @@ const allowed = (choice: Typed): Choice => {
   const isNested = 'allowed_tools' in choice;
   const place = isNested ? 'tool_choice.allowed_tools' : 'tool_choice';
   const { mode, tools } = parseBody(allowedTools, isNested ? choice.allowed_tools : choice, place);
-  const names = tools.flatMap((tool, index) => (isFunction(tool) ? [nameIn(tool, `${place}.tools.${index}`)] : []));
+  const names = tools.flatMap((tool, index) => (kindOf(tool) ? [nameIn(tool, `${place}.tools.${index}`)] : []));
   return { mode, names: [...new Set(names)] };
 };
 
-const nameIn = (tool: Typed, place: string): string =>
-  'name' in tool ? parseBody(named, tool, place).name : parseBody(named, tool.function, `${place}.function`).name;
+const nameIn = (tool: Typed, place: string): string => {
+  const [body, where] = bodyOf(tool, kindOf(tool) ?? 'function', place);
+  return parseBody(named, body, where).name;
+};

@@ -21,7 +21,14 @@ export const functionCall = z
   .object({ name: z.string(), arguments: z.string().describe('JSON, perhaps cut off when the answer met a limit.') })
   .describe('A function that the model calls.');
 
-export const chatToolCall = z.object({ id: z.string(), type: z.literal('function'), function: functionCall });
+export const chatToolCall = z.discriminatedUnion('type', [
+  z.object({ id: z.string(), type: z.literal('function'), function: functionCall }),
+  z.object({
+    id: z.string(),
+    type: z.literal('custom'),
+    custom: z.object({ name: z.string(), input: z.string() }).describe('A tool that takes one text.'),
+  }),
+]);
 
 export const chatLogprobs = z.object({ content: z.array(tokenLogprob), refusal: z.null() });
 
@@ -61,8 +68,9 @@ export const chatToolCallDelta = z
   .object({
     index: z.int().min(0),
     id: z.string().optional(),
-    type: z.literal('function').optional(),
-    function: z.object({ name: z.string().optional(), arguments: z.string() }),
+    type: z.enum(['function', 'custom']).optional(),
+    function: z.object({ name: z.string().optional(), arguments: z.string() }).optional(),
+    custom: z.object({ name: z.string().optional(), input: z.string() }).optional(),
   })
   .describe('Id, type and name come with the first piece of a call, and never again.');
 

@@ -1,4 +1,35 @@
-/** Takes the text of a custom tool's input out of the JSON that a model writes around it, as it is written. */
+/** OpenAI's custom tools, which take one text: models call them as functions, with JSON around it. */
+import type { ToolDefinition } from '../../runtime/api.ts';
+
+export interface CustomTool {
+  readonly description?: string | null | undefined;
+  /** What the text must be. */
+  readonly grammar?:
+    | { readonly syntax?: string | null | undefined; readonly definition?: string | null | undefined }
+    | undefined;
+}
+
+/**
+ * The function that the model is shown. A regular expression is kept; any other grammar is told to the model alone.
+ * @param name the model's name of it
+ */
+export const customDefinition = ({ description, grammar }: CustomTool, name: string): ToolDefinition => {
+  const { syntax, definition } = grammar ?? {};
+  const told = definition ? `The input must follow this ${syntax ?? 'lark'} grammar:\n${definition}` : '';
+  const text = [description ?? '', told].filter((each) => each !== '').join('\n\n');
+  const isKept = syntax === 'regex' && Boolean(definition);
+  return {
+    name,
+    ...(text === '' ? {} : { description: text }),
+    parameters: {
+      type: 'object',
+      properties: { input: { type: 'string', ...(isKept ? { pattern: `^(?:${definition})$` } : {}) } },
+      required: ['input'],
+      additionalProperties: false,
+    },
+    ...(isKept ? { strict: true } : {}),
+  };
+};
 
 /** What begins the arguments when they are `{"input": "…"}`. */
 const HEAD = /^\s*\{\s*"input"\s*:\s*"/;
@@ -7,6 +38,7 @@ const CHARACTERS = /^(?:[^"\\]+|\\u[0-9a-fA-F]{4}|\\[^u])*/;
 /** The first half of a pair: it waits for the second. */
 const OPEN_PAIR = /(?:[\ud800-\udbff]|\\u[dD][89abAB][0-9a-fA-F]{2})$/;
 
+/** Takes the text out of the JSON that a model writes around it, as it is written. */
 export class CustomInput {
   #json = '';
   /** Characters of `#json` that have been given out, the head included; 0: the head has not come. */
@@ -50,3 +82,10 @@ const unescaped = (characters: string): string => {
 };
 
 const escapeControl = (control: string): string => JSON.stringify(control).slice(1, -1);
+
+/** The text of a whole call. */
+export const customInput = (json: string): string => {
+  const input = new CustomInput();
+  const begun = input.push(json);
+  return begun + input.end();
+};
