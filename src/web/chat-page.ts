@@ -109,7 +109,9 @@ export class ChatPage {
     this.#status.showUse(this.#exchanges);
     this.#status.announceEnd(answer);
     this.#keep();
-    if (answer.failure !== undefined && answer.failure.kind !== 'other') void this.#link.look();
+    const { kind } = answer.failure ?? {};
+    if (kind === 'gone' && answer.figures.firstMs !== undefined) this.#link.lostAnswer();
+    if (kind === 'gone' || kind === 'key') void this.#link.look();
   }
 
   #showAnswer(answer: Answer): void {

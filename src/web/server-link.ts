@@ -31,6 +31,8 @@ export class ServerLink {
   readonly #onChange: (state: LinkState) => void;
   #apiKey: string | undefined;
   #transport: TransportChoice;
+  /** A WebSocket broke within an answer: what can be taken up again is better here. */
+  #isShaky = false;
   #client: Client;
   #state: LinkState = { kind: 'connecting' };
   #numFailures = 0;
@@ -68,6 +70,13 @@ export class ServerLink {
     this.#renew();
   }
 
+  /** An answer was lost with its connection: where the choice is ours, the next ones can be taken up again. */
+  lostAnswer(): void {
+    if (this.#isShaky || this.#transport !== 'auto') return;
+    this.#isShaky = true;
+    this.#renew();
+  }
+
   /** Asks the server for its model, and goes on asking while it does not answer. Never rejects. */
   async look(): Promise<void> {
     const number = ++this.#numLooks;
@@ -100,10 +109,12 @@ export class ServerLink {
   }
 
   #newClient(): Client {
+    const chosen = this.#transport === 'auto' ? undefined : this.#transport;
+    const transport = chosen ?? (this.#isShaky ? 'sse' : undefined);
     return new Client({
       baseUrl: this.#baseUrl,
       ...(this.#apiKey === undefined ? {} : { apiKey: this.#apiKey }),
-      ...(this.#transport === 'auto' ? {} : { transport: this.#transport }),
+      ...(transport === undefined ? {} : { transport }),
     });
   }
 }

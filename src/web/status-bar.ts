@@ -30,7 +30,8 @@ export class StatusBar {
       if (this.#hasLostServer) this.announce('The server answers again');
     } else if (state.kind === 'gone') {
       this.#modelName.textContent = 'not connected';
-      this.#say(`${state.failure.title}. ${state.failure.detail} Trying again …`);
+      const { kind, title, detail } = state.failure;
+      this.#say(`${kind === 'gone' ? 'The server does not answer.' : `${title}. ${detail}`} Trying again …`);
     } else this.#modelName.textContent = state.kind === 'locked' ? 'API key needed' : 'connecting …';
     this.#hasLostServer = state.kind === 'gone';
   }

@@ -134,32 +134,35 @@ describe.skipIf(!hasBrowser)(hasBrowser ? 'in a browser' : NEEDS_BROWSER, () => 
         expect([seen.numSockets, seen.bodies.length]).toEqual(way === 'sse' ? [0, 2] : [1, 0]);
         expect(JSON.stringify(log)).not.toContain('private');
       });
+    },
+  );
 
-      test('Stop, and leaving the page, end the server’s work within a step', async () => {
-        const { gate, url, engine } = await gated({ transport });
-        const page = await open(url);
-        if (way === 'sse') await choose(page, { Connection: 'sse' });
-        const ways = [
-          () => button(page, 'Stop').click(),
-          () => page.keyboard.press('Escape'),
-          () => button(page, 'New chat').click(),
-          () => page.goto('about:blank'),
-        ];
-        for (const [index, stop] of ways.entries()) {
-          gate.allow(2);
-          await ask(page, 'go');
-          await answers(page)
-            .nth(index % 3)
-            .waitFor();
-          await shows(page, 'One two');
-          await stop();
-          if (index < 2) await lastAnswer(page).getByText('Stopped.').waitFor();
-          gate.allow(3);
-          await until(() => isIdle({ engine }));
-          if (index < 2) expect(await prose(page).innerText()).toBe('One two');
-        }
-        gate.open();
-      });
+  test.each(['websocket', 'sse'])(
+    'Stop, and leaving the page, end the server’s work within a step, over %s',
+    async (way) => {
+      const { gate, url, engine } = await gated();
+      const page = await open(url);
+      if (way === 'sse') await choose(page, { Connection: 'sse' });
+      const ways = [
+        () => button(page, 'Stop').click(),
+        () => page.keyboard.press('Escape'),
+        () => button(page, 'New chat').click(),
+        () => page.goto('about:blank'),
+      ];
+      for (const [index, stop] of ways.entries()) {
+        gate.allow(2);
+        await ask(page, 'go');
+        await answers(page)
+          .nth(index % 3)
+          .waitFor();
+        await shows(page, 'One two');
+        await stop();
+        if (index < 2) await lastAnswer(page).getByText('Stopped.').waitFor();
+        gate.allow(3);
+        await until(() => isIdle({ engine }));
+        if (index < 2) expect(await prose(page).innerText()).toBe('One two');
+      }
+      gate.open();
     },
   );
 
@@ -183,10 +186,11 @@ describe.skipIf(!hasBrowser)(hasBrowser ? 'in a browser' : NEEDS_BROWSER, () => 
     expect(seen.resumed).toBeGreaterThanOrEqual(3);
   });
 
-  test('a WebSocket that breaks within an answer is told, its work ends, and the next try has a new one', async () => {
+  test('a WebSocket that breaks within an answer is told, its work ends, and the next try can be taken up again', async () => {
     const { gate, server, engine } = await gated();
     const proxy = await startBreakingProxy(server.port);
     const page = await open(proxy.url);
+    const seen = watch(page);
     gate.allow(2);
     await ask(page, 'go');
     await shows(page, 'One two');
@@ -194,10 +198,13 @@ describe.skipIf(!hasBrowser)(hasBrowser ? 'in a browser' : NEEDS_BROWSER, () => 
     await lastAnswer(page).getByRole('alert').getByText('connection to the server was lost').waitFor();
     gate.allow(3);
     await until(() => isIdle({ engine }));
-    gate.open();
     await button(page, 'Try again').click();
+    await shows(page, 'One two three');
+    proxy.breakAll();
+    gate.open();
     await shows(page, SENTENCE);
     expect(await answers(page).count()).toBe(1);
+    expect([seen.numSockets, seen.bodies.length]).toEqual([1, 1]);
   });
 
   test('says that the server is gone, and goes on once it is back', async () => {
