@@ -89,7 +89,6 @@ export const agentRouteOf = (path: string, context: SessionContext): PlainRoute 
 const rootRoute = (context: SessionContext): PlainRoute => ({
   name: PREFIX,
   methods: ['GET', 'POST'],
-  isAdmin: false,
   async answer(request, reply) {
     if (request.method === 'GET') return answerList(context, request, reply);
     const { agent_id: id } = parseBody(createBody, await readJson(request));
@@ -103,7 +102,6 @@ const rootRoute = (context: SessionContext): PlainRoute => ({
 const agentRoute = (id: string, { engine, ownerOf }: SessionContext): PlainRoute => ({
   name: `${PREFIX}/{id}`,
   methods: ['GET', 'DELETE'],
-  isAdmin: false,
   async answer(request, reply) {
     const { sessions } = engine;
     const owner = ownerOf(request);
@@ -117,7 +115,6 @@ const agentRoute = (id: string, { engine, ownerOf }: SessionContext): PlainRoute
 const generateRoute = (id: string, context: SessionContext): PlainRoute => ({
   name: `${PREFIX}/{id}/generate`,
   methods: ['POST'],
-  isAdmin: false,
   async answer(request, reply) {
     const giveBack = context.admit();
     try {

@@ -18,7 +18,7 @@ import { Metrics } from './metrics.ts';
 import { modelListRoute, modelRouteOf } from './models-route.ts';
 import { descriptionRoutes } from './openapi/route.ts';
 import { DEFAULT_SERVER_OPTIONS, type ServerOptions } from './options.ts';
-import { assetRouteOf, isPagePath, pageRoute } from './page/route.ts';
+import { assetRouteOf, pageRoute } from './page/route.ts';
 import { type PlainRoute, readRoute } from './plain-route.ts';
 import { PromptCanon } from './prompt-canon.ts';
 import { newRequestId, Reply } from './reply.ts';
@@ -56,13 +56,6 @@ export const createServer = async (engine: Engine, options: Partial<ServerOption
   );
   return new App(engine, all, { log, responses }).listen();
 };
-
-/** Routes that answer without a key to callers on this machine. */
-const isOperational = (path: string): boolean =>
-  path === '/metrics' || path === '/health' || path.startsWith('/health/');
-/** Routes that tell nothing and answer everyone. */
-const isGreeting = (path: string): boolean => isPagePath(path) || GREETINGS.has(path);
-const GREETINGS: ReadonlySet<string> = new Set(['/api/hello', '/openapi.json', '/docs']);
 
 /** Beside the dialects' own routes, those that the vendors have too. */
 const VENDOR_PATH = /^\/v1\/(models|responses)(\/|$)/;
@@ -121,11 +114,11 @@ class App {
       reply.text(200, `Firstlight serves ${engine.model.id}\n`, { 'content-type': 'text/plain; charset=utf-8' });
     const routes = [
       pageRoute(hello),
-      readRoute('/api/hello', hello),
-      readRoute('/health', (_request, reply) => this.#answerHealth(reply)),
-      readRoute('/health/ready', (_request, reply) => this.#answerHealth(reply)),
-      readRoute('/health/live', (_request, reply) => reply.json(200, { status: 'ok' })),
-      readRoute('/metrics', (_request, reply) => this.#answerMetrics(reply)),
+      readRoute('/api/hello', hello, 'everyone'),
+      readRoute('/health', (_request, reply) => this.#answerHealth(reply), 'probes'),
+      readRoute('/health/ready', (_request, reply) => this.#answerHealth(reply), 'probes'),
+      readRoute('/health/live', (_request, reply) => reply.json(200, { status: 'ok' }), 'probes'),
+      readRoute('/metrics', (_request, reply) => this.#answerMetrics(reply), 'probes'),
       modelListRoute(engine.model, options.modelStore),
       ...descriptionRoutes(),
       ...tokenRoutes({
@@ -222,15 +215,17 @@ class App {
     reply.addHeaders(this.#access.corsHeaders(request));
     const route = routeOf(request.path);
     const plainRoute = this.#plainRouteOf(request.path);
+    const access = plainRoute?.access;
     reply.route = plainRoute?.name ?? route?.path ?? 'unmatched';
     if (route !== undefined || VENDOR_PATH.test(request.path)) reply.timeHeaders(dialect.headers);
     if (request.method === 'OPTIONS') {
-      const methods = plainRoute === undefined || plainRoute.isAdmin ? PAGE_METHODS : plainRoute.methods;
+      const methods = plainRoute === undefined || access === 'this machine' ? PAGE_METHODS : plainRoute.methods;
       return reply.text(204, '', this.#access.preflightHeaders(request, methods));
     }
-    if (!this.#needsNoKey(request)) this.#access.checkKey(request);
+    const isOpen = access === 'everyone' || (access === 'probes' && isLoopback(request.remoteAddress));
+    if (!isOpen) this.#access.checkKey(request);
     if (route === undefined && plainRoute === undefined) throw notFound(request);
-    if (plainRoute?.isAdmin) this.#access.checkLocal(request);
+    if (access === 'this machine') this.#access.checkLocal(request);
     const methods = plainRoute?.methods ?? ['POST'];
     if (!methods.includes(request.method)) {
       reply.addHeaders({ allow: [...methods, 'OPTIONS'].join(', ') });
@@ -239,7 +234,7 @@ class App {
         `${request.path} answers ${methods.join(', ')}, not ${request.method}`,
       );
     }
-    if (this.#isDraining && !isOperational(request.path)) throw draining();
+    if (this.#isDraining && access !== 'probes') throw draining();
     if (plainRoute !== undefined) return plainRoute.answer(request, reply);
     if (route !== undefined) await this.#answerDialect(route, request, reply);
   }
@@ -289,10 +284,6 @@ class App {
     if (known !== undefined || store === undefined) return known;
     const toEngineError = (error: unknown, reply: Reply) => this.#toEngineError(error, reply);
     return storeRouteOf(path, { store, model, pingIntervalMs, stopping: this.#stopping.signal, toEngineError });
-  }
-
-  #needsNoKey({ path, remoteAddress }: HttpRequest): boolean {
-    return isGreeting(path) || (isOperational(path) && isLoopback(remoteAddress));
   }
 
   #answerHealth(reply: Reply): void {

@@ -1,6 +1,7 @@
 /** One line of the API's description: what a method of a path is for, what it wants, and what it answers. */
 import type { z } from 'zod';
 import type { SchemaName } from './openapi/schemas/index.ts';
+import type { RouteAccess } from './plain-route.ts';
 
 /** Headers of answers beyond those that every answer has. */
 export type AnswerHeader = 'x-firstlight-cache' | 'x-firstlight-stream' | 'content-disposition' | 'etag';
@@ -56,8 +57,8 @@ export interface Operation {
   readonly errors?: readonly number[];
   /** Whose envelope its errors have; absent: the request's headers decide. */
   readonly dialect?: 'openai' | 'anthropic';
-  /** Who may ask; absent: who has a key, where there are keys. */
-  readonly access?: 'everyone' | 'this machine';
+  /** As the route has it. */
+  readonly access?: RouteAccess;
 }
 
 /** A WebSocket: its handshake is a GET of `path`. */

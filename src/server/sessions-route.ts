@@ -147,7 +147,6 @@ const route = (
 ): PlainRoute => ({
   name,
   methods: Object.keys(acts),
-  isAdmin: false,
   answer: async (request, reply) =>
     acts[request.method]?.(engine.sessions, { request, owner: ownerOf(request), id }, reply),
 });

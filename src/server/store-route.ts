@@ -63,7 +63,7 @@ export const storeRouteOf = (path: string, context: StoreContext): PlainRoute | 
 const pullRoute = ({ store, pingIntervalMs, stopping, toEngineError }: StoreContext): PlainRoute => ({
   name: PULL_PATH,
   methods: ['POST'],
-  isAdmin: true,
+  access: 'this machine',
   async answer(request, reply) {
     const { model } = parseBody(pullSchema, parseJson(await readBody(request, MAX_BODY_BYTES)));
     const stream = new PullStream(reply, pingIntervalMs);
@@ -91,7 +91,7 @@ const stopped = (model: string): EngineError =>
 const removalRoute = (path: string, { store, model }: StoreContext): PlainRoute => ({
   name: `${PREFIX}{id}`,
   methods: ['DELETE'],
-  isAdmin: true,
+  access: 'this machine',
   async answer(_request, reply) {
     const id = decodeRest(path, PREFIX);
     if (id === model.id) {

@@ -114,7 +114,6 @@ export const tokenRoutes = (context: TokensContext): PlainRoute[] =>
   Object.entries(ANSWERS).map(([path, answer]) => ({
     name: path,
     methods: ['POST'],
-    isAdmin: false,
     async answer(request, reply) {
       const { bodies, bodyLimitBytes } = context;
       const giveBack = context.admit();

@@ -134,7 +134,15 @@ test('is shown by a page that runs nothing and fetches nothing', async () => {
 });
 
 test('is open to those who have no key yet', async () => {
-  const { url } = await serve(SCRIPT, { apiKeys: ['secret'] });
-  for (const path of ['/openapi.json', '/docs']) expect((await call(`${url}${path}`)).status).toBe(200);
-  expect((await call(`${url}/v1/models`)).status).toBe(401);
+  const { url } = await serve(SCRIPT, { apiKeys: ['secret'], modelStore });
+  const { status, body } = await call(`${url}/openapi.json`);
+  expect(status).toBe(200);
+  const { paths } = JSON.parse(body) as DocumentObject;
+  for (const [path, methods] of Object.entries(paths)) {
+    for (const [method, { description, security }] of Object.entries(methods)) {
+      const answer = await call(`${url}${path.replaceAll(/\{\w+\}/g, 'x')}`, {}, method.toUpperCase());
+      const isOpen = security?.length === 0 || description?.startsWith('Needs no key on');
+      expect([path, method, answer.status === 401]).toEqual([path, method, !isOpen]);
+    }
+  }
 });

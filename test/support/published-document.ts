@@ -22,6 +22,8 @@ interface ResponseObject {
 
 export interface OperationObject {
   readonly operationId: string;
+  readonly description?: string;
+  readonly security?: readonly object[];
   readonly tags: readonly string[];
   readonly responses: Readonly<Record<string, ResponseObject>>;
   readonly requestBody?: { readonly content: Readonly<Record<string, MediaType>> };

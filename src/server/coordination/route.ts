@@ -64,7 +64,6 @@ export class CoordinationRoutes {
       return {
         name: `${CACHES_PATH}/{prefix}`,
         methods: ['DELETE'],
-        isAdmin: false,
         answer: async (request, reply) => {
           await forgetKept(prefix, this.#context.ownerOf(request), this.#context.engine);
           reply.text(204, '');
@@ -77,7 +76,6 @@ export class CoordinationRoutes {
     const route = (name: string, methods: readonly string[], answer: PlainRoute['answer']): PlainRoute => ({
       name: PATH + name,
       methods,
-      isAdmin: false,
       answer,
     });
     if (id === undefined) return route('', ['GET', 'HEAD', 'POST'], (...call) => this.#answerAll(...call));

@@ -1,6 +1,7 @@
 /** The API's description. Source: OpenAPI Specification 3.1.1. */
 import { readFileSync } from 'node:fs';
 import type { Operation, SocketOperation } from '../operation.ts';
+import type { RouteAccess } from '../plain-route.ts';
 import { SOCKET_OPERATIONS } from '../sockets/operations.ts';
 import { REQUEST_HEADERS } from './answer-headers.ts';
 import { type ComponentSchemas, componentSchemas, type Json, schemaRef } from './component-schemas.ts';
@@ -32,6 +33,12 @@ const bodyOf = ({ body, bodyIsOptional, takes }: Operation, { bodyName }: Compon
   return { requestBody: { required: bodyIsOptional !== true, content } };
 };
 
+const WHO_MAY_ASK: Readonly<Record<RouteAccess, string>> = {
+  everyone: 'Needs no key.',
+  probes: "Needs no key on the server's own machine.",
+  'this machine': "For programs on the server's own machine alone.",
+};
+
 const operationOf = (operation: Operation, tag: string, schemas: ComponentSchemas): Json => {
   const { id, summary, access } = operation;
   const parameters = parametersOf(operation);
@@ -39,7 +46,7 @@ const operationOf = (operation: Operation, tag: string, schemas: ComponentSchema
     operationId: id,
     summary,
     tags: [tag],
-    ...(access === 'this machine' ? { description: "For programs on the server's own machine alone." } : {}),
+    ...(access === undefined ? {} : { description: WHO_MAY_ASK[access] }),
     ...(parameters.length === 0 ? {} : { parameters }),
     ...bodyOf(operation, schemas),
     responses: responsesOf(operation),

@@ -23,14 +23,16 @@ const SERVER_OPERATIONS: readonly Operation[] = [
     method: 'GET',
     path: '/health',
     summary: '503 above 90% of the KV pool, or while draining',
+    access: 'probes',
     answers: health,
   },
-  { id: 'getReadiness', method: 'GET', path: '/health/ready', summary: 'The same', answers: health },
+  { id: 'getReadiness', method: 'GET', path: '/health/ready', summary: 'The same', access: 'probes', answers: health },
   {
     id: 'getLiveness',
     method: 'GET',
     path: '/health/live',
     summary: 'That the process answers',
+    access: 'probes',
     answers: { 200: 'Liveness' },
   },
   {
@@ -38,6 +40,7 @@ const SERVER_OPERATIONS: readonly Operation[] = [
     method: 'GET',
     path: '/metrics',
     summary: 'Counts and times for Prometheus',
+    access: 'probes',
     answers: { 200: TEXT },
   },
   {

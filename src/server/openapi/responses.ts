@@ -77,14 +77,14 @@ const errorRef = (kind: ErrorKind, envelope: Envelope): Json => ({
 
 /** Errors that follow from what an operation reads. */
 const errorStatuses = ({ path, body, takes, query, access, errors = [] }: Operation): readonly number[] => {
-  if (access === 'everyone') return [403, ...errors];
+  if (access === 'everyone') return [403, 503, ...errors];
   const readsBody = body !== undefined || takes !== undefined;
   return [
     ...new Set([
       401,
       403,
       500,
-      ...(path.startsWith('/health') || path === '/metrics' ? [] : [503]),
+      ...(access === 'probes' ? [] : [503]),
       ...(readsBody || query !== undefined || path.includes('{') ? [400] : []),
       ...(readsBody ? [413, 415] : []),
       ...(path.includes('{') ? [404] : []),

@@ -25,15 +25,21 @@ const described = (): Promise<Description> => {
 };
 
 export const descriptionRoutes = (): PlainRoute[] => [
-  readRoute('/openapi.json', async (_request, reply) =>
-    reply.text(200, (await described()).json, { 'content-type': 'application/json' }),
+  readRoute(
+    '/openapi.json',
+    async (_request, reply) => reply.text(200, (await described()).json, { 'content-type': 'application/json' }),
+    'everyone',
   ),
-  readRoute('/docs', async (_request, reply) => {
-    const { page, pagePolicy } = await described();
-    reply.text(200, page, {
-      'content-type': 'text/html; charset=utf-8',
-      'content-security-policy': pagePolicy,
-      'x-content-type-options': 'nosniff',
-    });
-  }),
+  readRoute(
+    '/docs',
+    async (_request, reply) => {
+      const { page, pagePolicy } = await described();
+      reply.text(200, page, {
+        'content-type': 'text/html; charset=utf-8',
+        'content-security-policy': pagePolicy,
+        'x-content-type-options': 'nosniff',
+      });
+    },
+    'everyone',
+  ),
 ];

@@ -8,9 +8,6 @@ import { type PageFile, readPageFiles } from './files.ts';
 const PREFIX = '/assets/';
 const NAME = `${PREFIX}{folder}/{file}`;
 
-/** They tell nothing that is not published, and everyone may read them. */
-export const isPagePath = (path: string): boolean => path === '/' || path.startsWith(PREFIX);
-
 /** The page runs its own modules and calls its own server; nothing makes markup of text, and no other page frames it. */
 const POLICY = [
   "default-src 'none'",
@@ -35,20 +32,28 @@ const fileOf = (name: string): PageFile | undefined => {
 
 /** `/`, which answers programs as `greet` does. */
 export const pageRoute = (greet: PlainRoute['answer']): PlainRoute =>
-  readRoute('/', (request, reply) => {
-    reply.addHeaders({ vary: 'accept, origin' });
-    const page = wantsPage(request) ? fileOf('web/index.html') : undefined;
-    return page === undefined ? greet(request, reply) : sendFile(page, request, reply);
-  });
+  readRoute(
+    '/',
+    (request, reply) => {
+      reply.addHeaders({ vary: 'accept, origin' });
+      const page = wantsPage(request) ? fileOf('web/index.html') : undefined;
+      return page === undefined ? greet(request, reply) : sendFile(page, request, reply);
+    },
+    'everyone',
+  );
 
 /** Undefined for other paths. */
 export const assetRouteOf = (path: string): PlainRoute | undefined => {
   if (!path.startsWith(PREFIX)) return undefined;
-  return readRoute(NAME, (request, reply) => {
-    const file = fileOf(path.slice(PREFIX.length));
-    if (file === undefined) throw new EngineError('not_found', `unknown URL: the chat page has no file ${path}`);
-    sendFile(file, request, reply);
-  });
+  return readRoute(
+    NAME,
+    (request, reply) => {
+      const file = fileOf(path.slice(PREFIX.length));
+      if (file === undefined) throw new EngineError('not_found', `unknown URL: the chat page has no file ${path}`);
+      sendFile(file, request, reply);
+    },
+    'everyone',
+  );
 };
 
 /** Browsers name it when they open a page; programs take anything, or JSON. */

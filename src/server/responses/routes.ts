@@ -88,7 +88,6 @@ const route = (
 ): PlainRoute => ({
   name: `${PREFIX}{id}${suffix}`,
   methods: Object.keys(acts),
-  isAdmin: false,
   answer: async (request, reply) => acts[request.method]?.(store.of(ownerOf(request)), id, { request, reply }),
 });
 

@@ -48,7 +48,6 @@ export const streamRouteOf = (path: string, { streams, ownerOf }: StreamRouteCon
   return {
     name: NAME,
     methods: ['GET', 'DELETE'],
-    isAdmin: false,
     answer: (request, reply) => {
       const stream = find(request);
       if (request.method === 'DELETE') {
