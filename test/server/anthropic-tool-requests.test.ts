@@ -135,6 +135,15 @@ describe('earlier calls', () => {
   });
 });
 
+test('a conversation of very many messages, calls and results is read in time that grows with its length alone', () => {
+  const many = 200_000;
+  const { messages } = messagePrompt({ messages: Array.from({ length: many }, () => user('hi')) });
+  expect(messages.map(({ content }) => content.length)).toEqual([many * 4 - 2]);
+  const ids = Array.from({ length: many }, (_, index) => `t${index}`);
+  const turns = [user('go'), assistant(ids.map((id) => use(id))), user(ids.map((id) => result(id)))];
+  expect(messagePrompt({ messages: turns }).messages.length).toBe(2 + many);
+});
+
 test('text documents, search results and tool references are shown as text; media are refused by name', () => {
   const content = (...blocks: object[]) => messagePrompt({ messages: [user(blocks)] }).messages[0]?.content;
   const document = (source: object, more: object = {}) => ({ type: 'document', source, ...more });

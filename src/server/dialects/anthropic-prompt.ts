@@ -19,8 +19,10 @@ type Role = PromptBody['messages'][number]['role'];
 export const toChat = (body: PromptBody): { messages: readonly ChatMessage[]; continueFinalMessage: boolean } => {
   const system = blocksText(body.system, 'system', PARAGRAPH_BREAK);
   const runs = runsOf(body.messages);
-  const messages: ChatMessage[] = system === '' ? [] : [{ role: 'system', content: system }];
-  for (const { role, turn } of runs) messages.push(...toMessages(role, turn));
+  const messages: ChatMessage[] = [
+    ...(system === '' ? [] : [{ role: 'system', content: system } as const]),
+    ...runs.flatMap(({ role, turn }) => toMessages(role, turn)),
+  ];
   const last = messages.at(-1);
   if (last?.toolCalls !== undefined) {
     const ids = last.toolCalls.map(({ id }) => id).join(', ');
@@ -37,28 +39,28 @@ export const toChat = (body: PromptBody): { messages: readonly ChatMessage[]; co
 
 interface Run {
   readonly role: Role;
-  readonly turn: Turn;
+  readonly turns: Turn[];
 }
 
 /** Neighbouring messages of one role are one turn. */
-const runsOf = (messages: PromptBody['messages']): readonly Run[] => {
+const runsOf = (messages: PromptBody['messages']): readonly { role: Role; turn: Turn }[] => {
   const calls = new Map<string, ToolCall>();
   const runs: Run[] = [];
   for (const [index, { role, content: source }] of messages.entries()) {
     const turn = readTurn(role, source, `messages.${index}.content`, calls);
     for (const call of turn.calls) calls.set(call.id, call);
     const last = runs.at(-1);
-    if (last?.role === role) runs[runs.length - 1] = { role, turn: merge(last.turn, turn) };
-    else runs.push({ role, turn });
+    if (last?.role === role) last.turns.push(turn);
+    else runs.push({ role, turns: [turn] });
   }
-  return runs;
+  return runs.map(({ role, turns }) => ({ role, turn: merge(turns) }));
 };
 
-const merge = (first: Turn, second: Turn): Turn => ({
-  text: joinParagraphs([first.text, second.text]),
-  reasoning: joinParagraphs([first.reasoning, second.reasoning]),
-  calls: [...first.calls, ...second.calls],
-  results: [...first.results, ...second.results],
+const merge = (turns: readonly Turn[]): Turn => ({
+  text: joinParagraphs(turns.map(({ text }) => text)),
+  reasoning: joinParagraphs(turns.map(({ reasoning }) => reasoning)),
+  calls: turns.flatMap(({ calls }) => calls),
+  results: turns.flatMap(({ results }) => results),
 });
 
 /** Results come first, wherever in the turn they stood: templates want them right after their calls. */
