@@ -6,6 +6,7 @@ import { modelNotFound } from './dialects/openai.ts';
 import type { HttpRequest } from './http.ts';
 import type { ModelStore, StoredModel } from './model-store.ts';
 import type { Operation } from './operation.ts';
+import { limitParameter, type PageLimit, pageLimit } from './page-limit.ts';
 import { decodeRest, type PlainRoute, readRoute } from './plain-route.ts';
 
 interface ModelBody {
@@ -20,7 +21,7 @@ interface ModelFacts {
 }
 
 const PREFIX = '/v1/models/';
-const MAX_PAGE = 1000;
+const PAGE: PageLimit = { max: 1000 };
 
 export const MODEL_OPERATIONS: readonly Operation[] = [
   {
@@ -29,7 +30,7 @@ export const MODEL_OPERATIONS: readonly Operation[] = [
     path: '/v1/models',
     summary: 'The served model, then what is installed',
     query: {
-      limit: { description: 'models a page; absent: all', schema: { type: 'integer', minimum: 1, maximum: MAX_PAGE } },
+      limit: limitParameter(PAGE),
       after_id: { description: 'only those after this model' },
       before_id: { description: 'only those before this model' },
     },
@@ -117,19 +118,12 @@ interface Page {
 
 /** Source: the parameters of Anthropic's list; OpenAI's has none. @throws EngineError invalid_request */
 const pageOf = (models: readonly ModelBody[], query: URLSearchParams): Page => {
-  const limit = pageLimit(query.get('limit'));
+  const limit = pageLimit(query, PAGE);
   const before = placeOf(models, query, 'before_id') ?? models.length;
   const after = placeOf(models, query, 'after_id') ?? -1;
   const range = models.slice(after + 1, before);
   const data = query.has('before_id') ? range.slice(-limit) : range.slice(0, limit);
   return { data, hasMore: range.length > limit };
-};
-
-const pageLimit = (text: string | null): number => {
-  if (text === null) return Number.MAX_SAFE_INTEGER;
-  const limit = Number(text);
-  if (/^\d+$/.test(text) && limit >= 1 && limit <= MAX_PAGE) return limit;
-  throw invalidParam('limit', `must be an integer from 1 to ${MAX_PAGE}`);
 };
 
 const placeOf = (models: readonly ModelBody[], query: URLSearchParams, param: string): number | undefined => {

@@ -2,9 +2,9 @@
 import type { Engine, SessionDescription, Sessions } from '../runtime/api.ts';
 import { EngineError } from '../runtime/errors.ts';
 import { readBody } from './body.ts';
-import { invalidParam } from './dialects/body-schema.ts';
 import type { HttpRequest } from './http.ts';
 import type { Operation } from './operation.ts';
+import { limitParameter, type PageLimit, pageLimit } from './page-limit.ts';
 import { decodeSegment, type PlainRoute, readRoute } from './plain-route.ts';
 import type { Reply } from './reply.ts';
 import { missBody, newSessionBody, readNewSession, requestCacheBody, sessionBody } from './session-body.ts';
@@ -28,8 +28,7 @@ interface Call {
 
 const PREFIX = '/v1/sessions';
 const REQUESTS = /^\/v1\/requests\/([^/]+)\/cache$/;
-const DEFAULT_PAGE = 100;
-const MAX_PAGE = 1000;
+const PAGE: PageLimit = { max: 1000, otherwise: 100 };
 /** As much as an export has at most. */
 const MAX_IMPORT_BYTES = 1024 ** 3 + 64;
 
@@ -56,10 +55,7 @@ export const SESSION_OPERATIONS: readonly Operation[] = [
     path: PREFIX,
     summary: 'Your sessions, the last used first',
     query: {
-      limit: {
-        description: 'sessions a page',
-        schema: { type: 'integer', minimum: 1, maximum: MAX_PAGE, default: DEFAULT_PAGE },
-      },
+      limit: limitParameter(PAGE),
       after: { description: 'the last id of the page before' },
     },
     answers: { 200: 'SessionList' },
@@ -153,16 +149,9 @@ const route = (
 
 const list: Act = async (sessions, { request, owner }, reply) => {
   const after = request.query.get('after');
-  const limit = pageLimit(request.query.get('limit'));
+  const limit = pageLimit(request.query, PAGE);
   const data = await sessions.list(owner, { limit: limit + 1, ...(after === null ? {} : { after }) });
   reply.json(200, { object: 'list', data: data.slice(0, limit).map(sessionBody), has_more: data.length > limit });
-};
-
-const pageLimit = (text: string | null): number => {
-  if (text === null) return DEFAULT_PAGE;
-  const limit = Number(text);
-  if (Number.isInteger(limit) && limit >= 1 && limit <= MAX_PAGE) return limit;
-  throw invalidParam('limit', `must be an integer from 1 to ${MAX_PAGE}`);
 };
 
 const create: Act = async (sessions, { request, owner }, reply) => {

@@ -4,6 +4,7 @@ import { invalidParam } from '../dialects/body-schema.ts';
 import { replayedFrames } from '../dialects/openai-responses-replay.ts';
 import type { HttpRequest } from '../http.ts';
 import type { Operation } from '../operation.ts';
+import { limitParameter, type PageLimit, pageLimit } from '../page-limit.ts';
 import { decodeSegment, type PlainRoute } from '../plain-route.ts';
 import type { Reply } from '../reply.ts';
 import { itemResource } from './item-resource.ts';
@@ -20,8 +21,7 @@ type Act = (responses: StoredResponses, id: string, call: { request: HttpRequest
 const PREFIX = '/v1/responses/';
 /** Answered by the dialect. */
 const ACTIONS: ReadonlySet<string> = new Set(['input_tokens', 'compact']);
-const DEFAULT_PAGE = 20;
-const MAX_PAGE = 100;
+const PAGE: PageLimit = { max: 100, otherwise: 20 };
 
 export const RESPONSE_OPERATIONS: readonly Operation[] = [
   {
@@ -59,10 +59,7 @@ export const RESPONSE_OPERATIONS: readonly Operation[] = [
     summary: "A response's own input",
     query: {
       order: { description: 'of the items', schema: { type: 'string', enum: ['asc', 'desc'], default: 'desc' } },
-      limit: {
-        description: 'items a page',
-        schema: { type: 'integer', minimum: 1, maximum: MAX_PAGE, default: DEFAULT_PAGE },
-      },
+      limit: limitParameter(PAGE),
       after: { description: 'the id of the item after which the page begins' },
     },
     answers: { 200: 'ResponseInputItems' },
@@ -143,7 +140,7 @@ const listInput: Act = async (responses, id, { request: { query }, reply }) => {
   const { input } = await find(responses, id);
   const order = query.get('order') ?? 'desc';
   if (order !== 'asc' && order !== 'desc') throw invalidParam('order', `must be asc or desc, got '${order}'`);
-  const limit = pageLimit(query.get('limit'));
+  const limit = pageLimit(query, PAGE);
   const items = order === 'asc' ? input : [...input].reverse();
   const data = items.slice(startOf(items, query.get('after'))).map(itemResource);
   const page = data.slice(0, limit);
@@ -161,11 +158,4 @@ const startOf = (items: readonly { readonly id?: unknown }[], after: string | nu
   const index = items.findIndex(({ id }) => id === after);
   if (index < 0) throw invalidParam('after', `there is no item '${after}' in this list`);
   return index + 1;
-};
-
-const pageLimit = (text: string | null): number => {
-  if (text === null) return DEFAULT_PAGE;
-  const limit = Number(text);
-  if (Number.isInteger(limit) && limit >= 1 && limit <= MAX_PAGE) return limit;
-  throw invalidParam('limit', `must be an integer from 1 to ${MAX_PAGE}, got '${text}'`);
 };
