@@ -8,7 +8,7 @@ import { Access, isLoopback } from './auth.ts';
 import { BodyBudget } from './body-budget.ts';
 import { CoordinationRoutes } from './coordination/route.ts';
 import type { Dialect, DialectRoute } from './dialects/dialect.ts';
-import { DIALECTS, dialectOf, routeOf } from './dialects/index.ts';
+import { DIALECTS, dialectOf, isVendorPath, routeOf } from './dialects/index.ts';
 import { answerExchange, type ExchangeContext } from './exchange.ts';
 import { readHealth } from './health.ts';
 import type { HttpRequest, HttpResponse, Transport } from './http.ts';
@@ -56,9 +56,6 @@ export const createServer = async (engine: Engine, options: Partial<ServerOption
   );
   return new App(engine, all, { log, responses }).listen();
 };
-
-/** Beside the dialects' own routes, those that the vendors have too. */
-const VENDOR_PATH = /^\/v1\/(models|responses)(\/|$)/;
 
 /** What pages of listed origins may send where a route says nothing else. */
 const PAGE_METHODS = ['GET', 'HEAD', 'POST'];
@@ -217,7 +214,7 @@ class App {
     const plainRoute = this.#plainRouteOf(request.path);
     const access = plainRoute?.access;
     reply.route = plainRoute?.name ?? route?.path ?? 'unmatched';
-    if (route !== undefined || VENDOR_PATH.test(request.path)) reply.timeHeaders(dialect.headers);
+    if (route !== undefined || isVendorPath(request.path)) reply.timeHeaders(dialect.headers);
     if (request.method === 'OPTIONS') {
       const methods = plainRoute === undefined || access === 'this machine' ? PAGE_METHODS : plainRoute.methods;
       return reply.text(204, '', this.#access.preflightHeaders(request, methods));

@@ -61,14 +61,17 @@ export interface Operation {
   readonly access?: RouteAccess;
 }
 
-/** A WebSocket: its handshake is a GET of `path`. */
+/** A WebSocket, as the API's description has it. */
 export interface SocketOperation {
   readonly id: string;
+  /** Whose handshakes, which are GETs, it answers; the same path answers POST. */
   readonly path: string;
   readonly summary: string;
+  /** Sub-protocols that are spoken; a client that offers none gets the first one's frames. */
   readonly protocols: readonly string[];
   /** Of each frame, in either direction. */
   readonly clientFrame: SchemaName;
   readonly serverFrame: SchemaName;
+  /** Whose envelope its errors have. */
   readonly dialect: 'openai' | 'anthropic';
 }

@@ -52,7 +52,10 @@ const model = 'scripted';
 const ask = (content: string) => [{ role: 'user', content }];
 const parameters = { type: 'object', properties: { city: { type: 'string' } }, required: ['city'] };
 
-const CHAT_TOOLS = [{ type: 'function', function: { name: 'weather', parameters } }];
+const CHAT_TOOLS = [
+  { type: 'function', function: { name: 'weather', parameters } },
+  { type: 'custom', custom: { name: 'files__patch' } },
+];
 const MESSAGE_TOOLS = [{ name: 'weather', input_schema: parameters }];
 const RESPONSE_TOOLS = [
   { type: 'function', name: 'weather', parameters },

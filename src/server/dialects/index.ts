@@ -23,5 +23,8 @@ export const dialectOf = (request: RequestHead): Dialect => {
   return isAnthropic ? anthropicMessages : openaiChat;
 };
 
+/** Beside the dialects' own routes, those that the vendors have too. */
+export const isVendorPath = (path: string): boolean => /^\/v1\/(models|responses)(\/|$)/.test(path);
+
 export const routeOf = (path: string): DialectRoute | undefined =>
   DIALECTS.flatMap((dialect) => dialect.routes).find((route) => route.path === path);

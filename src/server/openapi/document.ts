@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import type { Operation, SocketOperation } from '../operation.ts';
 import type { RouteAccess } from '../plain-route.ts';
-import { SOCKET_OPERATIONS } from '../sockets/operations.ts';
+import { SOCKET_ROUTES } from '../sockets/index.ts';
 import { REQUEST_HEADERS } from './answer-headers.ts';
 import { type ComponentSchemas, componentSchemas, type Json, schemaRef } from './component-schemas.ts';
 import { OPERATION_GROUPS } from './operations.ts';
@@ -90,7 +90,7 @@ const pathsOf = (schemas: ComponentSchemas): Json => {
   for (const { name, operations } of OPERATION_GROUPS) {
     for (const each of operations) add(each.path, each.method.toLowerCase(), operationOf(each, name, schemas));
   }
-  for (const each of SOCKET_OPERATIONS) add(each.path, 'get', socketOf(each));
+  for (const each of SOCKET_ROUTES) add(each.path, 'get', socketOf(each));
   return paths;
 };
 

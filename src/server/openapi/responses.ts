@@ -1,4 +1,5 @@
 /** Answers as OpenAPI writes them: what an operation answers when all goes well, and every error that it may answer with. */
+import { isVendorPath } from '../dialects/index.ts';
 import type { AnswerForms, Operation, SocketOperation } from '../operation.ts';
 import { ANSWER_HEADERS, type AnswerHeaderName } from './answer-headers.ts';
 import { type Json, schemaRef } from './component-schemas.ts';
@@ -104,7 +105,7 @@ export const responsesOf = (operation: Operation): Json => {
 };
 
 const isOpenai = ({ path, dialect }: Operation): boolean =>
-  dialect === 'openai' || /^\/v1\/(models|responses)/.test(path);
+  dialect === 'openai' || (dialect === undefined && isVendorPath(path));
 
 const answerOf = (operation: Operation, answer: SchemaName | AnswerForms): Json => {
   const {

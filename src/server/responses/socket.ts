@@ -16,8 +16,6 @@ import type { SocketContext, SocketRoute } from '../sockets/route.ts';
 import { ConnectionResponses } from './connection-responses.ts';
 
 const PATH = '/v1/responses';
-/** Browsers offer something beside their key, and give up unless it is agreed on. */
-const PROTOCOLS: ReadonlySet<string> = new Set(['firstlight.json', 'realtime']);
 const MAX_AGE_MS = 60 * 60 * 1000;
 const MAX_LANES = 32;
 const MAX_RUNNING = 16;
@@ -33,13 +31,14 @@ type Body = Readonly<Record<string, unknown>>;
 
 /** @param maxAgeMs after which a connection takes no more requests, as at OpenAI */
 export const responsesSocket = (maxAgeMs = MAX_AGE_MS): SocketRoute => ({
+  id: 'openResponseSocket',
   path: PATH,
-  protocolOf: (offered) => {
-    const known = offered.find((protocol) => PROTOCOLS.has(protocol));
-    if (known !== undefined || offered.length === 0) return known;
-    const names = [...PROTOCOLS].join(' or ');
-    throw invalid(`none of the sub-protocols '${offered.join(', ')}' is spoken here: offer ${names}, or none`);
-  },
+  summary: 'A WebSocket for responses, one after another (OpenAI)',
+  // Browsers offer something beside their key, and give up unless it is agreed on.
+  protocols: ['firstlight.json', 'realtime'],
+  clientFrame: 'ResponseCreateFrame',
+  serverFrame: 'ResponseServerFrame',
+  dialect: openaiResponses.vendor,
   serve: (socket, context) => void new ResponsesSocket(socket, context, maxAgeMs),
 });
 

@@ -5,9 +5,9 @@ import { responsesSocket } from '../responses/socket.ts';
 import { requestRoute } from './request-socket.ts';
 import type { SocketRoute } from './route.ts';
 
-const SOCKET_ROUTES: readonly SocketRoute[] = [
-  requestRoute(openaiChat, '/v1/chat/completions'),
-  requestRoute(anthropicMessages, '/v1/messages'),
+export const SOCKET_ROUTES: readonly SocketRoute[] = [
+  requestRoute(openaiChat, { id: 'openChatSocket', path: '/v1/chat/completions', serverFrame: 'ChatServerFrame' }),
+  requestRoute(anthropicMessages, { id: 'openMessageSocket', path: '/v1/messages', serverFrame: 'MessageServerFrame' }),
   responsesSocket(),
 ];
 

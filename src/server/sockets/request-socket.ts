@@ -16,17 +16,19 @@ import type { SocketContext, SocketRoute } from './route.ts';
 const MAX_ID_LENGTH = 256;
 
 /** @throws EngineError internal when the dialect has no such path */
-export const requestRoute = (dialect: Dialect, path: string): SocketRoute => {
+export const requestRoute = (
+  dialect: Dialect,
+  { path, ...operation }: Pick<SocketRoute, 'id' | 'path' | 'serverFrame'>,
+): SocketRoute => {
   const route = dialect.routes.find((each) => each.path === path);
   if (route === undefined) throw new EngineError('internal', `${dialect.name} has no route ${path}`);
   return {
+    ...operation,
     path,
-    protocolOf: (offered) => {
-      const known = offered.find((protocol) => FRAME_CODECS.has(protocol));
-      if (known !== undefined || offered.length === 0) return known;
-      const names = [...FRAME_CODECS.keys()].join(' or ');
-      throw invalid(`none of the sub-protocols '${offered.join(', ')}' is spoken here: offer ${names}`);
-    },
+    summary: 'A WebSocket for many streamed answers (our own frames)',
+    protocols: [...FRAME_CODECS.keys()],
+    clientFrame: 'ClientFrame',
+    dialect: dialect.vendor,
     serve: (socket, context) => void new RequestSocket(dialect, route, socket, context),
   };
 };

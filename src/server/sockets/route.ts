@@ -3,15 +3,9 @@ import type { EngineError } from '../../runtime/errors.ts';
 import type { ExchangeContext } from '../exchange.ts';
 import type { ExchangeReply } from '../generate.ts';
 import type { RequestHead, Socket } from '../http.ts';
+import type { SocketOperation } from '../operation.ts';
 
-export interface SocketRoute {
-  /** The path whose handshakes it answers; the same path answers POST. */
-  readonly path: string;
-  /**
-   * The sub-protocol to agree on, undefined for none. Keys are not among those offered.
-   * @throws EngineError invalid_request when the client offers some, and none that is spoken here
-   */
-  protocolOf(offered: readonly string[]): string | undefined;
+export interface SocketRoute extends SocketOperation {
   /** Sets the socket's `onMessage` before it returns. What it starts ends when the socket's signal aborts. */
   serve(socket: Socket, context: SocketContext): void;
 }

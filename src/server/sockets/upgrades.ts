@@ -80,7 +80,7 @@ export class Upgrades {
     if (stopping.aborted) throw draining();
     const offered = offeredProtocols(request);
     const spoken = offered.filter((protocol) => !isKeyProtocol(protocol));
-    const protocol = route.protocolOf(spoken);
+    const protocol = agreedProtocol(route, spoken);
     if (protocol !== undefined || offered.length === 0) return [route, protocol];
     // A page's browser gives up unless one of the sub-protocols that it offers is agreed on.
     throw new EngineError(
@@ -141,6 +141,18 @@ export class Upgrades {
     }
   }
 }
+
+/** @throws EngineError invalid_request when the client offers some, and none that is spoken here */
+const agreedProtocol = ({ protocols }: SocketRoute, offered: readonly string[]): string | undefined => {
+  const known = offered.find((protocol) => protocols.includes(protocol));
+  if (known !== undefined || offered.length === 0) return known;
+  const spoken = protocols.join(' or ');
+  throw new EngineError(
+    'invalid_request',
+    `none of the sub-protocols '${offered.join(', ')}' is spoken here: offer ${spoken}, or none`,
+    { reason: 'invalid_frame' },
+  );
+};
 
 const ended = ({ signal }: Socket): Promise<void> =>
   new Promise((resolve) => {

@@ -21,14 +21,19 @@ export const functionCall = z
   .object({ name: z.string(), arguments: z.string().describe('JSON, perhaps cut off when the answer met a limit.') })
   .describe('A function that the model calls.');
 
-export const chatToolCall = z.discriminatedUnion('type', [
-  z.object({ id: z.string(), type: z.literal('function'), function: functionCall }),
-  z.object({
-    id: z.string(),
-    type: z.literal('custom'),
-    custom: z.object({ name: z.string(), input: z.string() }).describe('A tool that takes one text.'),
-  }),
-]);
+export const chatFunctionToolCall = z.object({
+  id: z.string(),
+  type: z.literal('function'),
+  function: functionCall,
+});
+
+export const chatCustomToolCall = z.object({
+  id: z.string(),
+  type: z.literal('custom'),
+  custom: z.object({ name: z.string(), input: z.string() }).describe('A tool that takes one text.'),
+});
+
+export const chatToolCall = z.discriminatedUnion('type', [chatFunctionToolCall, chatCustomToolCall]);
 
 export const chatLogprobs = z.object({ content: z.array(tokenLogprob), refusal: z.null() });
 

@@ -27,6 +27,8 @@ const OPENAI = {
   ChatChoice: chat.chatChoice,
   ChatMessage: chat.chatMessage,
   ChatToolCall: chat.chatToolCall,
+  ChatFunctionToolCall: chat.chatFunctionToolCall,
+  ChatCustomToolCall: chat.chatCustomToolCall,
   ChatFunctionCall: chat.functionCall,
   ChatLogprobs: chat.chatLogprobs,
   ChatFinishReason: chat.chatFinishReason,
