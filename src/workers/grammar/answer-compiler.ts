@@ -3,8 +3,9 @@ import type { GrammarCompiler } from '@mlc-ai/web-xgrammar';
 import { BYTE_CHARACTERS } from '../tokenizer/byte-alphabet.ts';
 import { type AnswerFormat, partsOf } from './answer-format.ts';
 import { CompiledAnswer, type MatcherVocabulary } from './answer-matcher.ts';
-import { Lengths } from './inset-judges.ts';
+import { Masks } from './inset-judges.ts';
 import { joinedFormat } from './joined-format.ts';
+import { Lengths } from './text-automaton.ts';
 import { TokenOrder } from './token-order.ts';
 import { loadXGrammar, orRefuse, type XGrammarLibrary } from './xgrammar.ts';
 
@@ -32,9 +33,10 @@ export class AnswerCompiler {
     const ends = [...endTokenIds];
     const info = await library.TokenizerInfo.createTokenizerInfo(known, 'byte_level', false, known.length, ends);
     const compiler = await library.GrammarCompiler.createGrammarCompiler(info, false);
+    const order = new TokenOrder(texts);
     return new AnswerCompiler(library, compiler, {
-      order: new TokenOrder(texts),
-      lengths: new Lengths(),
+      order,
+      lengths: { lengths: new Lengths(order.longest), masks: new Masks() },
       firstByteId: texts.length,
       endsItself: ends.length === 0,
       compile: (grammar) => compiler.compileGrammar(grammar),

@@ -1,6 +1,6 @@
 /** Follows one answer: the library's matcher over a grammar, and a judge of the inset that the answer is in. */
 import type { CompiledGrammar, GrammarMatcher } from '@mlc-ai/web-xgrammar';
-import { type Judge, type Lengths, StringJudges } from './inset-judges.ts';
+import { type Judge, type LengthMasks, StringJudges } from './inset-judges.ts';
 import { type Inset, type Insets, MARK, NO_MARK, readMarker } from './insets.ts';
 import { ObjectJudge } from './object-judge.ts';
 import { type Opening, opens, type TokenOrder } from './token-order.ts';
@@ -10,7 +10,7 @@ export interface MatcherVocabulary {
   readonly order: TokenOrder;
   /** The library's id of the token that is byte 0: a token for each byte comes behind the vocabulary. */
   readonly firstByteId: number;
-  readonly lengths: Lengths;
+  readonly lengths: LengthMasks;
   /** No token says that an answer is over. */
   readonly endsItself: boolean;
   compile(grammar: string): Promise<CompiledGrammar>;

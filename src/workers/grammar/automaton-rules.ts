@@ -1,5 +1,5 @@
 /** Automata as grammar rules: plain, or as the characters of a JSON string. */
-import type { Automaton, Edge } from './automaton.ts';
+import type { Automaton, Edge, State } from './automaton.ts';
 import { ALL, type CodePoints, count, intersect, rangesOf, subtract, utf8 } from './code-points.ts';
 import { byteClass, literal, type Ref, type RuleBook, type Sequence } from './rule-book.ts';
 
@@ -24,7 +24,7 @@ const ESCAPES: Readonly<Record<number, string>> = {
   92: '\\\\',
 };
 /** What JSON wants escaped. */
-const ESCAPED: CodePoints = [
+export const ESCAPED: CodePoints = [
   [0, 0x1f],
   [0x22, 0x22],
   [0x5c, 0x5c],
@@ -88,6 +88,28 @@ export const stringTail = (book: RuleBook): Ref =>
     return tail;
   });
 
+/** Parts of ASCII that names tell apart: a token's first letter says in which one it is. */
+const BLOCKS: readonly CodePoints[] = ['09', 'AM', 'NZ', 'ad', 'eh', 'il', 'mp', 'qt', 'uz'].map(rangesOf);
+
+/**
+ * Alternatives that are one character of a set, and then whatever may follow. What lies in the set whole is behind rules
+ * that all sets share, since each state with many characters of its own costs the compiler a look at the vocabulary.
+ */
+const anyAfter = (book: RuleBook, set: CodePoints): Sequence[] => {
+  const tail = stringTail(book);
+  const rest = BLOCKS.reduce(subtract, subtract(set, ESCAPED));
+  const blocks = [...BLOCKS, intersect(rest, ASCII), subtract(rest, ASCII), intersect(set, ESCAPED)];
+  return blocks.flatMap((block): Sequence[] => {
+    const part = intersect(block, set);
+    if (part.length === 0) return [];
+    // Not behind references: xgrammar looks ahead of a rule only where one place refers to it.
+    const escapes = escapedCodes.filter((code) => intersect(part, [[code, code]]).length > 0);
+    const heads = [...characters(subtract(part, ESCAPED)), ...escapes.map((code) => [literal(escapeOf(code))])];
+    const sequences = heads.map((head) => [...head, tail]);
+    return count(part) === count(block) ? [[book.rule('any_after', sequences)]] : sequences;
+  });
+};
+
 /** Any one character of a JSON string. */
 export const jsonCharacter = (book: RuleBook): Ref => book.rule('character', spellings(book, ALL, 'json'));
 
@@ -106,14 +128,16 @@ const isUniversal = (automaton: Automaton, state: number): boolean => {
 /** The rule of an automaton's texts; with `json`, behind the opening quote and up to and with the closing one. */
 export const automatonRule = (book: RuleBook, automaton: Automaton, spelling: Spelling): Ref =>
   book.once(`${spelling} ${JSON.stringify(automaton)}`, () => {
-    const isShared = automaton.filter(({ edges }) => edges.some(isBroad)).length > MAX_BROAD_STATES;
     const isTail = (state: number) => spelling === 'json' && isUniversal(automaton, state);
+    const isBroadState = ({ edges }: State) => edges.some((edge) => isBroad(edge) && !isTail(edge.to));
+    const isShared = automaton.filter(isBroadState).length > MAX_BROAD_STATES;
     const refs = automaton.map((_, state) => (isTail(state) ? stringTail(book) : book.reserve('state')));
     const follow = (state: number): Sequence => {
       const isOver = spelling === 'plain' && automaton[state]?.edges.length === 0;
       return isOver ? [] : [refs[state] as Ref];
     };
     const alternatives = (edge: Edge): Sequence[] => {
+      if (isTail(edge.to)) return anyAfter(book, edge.on);
       const found = spellings(book, edge.on, spelling);
       const heads =
         isShared && isBroad(edge)

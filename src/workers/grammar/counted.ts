@@ -42,4 +42,4 @@ export const counted = (book: RuleBook, unit: Ref, minimum: number, maximum: num
 
 /** White space that may stand after a bracket, comma or colon: nothing, one space, or a line break and its indent. */
 export const space = (book: RuleBook): Ref =>
-  book.rule('space', [[], ['" "'], ['"\\n"', '[ ]{0,24}'], ['"\\n"', '[\\t]{1,12}']]);
+  book.rule('space', [[], ['" "'], ['"\\n"', book.rule('indent', [['[ ]{0,24}'], ['[\\t]{1,12}']])]]);

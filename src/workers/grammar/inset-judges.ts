@@ -1,6 +1,6 @@
 /** Say what may follow in an inset: one judge for each that an answer is in. */
-import { CountedTexts, DEAD, OVER, WrittenTexts } from './byte-automaton.ts';
 import type { Inset } from './insets.ts';
+import { DEAD, type Lengths, OVER, type TextAutomaton, textsOf } from './text-automaton.ts';
 import type { TokenOrder } from './token-order.ts';
 
 export interface Judge {
@@ -24,7 +24,7 @@ const intersect = (mask: Int32Array, other: Int32Array): void => {
 };
 
 /** Masks by state, least recently used first. */
-class Masks {
+export class Masks {
   readonly #byState = new Map<number, Int32Array>();
 
   get(state: number, make: () => Int32Array): Int32Array {
@@ -39,15 +39,15 @@ class Masks {
 /** In a string of an automaton's texts. */
 class TextsJudge implements Judge {
   readonly #order: TokenOrder;
-  readonly #texts: WrittenTexts;
+  readonly #texts: TextAutomaton;
   readonly #masks: Masks;
   #state: number;
 
-  constructor(order: TokenOrder, texts: WrittenTexts, masks: Masks) {
+  constructor(order: TokenOrder, texts: TextAutomaton, masks: Masks) {
     this.#order = order;
     this.#texts = texts;
     this.#masks = masks;
-    this.#state = texts.first;
+    this.#state = texts.stateAt(0);
   }
 
   get isOver(): boolean {
@@ -80,25 +80,22 @@ class TextsJudge implements Judge {
   dispose(): void {}
 }
 
-/** What strings of some length share, whatever the length. */
-export class Lengths {
-  readonly texts = new CountedTexts();
-  readonly masks = new Masks();
-}
-
 /** In a string of some length. */
 class LengthJudge implements Judge {
   readonly #order: TokenOrder;
   readonly #lengths: Lengths;
+  readonly #masks: Masks;
+  /** How many characters there may still be, and how many there must be. */
   #room: number;
   #needed: number;
-  /** Of `CountedTexts`: 0 between characters. */
-  #place = 0;
+  /** How much of the next character is read. */
+  #node = 0;
   isOver = false;
 
-  constructor(order: TokenOrder, lengths: Lengths, minimum: number, maximum: number) {
+  constructor(order: TokenOrder, lengths: Lengths, masks: Masks, minimum: number, maximum: number) {
     this.#order = order;
     this.#lengths = lengths;
+    this.#masks = masks;
     this.#room = maximum;
     this.#needed = minimum;
   }
@@ -109,11 +106,11 @@ class LengthJudge implements Judge {
     if (state === DEAD) return false;
     this.isOver = state === OVER;
     if (this.isOver) return true;
-    if (this.#place === 0) {
+    this.#node = texts.nodeOf(state);
+    if (this.#node === 0) {
       this.#room--;
       this.#needed = Math.max(0, this.#needed - 1);
     }
-    this.#place = texts.placeOf(state);
     return true;
   }
 
@@ -124,12 +121,11 @@ class LengthJudge implements Judge {
   }
 
   async restrict(mask: Int32Array): Promise<void> {
-    // Any string of the loose grammar will do.
-    if (this.#room > this.#order.longest && this.#needed === 0) return;
+    if (this.#lengths.isFree(this.#room, this.#needed)) return;
     const state = this.#state();
     intersect(
       mask,
-      this.#lengths.masks.get(state, () => this.#order.allowed(this.#lengths.texts, state)),
+      this.#masks.get(state, () => this.#order.allowed(this.#lengths.texts, state)),
     );
   }
 
@@ -139,28 +135,34 @@ class LengthJudge implements Judge {
 
   dispose(): void {}
 
-  /** Counts beyond the longest token make no difference to the next one. */
   #state(): number {
-    const { longest } = this.#order;
-    const room = this.#room > longest ? Number.POSITIVE_INFINITY : this.#room;
-    return this.#lengths.texts.state(room, Math.min(this.#needed, longest + 1), this.#place);
+    return this.#lengths.state(this.#room, this.#needed, this.#node);
   }
 }
 
-/** The judges of strings, and what those of one inset, or of one vocabulary, share. */
+/** What strings of some length share in a vocabulary, whatever the length. */
+export interface LengthMasks {
+  readonly lengths: Lengths;
+  readonly masks: Masks;
+}
+
+/** The judges of strings, and what those of one inset share. */
 export class StringJudges {
   readonly #order: TokenOrder;
-  readonly #lengths: Lengths;
-  readonly #texts = new Map<Inset, { texts: WrittenTexts; masks: Masks }>();
+  readonly #lengths: LengthMasks;
+  readonly #texts = new Map<Inset, { texts: TextAutomaton; masks: Masks }>();
 
-  constructor(order: TokenOrder, lengths: Lengths) {
+  constructor(order: TokenOrder, lengths: LengthMasks) {
     this.#order = order;
     this.#lengths = lengths;
   }
 
   begin(inset: Extract<Inset, { kind: 'texts' | 'length' }>): Judge {
-    if (inset.kind === 'length') return new LengthJudge(this.#order, this.#lengths, inset.minimum, inset.maximum);
-    const known = this.#texts.get(inset) ?? { texts: new WrittenTexts(inset.automaton), masks: new Masks() };
+    if (inset.kind === 'length') {
+      const { lengths, masks } = this.#lengths;
+      return new LengthJudge(this.#order, lengths, masks, inset.minimum, inset.maximum);
+    }
+    const known = this.#texts.get(inset) ?? { texts: textsOf(inset.automaton, 'json'), masks: new Masks() };
     this.#texts.set(inset, known);
     return new TextsJudge(this.#order, known.texts, known.masks);
   }

@@ -1,5 +1,6 @@
 /** The rules of one grammar in xgrammar's EBNF, written once each however often they are asked for. */
 import { EngineError } from '../../runtime/errors.ts';
+import { factored } from './factored.ts';
 
 /** More rules than this take the compiler longer than a request may wait. */
 export const MAX_RULES = 20_000;
@@ -41,6 +42,7 @@ export const byteClass = (ranges: readonly (readonly [number, number])[]): strin
   const written = ranges.map(([low, high]) => `\\x${hex(low, 2)}-\\x${hex(high, 2)}`).join('');
   const [first, ...more] = ranges;
   const isOneValue = more.length === 0 && first?.[0] === first?.[1];
+  if (isOneValue && first !== undefined && first[0] < 0x80) return literal(String.fromCharCode(first[0]));
   return `[${isOneValue ? written : ''}${written}]`;
 };
 
@@ -57,14 +59,15 @@ export class RuleBook {
   }
 
   /** A rule with these alternatives. */
-  rule(kind: string, body: Body): Ref {
+  rule(kind: string, alternatives: Body): Ref {
+    const body = factored(this, alternatives);
     const only = body.length === 1 && body[0]?.length === 1 ? body[0][0] : undefined;
     if (typeof only === 'object') return only;
     const text = writeBody(body);
     const known = this.#nameOf.get(text);
     if (known !== undefined) return { rule: known };
     const ref = this.reserve(kind);
-    this.define(ref, body);
+    this.#bodies.set(ref.rule, body);
     this.#nameOf.set(text, ref.rule);
     return ref;
   }
@@ -96,7 +99,12 @@ export class RuleBook {
   }
 
   define({ rule }: Ref, body: Body): void {
-    this.#bodies.set(rule, body);
+    this.#bodies.set(rule, factored(this, body));
+  }
+
+  /** A rule's alternatives; none while it is not defined. */
+  bodyOf({ rule }: Ref): Body {
+    return this.#bodies.get(rule) ?? [];
   }
 
   /** Whether some finite text satisfies the rule. */

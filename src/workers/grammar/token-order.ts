@@ -1,5 +1,5 @@
 /** A vocabulary's texts in the order of their bytes, so that a walk through them does what they share once. */
-import { type ByteAutomaton, DEAD, OVER, UNKNOWN } from './byte-automaton.ts';
+import { DEAD, OVER, type TextAutomaton } from './text-automaton.ts';
 
 /** Tokens that begin alike, up to a byte that may begin an inset, and go on behind it. */
 export interface Opening {
@@ -49,13 +49,12 @@ export class TokenOrder {
   }
 
   /** A mask of the tokens that an automaton does not refuse from a state on: behind its end, anything may follow. */
-  allowed(automaton: ByteAutomaton, from: number): Int32Array {
+  allowed(automaton: TextAutomaton, from: number): Int32Array {
     const mask = new Int32Array(this.numWords);
     const [ids, shared, begins, bytes] = [this.#ids, this.#shared, this.#begins, this.#bytes];
     // States after so many bytes of the token at hand.
     const states = new Int32Array(this.longest + 1);
     states[0] = from;
-    let table = automaton.table;
     let depth = 0;
     for (let rank = 0; rank < ids.length; rank++) {
       if (shared[rank]! < depth) depth = shared[rank]!;
@@ -63,13 +62,7 @@ export class TokenOrder {
       const length = begins[rank + 1]! - begin;
       let state = states[depth]!;
       while (depth < length && state >= 0) {
-        const byte = bytes[begin + depth]!;
-        let next = table[state * 256 + byte]!;
-        if (next === UNKNOWN) {
-          next = automaton.next(state, byte);
-          table = automaton.table;
-        }
-        state = next;
+        state = automaton.next(state, bytes[begin + depth]!);
         states[++depth] = state;
       }
       const id = ids[rank]!;
