@@ -28,6 +28,7 @@ const SCRIPT: Script = {
     { when: 'think', tokens: ['<think>', 'Hm', ', well', '</think>', 'Done'] },
     { when: 'tool', tokens: ['Let me see.', CALL] },
     { when: 'wide', tokens: [`${'x'.repeat(500)}\n\n`, `\`\`\`ts\n${'y '.repeat(500)}\n\`\`\``] },
+    { when: 'scroll', tokens: Array.from({ length: 6 }, (_, index) => `${index}\n\n`.repeat(30)) },
     { when: 'fail', tokens: ['Half', ' an'], failAfterTokens: 1 },
     { tokens: ['One', ' two', ' three', ' **four**', ' five'] },
   ],
@@ -99,6 +100,8 @@ const watch = (page: Page) => {
   });
   return seen;
 };
+
+if (!hasBrowser) console.log(`the chat page is not tried ${NEEDS_BROWSER}`);
 
 describe.skipIf(!hasBrowser)(hasBrowser ? 'in a browser' : NEEDS_BROWSER, () => {
   beforeAll(ensureBuilt);
@@ -351,6 +354,29 @@ describe.skipIf(!hasBrowser)(hasBrowser ? 'in a browser' : NEEDS_BROWSER, () => 
     await ask(page, `go ${'y'.repeat(2_000)}`);
     await shows(page, SENTENCE);
     await page.locator('#banner').getByText('a reload of the page loses it').waitFor();
+  });
+
+  test('follows the end of the answer, unless the reader has left it', async () => {
+    const { gate, url } = await gated();
+    const page = await open(url);
+    const distance = async (): Promise<number> =>
+      Number(await page.evaluate('document.documentElement.scrollHeight - innerHeight - scrollY'));
+    gate.allow(1);
+    await ask(page, 'scroll');
+    const shown = (digit: number): Promise<void> => prose(page).getByText(String(digit)).last().waitFor();
+    await shown(0);
+    gate.allow(2);
+    await shown(1);
+    expect(await distance()).toBeLessThan(2);
+    await page.evaluate('scrollTo(0, 10)');
+    await button(page, 'To the end').waitFor();
+    gate.allow(3);
+    await shown(2);
+    expect(await page.evaluate('scrollY')).toBe(10);
+    await button(page, 'To the end').click();
+    gate.open();
+    await settled(page);
+    expect(await distance()).toBeLessThan(2);
   });
 
   test('fits a narrow screen, and every control has a name', async () => {

@@ -1,6 +1,6 @@
 /** A real browser for tests: Debian's Chromium, or the one that FIRSTLIGHT_CHROMIUM names. */
 import { existsSync } from 'node:fs';
-import { type Browser, chromium, type Page } from 'playwright-core';
+import type { Browser, Page } from 'playwright-core';
 import { afterAll, onTestFinished } from 'vitest';
 
 const PLACES = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
@@ -11,15 +11,16 @@ const executablePath = [process.env.FIRSTLIGHT_CHROMIUM ?? [], PLACES].flat().fi
 export const hasBrowser = executablePath !== undefined;
 
 /** For the names of tests that are skipped without it. */
-export const NEEDS_BROWSER = 'in a browser (none: install chromium, or name one with FIRSTLIGHT_CHROMIUM)';
+export const NEEDS_BROWSER = 'in a browser (there is none: install chromium, or name one with FIRSTLIGHT_CHROMIUM)';
 
 let launching: Promise<Browser> | undefined;
 
-const launch = (): Promise<Browser> => {
+const launch = async (): Promise<Browser> => {
+  // A package that takes a while to load, and is of no use without a browser.
+  const { chromium } = await import('playwright-core');
   // Chromium's sandbox refuses to work for root, as whom containers run.
   const args = process.getuid?.() === 0 ? ['--no-sandbox'] : [];
-  launching ??= chromium.launch({ executablePath: executablePath!, args });
-  return launching;
+  return chromium.launch({ executablePath: executablePath!, args });
 };
 
 afterAll(async () => {
@@ -36,7 +37,8 @@ const NETWORK = /^(Failed to load resource|WebSocket connection to)/;
 
 /** Opens a page in a profile of its own, gone after the test. */
 export const visit = async (url: string): Promise<Visit> => {
-  const context = await (await launch()).newContext();
+  launching ??= launch();
+  const context = await (await launching).newContext();
   onTestFinished(() => context.close());
   const page = await context.newPage();
   const faults: string[] = [];
