@@ -173,6 +173,14 @@ test('text documents, search results and tool references are shown as text; medi
       param,
       message: expect.stringContaining(what),
     });
+  for (const [source, param] of [
+    [{ type: 'text', media_type: 'text/plain' }, 'messages.0.content.0.source.data'],
+    [{ type: 'content' }, 'messages.0.content.0.source.content'],
+  ] as const)
+    expect(refusal(() => message({ messages: [user([document(source)])] }))).toMatchObject({
+      code: 'invalid_request',
+      param,
+    });
   expect(
     refusal(() => message({ messages: [user('x'), assistant([use('t')]), user([result('t', [image])])] })).param,
   ).toBe('messages.2.content.0.content.0.type');

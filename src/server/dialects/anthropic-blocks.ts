@@ -22,8 +22,10 @@ const toolResult = z.looseObject({
 const document = z.looseObject({
   title: optional(z.string()),
   context: optional(z.string()),
-  source: z.looseObject({ type: z.string(), data: optional(z.string()), content: optional(content) }),
+  source: z.looseObject({ type: z.string() }),
 });
+const textSource = z.looseObject({ data: z.string() });
+const contentSource = z.looseObject({ content });
 const searchResult = z.looseObject({ title: optional(z.string()), source: optional(z.string()), content });
 const toolReference = z.looseObject({ tool_name: z.string() });
 
@@ -116,9 +118,12 @@ const textOf = (source: Block, path: string): string => {
 
 const documentText = (block: Block, path: string): string => {
   const { title, context, source } = parseBody(document, block, path);
-  const { type, data, content: inner } = source;
-  if (type !== 'text' && type !== 'content')
-    throw unsupportedParam(`${path}.source.type`, `documents of type '${type}' are`);
-  const text = type === 'text' ? (data ?? '') : blocksText(inner, `${path}.source.content`, PARAGRAPH_BREAK);
+  const text = sourceText(source, `${path}.source`);
   return `${joinParagraphs([title ?? '', context ?? '', text])}${PARAGRAPH_BREAK}`;
+};
+
+const sourceText = (source: { readonly type: string }, path: string): string => {
+  if (source.type === 'text') return parseBody(textSource, source, path).data;
+  if (source.type !== 'content') throw unsupportedParam(`${path}.type`, `documents of type '${source.type}' are`);
+  return blocksText(parseBody(contentSource, source, path).content, `${path}.content`, PARAGRAPH_BREAK);
 };

@@ -3,7 +3,7 @@
  * after onAborted; memory passed to callbacks is neutered when they return; every write needs a cork; a false from
  * write means "accepted, now wait"; endWithoutBody(n) leaves the response pending; ports are shared unless exclusive.
  * µWebSockets itself cuts a client that neither reads nor writes for about 12 s, and one that pipelines a request
- * behind an unfinished one.
+ * behind an unfinished one; a request whose first line comes in two pieces it answers with 505 (uWebSockets#1776).
  */
 
 import * as uws from 'uWebSockets.js';
