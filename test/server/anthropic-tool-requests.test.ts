@@ -159,9 +159,9 @@ test('text documents, search results and tool references are shown as text; medi
   expect(content({ type: 'search_result', title: 'T', source: 'https://x', content: blocks }, question)).toBe(
     'T\n\nhttps://x\n\na\n\nb\n\nWhat is it?',
   );
-  const found = [{ type: 'tool_reference', tool_name: 'weather' }];
+  const found = ['weather', 'time'].map((tool_name) => ({ type: 'tool_reference', tool_name }));
   const turns = [user('x'), assistant([use('t')]), user([result('t', found)])];
-  expect(messagePrompt({ messages: turns }).messages[2]?.content).toBe('weather');
+  expect(messagePrompt({ messages: turns }).messages[2]?.content).toBe('weather\ntime\n');
   const image = { type: 'image', source: { type: 'url', url: 'x' } };
   for (const [blocks, param, what] of [
     [[image], 'messages.0.content.0.type', "'image'"],

@@ -110,7 +110,7 @@ const textOf = (source: Block, path: string): string => {
       return `${joinParagraphs([title ?? '', origin ?? '', text])}${PARAGRAPH_BREAK}`;
     }
     case 'tool_reference':
-      return parseBody(toolReference, source, path).tool_name;
+      return `${parseBody(toolReference, source, path).tool_name}\n`;
     default:
       throw unsupportedParam(`${path}.type`, `content blocks of type '${source.type}' are`);
   }
