@@ -6,7 +6,7 @@ import { urlHost } from './address.ts';
 import { agentRouteOf } from './agents-route.ts';
 import { Access, isLoopback } from './auth.ts';
 import { BodyBudget } from './body-budget.ts';
-import { CoordinationRoutes } from './coordination/route.ts';
+import { type CoordinationContext, CoordinationRoutes } from './coordination/route.ts';
 import type { Dialect, DialectRoute } from './dialects/dialect.ts';
 import { DIALECTS, dialectOf, isVendorPath, routeOf } from './dialects/index.ts';
 import { answerExchange, type ExchangeContext } from './exchange.ts';
@@ -23,14 +23,14 @@ import { type PlainRoute, readRoute } from './plain-route.ts';
 import { PromptCanon } from './prompt-canon.ts';
 import { newRequestId, Reply } from './reply.ts';
 import { DEFAULT_RESPONSE_STORE, ResponseStore } from './responses/response-store.ts';
-import { responseRouteOf } from './responses/routes.ts';
+import { type ResponseRouteContext, responseRouteOf } from './responses/routes.ts';
 import { ResumableReply, wantsResume } from './resume/resumable-reply.ts';
-import { streamRouteOf } from './resume/route.ts';
+import { type StreamRouteContext, streamRouteOf } from './resume/route.ts';
 import { StreamStore } from './resume/stream-store.ts';
 import { type SessionContext, sessionRouteOf } from './sessions-route.ts';
 import { type UpgradeContext, Upgrades } from './sockets/upgrades.ts';
 import { storeRouteOf } from './store-route.ts';
-import { tokenRoutes } from './tokens-route.ts';
+import { type TokensContext, tokenRoutes } from './tokens-route.ts';
 import { createTransport, defaultTransport } from './transports/index.ts';
 
 /** A listening server. */
@@ -62,6 +62,14 @@ const PAGE_METHODS = ['GET', 'HEAD', 'POST'];
 
 const METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'OPTIONS', 'PUT', 'PATCH', 'DELETE', 'WS']);
 
+/** What routes may use of the server, each its own part. */
+type RouteContext = ExchangeContext &
+  TokensContext &
+  SessionContext &
+  ResponseRouteContext &
+  StreamRouteContext &
+  CoordinationContext;
+
 class App {
   readonly #engine: Engine;
   readonly #options: ServerOptions;
@@ -72,10 +80,8 @@ class App {
   readonly #log: Logger;
   readonly #plainRoutes: ReadonlyMap<string, PlainRoute>;
   readonly #coordination: CoordinationRoutes;
-  readonly #canon: PromptCanon;
   readonly #responses: ResponseStore;
-  readonly #sessionContext: SessionContext;
-  readonly #exchanges: ExchangeContext;
+  readonly #context: RouteContext;
   readonly #streams: StreamStore;
   readonly #stopping = new AbortController();
   #drained: Promise<void> | undefined;
@@ -90,21 +96,20 @@ class App {
     this.#metrics = new Metrics(engine, responses);
     this.#log = log;
     this.#streams = new StreamStore(options.streamStore);
-    this.#canon = new PromptCanon(!options.verbatimPrompts);
-    this.#sessionContext = {
-      engine,
-      ownerOf: (request) => this.#access.ownerOf(request),
-      admit: () => this.#limits.admit(),
-    };
-    this.#exchanges = {
+    this.#context = {
       engine,
       metrics: this.#metrics,
+      canon: new PromptCanon(!options.verbatimPrompts),
+      responses,
+      streams: this.#streams,
+      bodies: this.#bodies,
+      bodyLimitBytes: options.bodyLimitBytes,
       pingIntervalMs: options.pingIntervalMs,
       sessionFields: options.sessionFields,
       strict: options.strict,
-      canon: this.#canon,
-      responses,
+      stopping: this.#stopping.signal,
       ownerOf: (request) => this.#access.ownerOf(request),
+      admit: () => this.#limits.admit(),
       toEngineError: (error, reply) => this.#toEngineError(error, reply),
     };
     const hello: PlainRoute['answer'] = (_request, reply) =>
@@ -118,24 +123,10 @@ class App {
       readRoute('/metrics', (_request, reply) => this.#answerMetrics(reply), 'probes'),
       modelListRoute(engine.model, options.modelStore),
       ...descriptionRoutes(),
-      ...tokenRoutes({
-        ...this.#sessionContext,
-        canon: this.#canon,
-        bodies: this.#bodies,
-        bodyLimitBytes: options.bodyLimitBytes,
-      }),
+      ...tokenRoutes(this.#context),
     ];
     this.#plainRoutes = new Map(routes.map((route) => [route.name, route]));
-    this.#coordination = new CoordinationRoutes({
-      engine,
-      metrics: this.#metrics,
-      pingIntervalMs: options.pingIntervalMs,
-      bodyLimitBytes: options.bodyLimitBytes,
-      stopping: this.#stopping.signal,
-      ownerOf: (request) => this.#access.ownerOf(request),
-      admit: () => this.#limits.admit(),
-      toEngineError: (error, reply) => this.#toEngineError(error, reply),
-    });
+    this.#coordination = new CoordinationRoutes(this.#context);
   }
 
   async listen(): Promise<Server> {
@@ -183,7 +174,7 @@ class App {
       limits: this.#limits,
       bodies: this.#bodies,
       metrics: this.#metrics,
-      exchanges: this.#exchanges,
+      exchanges: this.#context,
       maxSockets: this.#options.maxConcurrentRequests,
       stopping: this.#stopping.signal,
       answerError: (error, request, reply) =>
@@ -245,7 +236,7 @@ class App {
       const answering = wantsResume(request)
         ? new ResumableReply(reply, this.#streams, this.#access.ownerOf(request))
         : reply;
-      await answerExchange(this.#exchanges, route, body, request, answering);
+      await answerExchange(this.#context, route, body, request, answering);
     } finally {
       held.release();
       giveBack();
@@ -267,20 +258,19 @@ class App {
   }
 
   #plainRouteOf(path: string): PlainRoute | undefined {
-    const { modelStore: store, pingIntervalMs } = this.#options;
+    const { modelStore: store } = this.#options;
     const { model } = this.#engine;
-    const known =
+    return (
       this.#plainRoutes.get(path) ??
       assetRouteOf(path) ??
       modelRouteOf(path, model, store) ??
-      responseRouteOf(path, { ...this.#sessionContext, store: this.#responses }) ??
-      sessionRouteOf(path, this.#sessionContext) ??
-      agentRouteOf(path, this.#sessionContext) ??
-      streamRouteOf(path, { streams: this.#streams, ownerOf: (request) => this.#access.ownerOf(request) }) ??
-      this.#coordination.routeOf(path);
-    if (known !== undefined || store === undefined) return known;
-    const toEngineError = (error: unknown, reply: Reply) => this.#toEngineError(error, reply);
-    return storeRouteOf(path, { store, model, pingIntervalMs, stopping: this.#stopping.signal, toEngineError });
+      responseRouteOf(path, this.#context) ??
+      sessionRouteOf(path, this.#context) ??
+      agentRouteOf(path, this.#context) ??
+      streamRouteOf(path, this.#context) ??
+      this.#coordination.routeOf(path) ??
+      (store === undefined ? undefined : storeRouteOf(path, { ...this.#context, store, model }))
+    );
   }
 
   #answerHealth(reply: Reply): void {

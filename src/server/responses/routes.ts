@@ -12,7 +12,7 @@ import type { ResponseRecord } from './response-record.ts';
 import type { ResponseStore, StoredResponses } from './response-store.ts';
 
 export interface ResponseRouteContext {
-  readonly store: ResponseStore;
+  readonly responses: ResponseStore;
   ownerOf(request: HttpRequest): string;
 }
 
@@ -78,14 +78,14 @@ export const responseRouteOf = (path: string, context: ResponseRouteContext): Pl
 };
 
 const route = (
-  { store, ownerOf }: ResponseRouteContext,
+  { responses, ownerOf }: ResponseRouteContext,
   suffix: string,
   id: string,
   acts: Readonly<Record<string, Act>>,
 ): PlainRoute => ({
   name: `${PREFIX}{id}${suffix}`,
   methods: Object.keys(acts),
-  answer: async (request, reply) => acts[request.method]?.(store.of(ownerOf(request)), id, { request, reply }),
+  answer: async (request, reply) => acts[request.method]?.(responses.of(ownerOf(request)), id, { request, reply }),
 });
 
 const find = async (responses: StoredResponses, id: string): Promise<ResponseRecord> => {
