@@ -76,7 +76,9 @@ export class DiskTier implements BlockTier {
       for (const fault of faults) tier.#blame(fault);
       tier.#counts.sealedBytes = sealedBytes;
       for (const { body, numWhole, ...segment } of found) {
-        tier.#index.add({ ...segment, blocks: decodeBody(body).blocks.slice(0, numWhole) });
+        const { blocks, modelFingerprint, kvFormat } = decodeBody(body);
+        const isForeign = modelFingerprint !== options.modelFingerprint || kvFormat !== options.kvFormat;
+        tier.#index.add({ ...segment, isForeign, blocks: blocks.slice(0, numWhole) });
       }
       await tier.#makeRoom(0, true);
     } catch (error) {

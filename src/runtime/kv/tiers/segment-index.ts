@@ -12,6 +12,7 @@ interface Segment {
   readonly name: string;
   readonly fileBytes: number;
   readonly isOwned: boolean;
+  readonly isForeign: boolean;
   /** Of blocks that were here when it came; some may have a newer copy elsewhere now. */
   readonly keys: readonly BlockKey[];
   /** Of all its blocks. */
@@ -72,12 +73,13 @@ export class SegmentIndex {
    * @param weightOf how much likelier than others' a block's chain is wanted again
    */
   add(
-    { name, fileBytes, isOwned, blocks }: ScannedSegment,
+    { name, fileBytes, isOwned, isForeign = false, blocks }: ScannedSegment,
     weightOf: (index: number) => number | undefined = () => 1,
   ): void {
     const keys = blocks.map(({ key }) => key);
     const payloadBytes = blocks.reduce((sum, block) => sum + block.payloadBytes, 0);
-    const segment: Segment = { name, fileBytes, isOwned, keys, payloadBytes, numWanted: 0, wantedBytes: 0 };
+    const counts = { payloadBytes, numWanted: 0, wantedBytes: 0 };
+    const segment: Segment = { name, fileBytes, isOwned, isForeign, keys, ...counts };
     this.#segments.set(name, segment);
     if (isOwned) {
       this.#bytes += fileBytes;
@@ -236,5 +238,5 @@ const isDead = ({ payloadBytes, wantedBytes }: Segment): boolean => wantedBytes 
 
 const isSparse = (segment: Segment): boolean => {
   const isSmall = segment.fileBytes < SMALL_BYTES && segment.keys.length < SMALL_BLOCKS;
-  return segment.isOwned && segment.numWanted > 0 && (isSmall || isDead(segment));
+  return segment.isOwned && !segment.isForeign && segment.numWanted > 0 && (isSmall || isDead(segment));
 };

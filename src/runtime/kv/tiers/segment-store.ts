@@ -51,6 +51,8 @@ export interface ScannedSegment {
   readonly name: string;
   readonly fileBytes: number;
   readonly isOwned: boolean;
+  /** Of another model or KV format: counted and evicted as others are, and never rewritten, which only its own model can. */
+  readonly isForeign?: boolean;
   readonly blocks: readonly ScannedBlock[];
 }
 
@@ -358,7 +360,7 @@ export class SegmentStore implements Segments {
     try {
       const places = this.#reader.read(name, keys, into, start);
       if (!places) {
-        const fault = this.#fault('corrupt', `${name} has a damaged or a stranger's header`, keys.length);
+        const fault = this.#fault('corrupt', `${name} has a damaged header`, keys.length);
         return { places: nothing, fault, isLost: true };
       }
       const numCorrupt = places.filter((place) => place === undefined).length;

@@ -214,6 +214,24 @@ describe('compaction', () => {
     expect(warnings).toEqual([]);
   });
 
+  test.each([{ modelFingerprint: 'another' }, { kvFormat: 'f32' }])('leaves alone what is of %o', async (other) => {
+    const before = await open(other);
+    const others = await saveApart(before, 70);
+    await before.close();
+    const tier = await open();
+    const blocks = Array.from({ length: 70 }, (_, i) => chain(3, 500_000 + i * 1000));
+    for (const own of blocks) {
+      put(tier, own);
+      await tier.flush();
+    }
+    await tier.compact();
+    expect(files().length).toBeLessThan(140);
+    expect(await readable(tier, blocks.flat())).toEqual(all(blocks.flat(), true));
+    await tier.close();
+    expect(await readable(await open(other), others)).toEqual(all(others, true));
+    expect(warnings).toEqual([]);
+  });
+
   test('gives the room back that blocks took which are no more, and does not do it twice', async () => {
     const tier = await open({ maxBytes: 1_000_000 });
     const blocks = chain(200, 0);
