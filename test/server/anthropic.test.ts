@@ -1,6 +1,8 @@
 /** The Anthropic routes as the official SDKs see them, and as the wire shows them. */
 import type Anthropic from '@anthropic-ai/sdk';
 import { afterAll, describe, expect, test } from 'vitest';
+import { readMessageStream } from '../support/message-stream.ts';
+import { messagePrompt } from '../support/parse.ts';
 import { ANTHROPIC_SDKS } from '../support/sdks.ts';
 import { parseSse, post, type Script, serve } from '../support/serve.ts';
 import { TRANSPORTS } from '../support/transports.ts';
@@ -165,6 +167,22 @@ test('writes the stream exactly as clients expect it', async () => {
     },
     { type: 'message_stop' },
   ]);
+});
+
+test('leaves out thoughts that are not wanted, and takes them back from their signature', async () => {
+  const { url } = await serve(SCRIPT);
+  const body = { max_tokens: 50, thinking: { type: 'adaptive', display: 'omitted' }, messages: ask('please think') };
+  const whole = (await post(`${url}/v1/messages`, { model: 'scripted', ...body })).body as Anthropic.Message;
+  expectSchema('anthropic', 'Message', whole);
+  const streamed = readMessageStream(await stream(url, body));
+  for (const { content } of [whole, streamed])
+    expect(content).toMatchObject([
+      { type: 'thinking', thinking: '', signature: expect.stringMatching(/./) },
+      { type: 'text', text: 'So 4' },
+    ]);
+  expect(whole.usage.output_tokens).toBe(streamed.usage.output_tokens);
+  const messages = [...ask('please think'), { role: 'assistant', content: whole.content }, ...ask('Count on')];
+  expect(messagePrompt({ messages }).messages[1]).toEqual({ role: 'assistant', content: 'So 4', reasoning: 'Hmm.' });
 });
 
 test('ends a broken stream with an error event and nothing after it', async () => {

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import type { ChatPrompt, GenerationRequest, ModelDescription } from '../../src/runtime/api.ts';
 import type { GenerateExchange } from '../../src/server/dialects/dialect.ts';
 import { openaiResponses } from '../../src/server/dialects/openai-responses.ts';
-import { sealReasoning } from '../../src/server/dialects/openai-responses-reasoning.ts';
+import { sealReasoning } from '../../src/server/dialects/sealed-reasoning.ts';
 
 const MODEL: ModelDescription = {
   id: 'm',

@@ -4,12 +4,14 @@ import type { ChatMessage, ToolCall } from '../../runtime/api.ts';
 import { cacheMark } from './anthropic-cache.ts';
 import { invalidParam, optional, parseBody, unsupportedParam } from './body-schema.ts';
 import { earlierArguments } from './call-arguments.ts';
+import { openReasoning } from './sealed-reasoning.ts';
 
 const block = z.looseObject({
   ...cacheMark,
   type: z.string(),
   text: optional(z.string()),
   thinking: optional(z.string()),
+  signature: optional(z.unknown()),
 });
 export const content = z.union([z.string(), z.array(block)]);
 
@@ -60,7 +62,7 @@ export const readTurn = (role: string, source: Content, path: string, calls: Rea
   const turn = { texts: [] as string[], reasoning: '', calls: [] as ToolCall[], results: [] as ChatMessage[] };
   for (const [index, each] of source.entries()) {
     const place = `${path}.${index}`;
-    if (role === 'assistant' && each.type === 'thinking') turn.reasoning += each.thinking ?? '';
+    if (role === 'assistant' && each.type === 'thinking') turn.reasoning += thoughtOf(each);
     else if (role === 'assistant' && each.type === 'tool_use') turn.calls.push(readCall(each, place));
     else if (role === 'user' && each.type === 'tool_result') turn.results.push(readResult(each, place, calls));
     else if (!isForeign(each.type)) turn.texts.push(textOf(each, place));
@@ -74,6 +76,10 @@ export const blocksText = (source: Content | null | undefined, path: string, sep
   typeof source === 'string'
     ? source
     : (source ?? []).map((each, index) => textOf(each, `${path}.${index}`)).join(separator);
+
+/** A thought that was omitted comes back in its signature; others' signatures say nothing. */
+const thoughtOf = ({ thinking, signature }: Block): string =>
+  thinking || (typeof signature === 'string' ? openReasoning(signature) : undefined) || '';
 
 const readCall = (source: Block, path: string): ToolCall => {
   const { id, name, input } = parseBody(toolUse, source, path);

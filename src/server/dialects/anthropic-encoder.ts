@@ -1,5 +1,4 @@
 /** Anthropic's stream of events. Blocks are contiguous, and one is open at a time. */
-import type { Hash } from 'node:crypto';
 import type { GenerationEvent } from '../../runtime/api.ts';
 import type { EngineError } from '../../runtime/errors.ts';
 import { anthropicError } from './anthropic-error.ts';
@@ -7,7 +6,6 @@ import {
   callBlock,
   type MessageHead,
   messageHead,
-  newSignature,
   signatureOf,
   stopOf,
   usageCounts,
@@ -24,12 +22,12 @@ export class MessageEncoder implements Encoder {
   readonly #head: MessageHead;
   #open: OpenBlock | undefined;
   #index = -1;
-  #signature: Hash;
+  /** Of the open block. */
+  #thought = '';
   readonly #warnings: AnswerWarning[] = [];
 
   constructor(head: MessageHead) {
     this.#head = head;
-    this.#signature = newSignature(head);
   }
 
   /** Nothing: the first event tells how much of the prompt was cached, which only the engine's start knows. */
@@ -86,17 +84,15 @@ export class MessageEncoder implements Encoder {
       ? { type: 'text', text: '', citations: [] }
       : { type: 'thinking', thinking: '', signature: '' };
     const opening = this.#open === type ? [] : [...this.#closeBlock(), this.#openBlock(type, block)];
-    if (!isText) this.#signature.update(text);
-    return [
-      ...opening,
-      this.#delta(isText ? { type: 'text_delta', text } : { type: 'thinking_delta', thinking: text }),
-    ];
+    if (isText) return [...opening, this.#delta({ type: 'text_delta', text })];
+    this.#thought += text;
+    return this.#head.omitsThinking ? opening : [...opening, this.#delta({ type: 'thinking_delta', thinking: text })];
   }
 
   #openBlock(type: OpenBlock, block: object): Frame {
     this.#open = type;
     this.#index++;
-    this.#signature = newSignature(this.#head);
+    this.#thought = '';
     return frame({ type: 'content_block_start', index: this.#index, content_block: block });
   }
 
@@ -109,7 +105,7 @@ export class MessageEncoder implements Encoder {
     // Clients keep the last signature only: send one, at the end.
     const signature =
       this.#open === 'reasoning'
-        ? [this.#delta({ type: 'signature_delta', signature: signatureOf(this.#signature) })]
+        ? [this.#delta({ type: 'signature_delta', signature: signatureOf(this.#thought, this.#head) })]
         : [];
     this.#open = undefined;
     return [...signature, frame({ type: 'content_block_stop', index: this.#index })];

@@ -1,9 +1,10 @@
 /** Anthropic's message object, whole, and the pieces of it that a stream repeats. */
-import { createHash, type Hash } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import type { Usage } from '../../runtime/api.ts';
 import type { CacheTtl } from './anthropic-cache.ts';
 import { answeredArguments } from './call-arguments.ts';
 import type { Answer, AnswerPart, AnswerWarning, FinishEvent } from './dialect.ts';
+import { sealReasoning } from './sealed-reasoning.ts';
 
 /** What the answer's head repeats of the request. */
 export interface MessageHead {
@@ -15,6 +16,8 @@ export interface MessageHead {
   readonly contextLength: number;
   /** The request marks its prompt to be kept for so long. */
   readonly cacheTtl: CacheTtl | undefined;
+  /** Thoughts go out without their text. */
+  readonly omitsThinking: boolean;
 }
 
 export const messageBody = (head: MessageHead, { parts, warnings, finish }: Answer): object => ({
@@ -32,7 +35,8 @@ const blockBody = (part: AnswerPart, head: MessageHead): object[] => {
   // Null would do by the protocol, but the AI SDK takes a list alone.
   if (part.type === 'text') return [{ type: 'text', text: part.text, citations: [] }];
   if (part.type === 'tool_call') return [{ ...callBlock(part), input: answeredArguments(part.arguments) }];
-  return [{ type: 'thinking', thinking: part.text, signature: signatureOf(newSignature(head).update(part.text)) }];
+  const thinking = head.omitsThinking ? '' : part.text;
+  return [{ type: 'thinking', thinking, signature: signatureOf(part.text, head) }];
 };
 
 export const callBlock = ({ id, name }: { readonly id: string; readonly name: string }) => ({
@@ -52,9 +56,9 @@ export const messageHead = ({ id, model }: MessageHead) => ({
   content: [],
 });
 
-/** Clients insist on a non-empty signature and send it back; nothing reads it, so a digest of the thought will do. */
-export const newSignature = ({ id }: MessageHead): Hash => createHash('sha256').update(id);
-export const signatureOf = (hash: Hash): string => hash.digest('base64');
+/** Clients insist on a non-empty signature and send it back. It is read only where it stands for the thought. */
+export const signatureOf = (thought: string, { id, omitsThinking }: MessageHead): string =>
+  omitsThinking ? sealReasoning(thought) : createHash('sha256').update(id).update(thought).digest('base64');
 
 export const stopOf = (finish: FinishEvent, head: MessageHead) => ({
   stop_reason: stopReason(finish, head),

@@ -26,6 +26,9 @@ const format = optional(
   ]),
 );
 
+/** `omitted`: the client wants no thoughts to read; others are shown as they are. */
+const display = optional(z.string());
+
 const countBody = z.object({
   ...promptFields,
   ...toolRequestFields,
@@ -35,8 +38,8 @@ const countBody = z.object({
   metadata: optional(z.looseObject({ user_id: optional(z.string()) })),
   thinking: optional(
     z.discriminatedUnion('type', [
-      z.object({ type: z.literal('enabled'), budget_tokens: integer(MIN_THINKING_BUDGET_TOKENS) }),
-      z.object({ type: z.enum(['disabled', 'adaptive', 'between_tools']) }),
+      z.object({ type: z.literal('enabled'), budget_tokens: integer(MIN_THINKING_BUDGET_TOKENS), display }),
+      z.object({ type: z.enum(['disabled', 'adaptive', 'between_tools']), display }),
     ]),
   ),
   output_config: optional(
@@ -129,6 +132,7 @@ const parseMessages = (raw: unknown, context: ParseContext): GenerateExchange =>
     maxTokens: body.max_tokens,
     contextLength: model.contextLength,
     cacheTtl,
+    omitsThinking: body.thinking?.display === 'omitted',
   };
   return {
     kind: 'generate',

@@ -4,8 +4,8 @@ import type { Item } from '../responses/response-record.ts';
 import { CustomInput } from './custom-tool.ts';
 import type { EventPayload } from './dialect.ts';
 import { logprobsBody } from './openai.ts';
-import { sealReasoning } from './openai-responses-reasoning.ts';
 import type { ToolName } from './openai-responses-tools.ts';
+import { sealReasoning } from './sealed-reasoning.ts';
 
 /** What an item is, before it has grown and after. */
 type ItemStatus = 'in_progress' | 'completed' | 'incomplete';

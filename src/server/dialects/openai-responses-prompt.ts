@@ -3,8 +3,8 @@ import type { ChatMessage, TextPart, ToolCall } from '../../runtime/api.ts';
 import { invalidParam, unsupportedParam } from './body-schema.ts';
 import { earlierArguments } from './call-arguments.ts';
 import type { ContentPart, InputItem } from './openai-responses-body.ts';
-import { openReasoning } from './openai-responses-reasoning.ts';
 import { flatName } from './openai-responses-tools.ts';
+import { openReasoning } from './sealed-reasoning.ts';
 
 /** An item that stands for itself. */
 export type ResolvedItem = Exclude<InputItem, { type: 'item_reference' }>;

@@ -1,4 +1,7 @@
-/** `encrypted_content` of reasoning items: the thought itself, in a form that nobody takes for text. */
+/**
+ * A thought in a form that nobody takes for text, for clients that send it back unread: OpenAI's `encrypted_content` of
+ * reasoning items, and Anthropic's signature where the thought itself is omitted.
+ */
 
 /** Tells ours from what other servers made. The content is the client's own: there is nothing to hide from it. */
 const PREFIX = 'firstlight1.';
