@@ -51,6 +51,8 @@ const tidy = (schema: Json, description: string | undefined): void => {
   // What may be anything, or null, may be anything.
   if (Array.isArray(schema.anyOf) && schema.anyOf.some((each) => Object.keys(each as Json).length === 0))
     delete schema.anyOf;
+  // Of one possible value the default says nothing, but generators take what has one for required.
+  if ('const' in schema) delete schema.default;
   if (schema.const === SKIPPED_TOOL) {
     delete schema.const;
     schema.description = 'Any other: a tool of such a type is skipped.';
