@@ -1,21 +1,25 @@
-/** Where the answer goes of an exchange that goes on without its client: to the client while it is there, else nowhere. */
+/** Where the answer goes of an exchange that goes on without its client: to who reads it now, and who comes later. */
 import type { Usage } from '../runtime/api.ts';
 import type { ExchangeReply, FrameStream } from './generate.ts';
+import type { ResumableStream } from './resume/resumable-stream.ts';
 
-/** What is written here is kept by the exchange itself. */
-const NOWHERE: FrameStream = { write: () => true, drained: () => Promise.resolve(), end: () => {} };
+export interface BackgroundOptions {
+  /** The whole answer to the client, once the work is accepted; absent: it reads the stream. */
+  readonly begun?: () => object;
+  /** Keeps the events for those who come later. */
+  readonly open: () => ResumableStream;
+}
 
 export class BackgroundReply implements ExchangeReply {
   readonly #reply: ExchangeReply;
-  readonly #begun: (() => object) | undefined;
+  readonly #options: BackgroundOptions;
   /** Who leaves before the work is accepted was never told of it, and could not find it again. */
   readonly #leaving = new AbortController();
   #hasBegun = false;
 
-  /** @param begun the whole answer to the client, once the work is accepted; absent: it reads the stream */
-  constructor(reply: ExchangeReply, begun?: () => object) {
+  constructor(reply: ExchangeReply, options: BackgroundOptions) {
     this.#reply = reply;
-    this.#begun = begun;
+    this.#options = options;
     const leave = (): void => {
       if (!this.#hasBegun) this.#leaving.abort(reply.signal.reason);
     };
@@ -57,8 +61,23 @@ export class BackgroundReply implements ExchangeReply {
 
   frames(): FrameStream {
     this.#hasBegun = true;
-    if (this.#begun === undefined) return this.#reply.frames();
-    this.#reply.json(200, this.#begun());
-    return NOWHERE;
+    const { begun, open } = this.#options;
+    const kept = open();
+    if (begun === undefined) return both(this.#reply.frames(), kept);
+    this.#reply.json(200, begun());
+    return kept;
   }
 }
+
+/** The client paces the stream while it is there: one that has gone takes everything at once. */
+const both = (client: FrameStream, kept: FrameStream): FrameStream => ({
+  write: (frames) => {
+    kept.write(frames);
+    return client.write(frames);
+  },
+  drained: () => client.drained(),
+  end: () => {
+    kept.end();
+    client.end();
+  },
+});

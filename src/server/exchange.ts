@@ -1,17 +1,20 @@
 /** One exchange, whoever carries it: the body is parsed, its prompt made canonical, its session named, and it is answered. */
 import { EngineError } from '../runtime/errors.ts';
 import { BackgroundReply } from './background-reply.ts';
-import type { DialectRoute, GenerateExchange } from './dialects/dialect.ts';
+import type { Background, DialectRoute, GenerateExchange } from './dialects/dialect.ts';
 import { embed } from './embed.ts';
 import { type ExchangeReply, type GenerateContext, generate } from './generate.ts';
 import type { RequestHead } from './http.ts';
 import type { ServerOptions } from './options.ts';
 import type { PromptCanon } from './prompt-canon.ts';
 import type { OwnResponses } from './responses/response-record.ts';
+import type { StreamStore } from './resume/stream-store.ts';
 import { cacheHints } from './session-hints.ts';
 
 export interface ExchangeContext extends GenerateContext, Pick<ServerOptions, 'sessionFields' | 'strict'> {
   readonly canon: PromptCanon;
+  /** Of answers in the background. */
+  readonly streams: StreamStore;
   /** Stored responses, by owner. */
   readonly responses: { of(owner: string): OwnResponses };
   ownerOf(request: RequestHead): string;
@@ -45,7 +48,7 @@ export const answerExchange = async (
   }
   const cache = cacheHints(request, owner, exchange.hints, context.sessionFields);
   const { background } = exchange;
-  const answering = background ? new BackgroundReply(reply, exchange.stream ? undefined : background) : reply;
+  const answering = background ? inBackground(context, { background, stream: exchange.stream, owner }, reply) : reply;
   // In the background every answer is a stream, so that it can be looked at while it is made.
   const stream = exchange.stream || background !== undefined;
   for (let next: GenerateExchange | undefined = exchange; next !== undefined; ) {
@@ -53,6 +56,19 @@ export const answerExchange = async (
     next = await generateOrShorten(context, { ...next, requests, stream }, answering);
   }
 };
+
+/** Their events are kept so long after the end, for who comes back to read on. */
+const BACKGROUND_GRACE_MS = 10 * 60 * 1000;
+
+const inBackground = (
+  { streams }: ExchangeContext,
+  { background, stream, owner }: { background: Background; stream: boolean; owner: string },
+  reply: ExchangeReply,
+): ExchangeReply =>
+  new BackgroundReply(reply, {
+    ...(stream ? {} : { begun: background.begun }),
+    open: () => streams.open(background.id, owner, BACKGROUND_GRACE_MS),
+  });
 
 /** Returns what to try instead, when the prompt was refused as too long. */
 const generateOrShorten = async (

@@ -201,12 +201,71 @@ test('a replay may start behind an event, and always has the last one', async ()
   expect((await fetch(`${url}/v1/responses/resp_nobody?stream=true`)).status).toBe(404);
 });
 
-test('the events of one that is being made go to who asked for it alone', async () => {
+interface Told {
+  readonly type: string;
+  readonly sequence_number: number;
+}
+const eventsIn = (text: string): Told[] =>
+  parseSse(text)
+    .map(([, data]) => data)
+    .filter((data) => data !== '[DONE]') as Told[];
+
+test('who left a stream in the background reads on behind the last event, while it is made and afterwards', async () => {
   const { options, open } = gated();
   const { url } = await serve(SCRIPT, options);
-  const { id } = await begin(url);
+  const leaving = new AbortController();
+  const answer = await fetch(`${url}/v1/responses`, {
+    method: 'POST',
+    body: JSON.stringify({ input: 'count', background: true, stream: true }),
+    signal: leaving.signal,
+  });
+  const reader = answer.body!.getReader();
+  let text = '';
+  while (!text.includes('output_text.delta')) text += Buffer.from((await reader.read()).value ?? []).toString();
+  leaving.abort();
+  const seen = eventsIn(text.slice(0, text.lastIndexOf('\n\n')));
+  const { id } = (seen[0] as unknown as { response: Shown }).response;
+  const last = seen.at(-1)!.sequence_number;
+  const live = fetch(`${url}/v1/responses/${id}?stream=true&starting_after=${last}`);
+  expect((await show(url, id)).status).toBe('in_progress');
+  open();
+  const rest = eventsIn(await (await live).text());
+  expect([...seen, ...rest].map(({ sequence_number: number }) => number)).toEqual(
+    [...seen, ...rest].map((_, index) => index),
+  );
+  expect(rest.at(-1)).toMatchObject({ type: 'response.completed', response: { id } });
+  const whole = eventsIn(await (await fetch(`${url}/v1/responses/${id}?stream=true`)).text());
+  expect(whole).toEqual([...seen, ...rest]);
+  const beyond = await fetch(`${url}/v1/responses/${id}?stream=true&starting_after=${whole.length + 1}`);
+  expect([beyond.status, await beyond.json()]).toMatchObject([400, { error: { param: 'starting_after' } }]);
+});
+
+test('the events of one that was not asked for as a stream can be read, too, and go with it', async () => {
+  const { options, open } = gated();
+  const { url } = await serve(SCRIPT, { ...options, apiKeys: ['a', 'b'] });
+  const as = (key: string) => ({ headers: { authorization: `Bearer ${key}` } });
+  const { body } = await post(`${url}/v1/responses`, { input: 'count', background: true }, as('a').headers);
+  const { id } = body as Shown;
+  const live = fetch(`${url}/v1/responses/${id}?stream=true`, as('a'));
+  expect((await fetch(`${url}/v1/responses/${id}?stream=true`, as('b'))).status).toBe(404);
+  open();
+  expect(eventsIn(await (await live).text()).at(-1)).toMatchObject({ type: 'response.completed' });
+  expect((await fetch(`${url}/v1/responses/${id}`, { ...as('a'), method: 'DELETE' })).status).toBe(200);
+  expect((await fetch(`${url}/v1/responses/${id}?stream=true`, as('a'))).status).toBe(404);
+});
+
+test('the events of one that is not made in the background go to who asked for it alone', async () => {
+  const { options, open } = gated();
+  const { url } = await serve(SCRIPT, options);
+  const answer = await fetch(`${url}/v1/responses`, {
+    method: 'POST',
+    body: JSON.stringify({ input: 'count', stream: true }),
+  });
+  const reader = answer.body!.getReader();
+  const text = Buffer.from((await reader.read()).value ?? []).toString();
+  const id = /"id":"(resp_[0-9a-f]+)"/.exec(text)?.[1] ?? '';
   const refused = await fetch(`${url}/v1/responses/${id}?stream=true`);
   expect([refused.status, await refused.json()]).toMatchObject([400, { error: { param: 'stream' } }]);
   open();
-  await ended(url, id);
+  while (!(await reader.read()).done);
 });

@@ -85,6 +85,13 @@ export interface BodyHints {
   readonly pinSeconds?: number | undefined;
 }
 
+/** How work that goes on without its client is found again. */
+export interface Background {
+  readonly id: string;
+  /** The body for a client that reads no stream, when the work is accepted. */
+  readonly begun: () => object;
+}
+
 /** A parsed request for one answer or several. */
 export interface GenerateExchange {
   readonly kind: 'generate';
@@ -94,8 +101,8 @@ export interface GenerateExchange {
   /** How many of them share a prompt; absent: all. */
   readonly choicesPerPrompt?: number;
   readonly stream: boolean;
-  /** It goes on when its client has left. The body for a client that reads no stream, when the work is accepted. */
-  background?(): object;
+  /** Present: it goes on when its client has left. */
+  readonly background?: Background;
   /** Aborting it ends the answer early, as if the client had left. */
   readonly signal?: AbortSignal;
   /** The same with a shorter prompt, after the engine has refused this one; undefined: there is none. */

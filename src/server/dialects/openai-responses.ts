@@ -150,7 +150,7 @@ const parse = async (raw: unknown, context: ParseContext): Promise<GenerateExcha
     hints: cacheHintsOf(body),
     stream: body.stream ?? false,
     signal: plan.signal,
-    ...(plan.isBackground ? { background: () => ResponseEncoder.begun(plan) } : {}),
+    ...(plan.isBackground ? { background: { id: plan.head.id, begun: () => ResponseEncoder.begun(plan) } } : {}),
     explain: (error) => atTextSchema(atToolSchema(error, toolbox.fields)),
     encoder: () => new ResponseEncoder(plan),
     response: ([answer]) => {

@@ -2,21 +2,35 @@
 import { EngineError } from '../../runtime/errors.ts';
 import { invalidParam } from '../dialects/body-schema.ts';
 import { replayedFrames } from '../dialects/openai-responses-replay.ts';
+import { SSE_HEADERS } from '../dialects/sse.ts';
 import type { HttpRequest } from '../http.ts';
 import type { Operation } from '../operation.ts';
 import { limitParameter, type PageLimit, pageLimit } from '../page-limit.ts';
 import { decodeSegment, type PlainRoute } from '../plain-route.ts';
 import type { Reply } from '../reply.ts';
+import type { ResumableStream } from '../resume/resumable-stream.ts';
+import type { StreamStore } from '../resume/stream-store.ts';
 import { itemResource } from './item-resource.ts';
 import type { ResponseRecord } from './response-record.ts';
 import type { ResponseStore, StoredResponses } from './response-store.ts';
 
 export interface ResponseRouteContext {
   readonly responses: ResponseStore;
+  /** Of answers in the background. */
+  readonly streams: StreamStore;
   ownerOf(request: HttpRequest): string;
 }
 
-type Act = (responses: StoredResponses, id: string, call: { request: HttpRequest; reply: Reply }) => Promise<void>;
+interface Call {
+  readonly request: HttpRequest;
+  readonly reply: Reply;
+  /** The events of an answer in the background, while they are kept. */
+  readonly stream: ResumableStream | undefined;
+  /** Drops them. */
+  forget(): void;
+}
+
+type Act = (responses: StoredResponses, id: string, call: Call) => Promise<void>;
 
 const PREFIX = '/v1/responses/';
 /** Answered by the dialect. */
@@ -30,7 +44,10 @@ export const RESPONSE_OPERATIONS: readonly Operation[] = [
     path: `${PREFIX}{id}`,
     summary: 'A stored response, or one that is being made',
     query: {
-      stream: { description: 'the events of a response that has ended', schema: { type: 'boolean', default: false } },
+      stream: {
+        description: 'the events of a response that has ended, or is made in the background',
+        schema: { type: 'boolean', default: false },
+      },
       starting_after: {
         description: 'only the events of that stream after this number, and in any case the last',
         schema: { type: 'integer', minimum: 0 },
@@ -78,14 +95,19 @@ export const responseRouteOf = (path: string, context: ResponseRouteContext): Pl
 };
 
 const route = (
-  { responses, ownerOf }: ResponseRouteContext,
+  { responses, streams, ownerOf }: ResponseRouteContext,
   suffix: string,
   id: string,
   acts: Readonly<Record<string, Act>>,
 ): PlainRoute => ({
   name: `${PREFIX}{id}${suffix}`,
   methods: Object.keys(acts),
-  answer: async (request, reply) => acts[request.method]?.(responses.of(ownerOf(request)), id, { request, reply }),
+  answer: async (request, reply) => {
+    const owner = ownerOf(request);
+    const stream = streams.find(id, owner);
+    const forget = (): void => stream && streams.forget(stream);
+    await acts[request.method]?.(responses.of(owner), id, { request, reply, stream, forget });
+  },
 });
 
 const find = async (responses: StoredResponses, id: string): Promise<ResponseRecord> => {
@@ -97,11 +119,18 @@ const find = async (responses: StoredResponses, id: string): Promise<ResponseRec
 const notFound = (id: string): EngineError =>
   new EngineError('not_found', `Response with id '${id}' not found`, { reason: 'response_not_found' });
 
-const get: Act = async (responses, id, { request, reply }) => {
+const get: Act = async (responses, id, { request, reply, stream }) => {
   const isRunning = responses.running(id) !== undefined;
   const { response } = await find(responses, id);
   if (request.query.get('stream') !== 'true') return reply.json(200, response);
   const startingAfter = eventNumber(request.query.get('starting_after'));
+  if (stream !== undefined) {
+    if (startingAfter >= stream.lastNumber)
+      throw invalidParam('starting_after', `must be below ${stream.lastNumber}, the number of events so far`);
+    // Events are numbered from 0 in the response, from 1 in the stream.
+    stream.check(startingAfter + 1);
+    return stream.read(reply.stream(SSE_HEADERS), request.signal, startingAfter + 1);
+  }
   if (isRunning) {
     const message = `stream: the response '${id}' is still being made: its events go to who asked for it; ask without stream, and again`;
     throw new EngineError('not_supported', message, { param: 'stream' });
@@ -117,9 +146,10 @@ const eventNumber = (text: string | null): number => {
   throw invalidParam('starting_after', `must be the number of an event, got '${text}'`);
 };
 
-const remove: Act = async (responses, id, { reply }) => {
+const remove: Act = async (responses, id, { reply, forget }) => {
   const running = responses.running(id);
   await running?.cancel();
+  forget();
   const wasThere = await responses.erase(id);
   if (!wasThere && running === undefined) throw notFound(id);
   reply.json(200, { id, object: 'response', deleted: true });

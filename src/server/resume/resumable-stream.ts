@@ -63,6 +63,11 @@ export class ResumableStream implements FrameStream {
     return this.#hasEnded;
   }
 
+  /** The number of the last event so far; the first is 1. */
+  get lastNumber(): number {
+    return this.#lastNumber;
+  }
+
   get numBytes(): number {
     return this.#numBytes;
   }

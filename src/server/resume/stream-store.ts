@@ -22,8 +22,9 @@ export class StreamStore implements ReplayRoom {
     this.#options = options;
   }
 
-  open(id: string, owner: string): ResumableStream {
-    const stream = new ResumableStream(id, owner, this.#options, this);
+  /** @param graceMs absent: as the server was told */
+  open(id: string, owner: string, graceMs = this.#options.graceMs): ResumableStream {
+    const stream = new ResumableStream(id, owner, { ...this.#options, graceMs }, this);
     this.#streams.set(id, stream);
     return stream;
   }
