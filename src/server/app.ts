@@ -18,7 +18,7 @@ import { Metrics } from './metrics.ts';
 import { modelListRoute, modelRouteOf } from './models-route.ts';
 import { descriptionRoutes } from './openapi/route.ts';
 import { DEFAULT_SERVER_OPTIONS, type ServerOptions } from './options.ts';
-import { assetRouteOf, pageRoute } from './page/route.ts';
+import { assetRouteOf, isPageFile, pageRoute } from './page/route.ts';
 import { type PlainRoute, readRoute } from './plain-route.ts';
 import { PromptCanon } from './prompt-canon.ts';
 import { newRequestId, Reply } from './reply.ts';
@@ -56,6 +56,8 @@ export const createServer = async (engine: Engine, options: Partial<ServerOption
   );
   return new App(engine, all, { log, responses }).listen();
 };
+
+const BAD_REQUEST = 400;
 
 /** What pages of listed origins may send where a route says nothing else. */
 const PAGE_METHODS = ['GET', 'HEAD', 'POST'];
@@ -289,7 +291,9 @@ class App {
     const method = METHODS.has(sentMethod) ? sentMethod : 'other';
     this.#metrics.countRequest(route, method, status);
     const ms = Math.round(performance.now() - reply.arrivedMs);
-    this.#log.info({ requestId, method, route, status, ms, ...(usage && tokenCounts(usage)) }, 'request');
+    const line = { requestId, method, route, status, ms, ...(usage && tokenCounts(usage)) };
+    if (isPageFile(route) && status < BAD_REQUEST) this.#log.debug(line, 'request');
+    else this.#log.info(line, 'request');
   }
 }
 

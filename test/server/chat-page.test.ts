@@ -86,7 +86,7 @@ describe.each(TRANSPORTS)('over %s', (transport) => {
   });
 
   test('what a browser has is not sent again', async () => {
-    const { url } = await serve(SCRIPT, { transport });
+    const { url, log } = await serve(SCRIPT, { transport });
     const address = `${url}/assets/web/style.css`;
     const { headers } = await call(address);
     const etag = String(headers.etag);
@@ -96,6 +96,7 @@ describe.each(TRANSPORTS)('over %s', (transport) => {
       expect([known, again.status, again.body, again.headers.etag]).toEqual([known, 304, '', etag]);
     }
     expect((await call(address, { 'if-none-match': '"other"' })).status).toBe(200);
+    expect(log).toEqual([]);
   });
 
   test('is open to those who have no key yet, and to this machine’s names alone', async () => {

@@ -8,6 +8,9 @@ import { type PageFile, readPageFiles } from './files.ts';
 const PREFIX = '/assets/';
 const NAME = `${PREFIX}{folder}/{file}`;
 
+/** Whether a route's name is that of the page's files: each visit asks for all of them, and one line of the log will do. */
+export const isPageFile = (route: string): boolean => route === NAME;
+
 /** The page runs its own modules and calls its own server; nothing makes markup of text, and no other page frames it. */
 const POLICY = [
   "default-src 'none'",
