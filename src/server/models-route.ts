@@ -33,6 +33,9 @@ export const MODEL_OPERATIONS: readonly Operation[] = [
       limit: limitParameter(PAGE),
       after_id: { description: 'only those after this model' },
       before_id: { description: 'only those before this model' },
+      client_version: {
+        description: 'as Codex sends it: its catalog of models, which is empty, comes beside the list',
+      },
     },
     headers: ['anthropic-version'],
     answers: { 200: 'ModelList' },

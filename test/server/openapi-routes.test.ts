@@ -96,6 +96,7 @@ test('models are as described', async () => {
   const client = await connect({ modelStore });
   await client.ask('GET', '/v1/models?limit=2');
   await client.ask('GET', '/v1/models', { headers: { 'user-agent': 'claude-cli/2' } });
+  await client.ask('GET', '/v1/models?client_version=0.1');
   await client.ask('GET', '/v1/models?limit=0', { status: 400 });
   await client.ask('GET', '/v1/models/scripted', { headers: { 'anthropic-version': '2023-06-01' } });
   await client.ask('GET', `/v1/models/${encodeURIComponent(STORED.id)}`);

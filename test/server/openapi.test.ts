@@ -101,13 +101,30 @@ test('says of every path which methods it answers', async () => {
   }
 });
 
+/** Without comments. */
+const sources = (): readonly string[] =>
+  readdirSync('src/server', { recursive: true, encoding: 'utf8' })
+    .filter((file) => file.endsWith('.ts'))
+    .map((file) => readFileSync(join('src/server', file), 'utf8').replaceAll(/^\s*(\*|\/\/|\/\*).*$/gm, ''));
+
+test('leaves out no query parameter that the server’s sources read', async () => {
+  const { document } = await describeServer();
+  const described = new Set(
+    operationsOf(document).flatMap(({ parameters = [] }) =>
+      parameters.filter((parameter) => parameter.in === 'query').map(({ name }) => name),
+    ),
+  );
+  const read = sources().flatMap((text) =>
+    [...text.matchAll(/query\.(?:get|has)\('(\w+)'\)/g)].map(([, name]) => name!),
+  );
+  expect(new Set(read).size).toBeGreaterThan(8);
+  expect(read.filter((name) => !described.has(name))).toEqual([]);
+});
+
 test('leaves out no path that the server’s sources name', async () => {
   const { document } = await describeServer();
   const described = Object.keys(document.paths);
-  const sources = readdirSync('src/server', { recursive: true, encoding: 'utf8' })
-    .filter((file) => file.endsWith('.ts'))
-    .map((file) => readFileSync(join('src/server', file), 'utf8').replaceAll(/^\s*(\*|\/\/|\/\*).*$/gm, ''));
-  const named = sources.flatMap((text) =>
+  const named = sources().flatMap((text) =>
     [
       ...text.matchAll(
         /['"`]((?:\/v1|\/api|\/assets|\/health|\/docs|\/openapi|\/metrics|\/[a-z-]*token)[\w./{}-]*)['"`]/g,

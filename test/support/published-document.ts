@@ -22,6 +22,7 @@ interface ResponseObject {
 
 export interface OperationObject {
   readonly operationId: string;
+  readonly parameters?: readonly { readonly name: string; readonly in: string }[];
   readonly description?: string;
   readonly security?: readonly object[];
   readonly tags: readonly string[];

@@ -44,6 +44,7 @@ export const modelList = z.object({
   first_id: z.string().nullable(),
   last_id: z.string().nullable(),
   has_more: z.boolean(),
+  models: z.array(z.never()).optional().describe('With `client_version`: always empty.'),
 });
 
 export const modelsRemoved = z.object({
