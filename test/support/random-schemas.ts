@@ -43,8 +43,8 @@ export class SchemaMaker {
 
   schema(depth: number): Schema {
     const kinds = [
-      [3, () => this.#string()],
-      [2, () => this.#number()],
+      [3, () => this.#string(depth)],
+      [2, () => this.#number(depth)],
       [1, () => this.#values()],
       [1, () => ({ type: this.#pick(['boolean', 'null', ['string', 'null'], ['integer', 'boolean', 'string']]) })],
       [0.3, () => this.#pick([true, {}] as Schema[])],
@@ -82,10 +82,15 @@ export class SchemaMaker {
     return this.#is(chance) ? part() : {};
   }
 
-  #string(): Schema {
+  /** Without a type, a schema means the types that its keywords speak of: narrower than Ajv has it, in unions above all. */
+  #typed(depth: number, type: string): object {
+    return depth === 0 && this.#is(0.2) ? {} : { type };
+  }
+
+  #string(depth: number): Schema {
     const minLength = this.#below(4);
     return {
-      ...this.#maybe(0.9, () => ({ type: 'string' })),
+      ...this.#typed(depth, 'string'),
       ...this.#maybe(0.2, () => ({ minLength })),
       ...this.#maybe(0.3, () => ({ maxLength: minLength + this.#pick([0, 1, 3, 8, 40]) })),
       ...this.#maybe(0.25, () => ({ pattern: this.#pick(PATTERNS)[0] })),
@@ -94,11 +99,11 @@ export class SchemaMaker {
     };
   }
 
-  #number(): Schema {
+  #number(depth: number): Schema {
     const low = this.#pick(NUMBERS);
     const isInteger = this.#is(0.5);
     return {
-      ...this.#maybe(0.9, () => ({ type: isInteger ? 'integer' : 'number' })),
+      ...this.#typed(depth, isInteger ? 'integer' : 'number'),
       ...this.#maybe(0.4, () => (this.#is(0.7) ? { minimum: low } : { exclusiveMinimum: low })),
       ...this.#maybe(0.4, () => {
         const high = low + this.#pick([0, 1, 5, 99, 12345]);
@@ -123,7 +128,7 @@ export class SchemaMaker {
     const properties = this.#properties(depth);
     const names = Object.keys(properties);
     return {
-      ...this.#maybe(0.95, () => ({ type: 'object' })),
+      ...this.#typed(depth, 'object'),
       ...this.#maybe(0.9, () => ({ properties })),
       ...this.#maybe(0.7, () => ({
         required: [...new Set([...names.filter(() => this.#is(0.5)), ...(this.#is(0.05) ? [this.#pick(NAMES)] : [])])],
@@ -144,7 +149,7 @@ export class SchemaMaker {
   #array(depth: number): Schema {
     const minItems = this.#below(3);
     return {
-      ...this.#maybe(0.95, () => ({ type: 'array' })),
+      ...this.#typed(depth, 'array'),
       ...this.#maybe(0.2, () => ({ prefixItems: [this.schema(depth + 1), this.schema(depth + 1)] })),
       ...this.#maybe(0.8, () => ({ items: this.#is(0.1) ? false : this.schema(depth + 1) })),
       ...this.#maybe(0.3, () => ({ minItems })),
@@ -342,6 +347,8 @@ export class ValueMaker {
     const text = this.#pick(texts);
     const longest = Math.min(...all.map(({ maxLength }) => (maxLength as number | undefined) ?? 99));
     const shortest = Math.max(...all.map(({ minLength }) => (minLength as number | undefined) ?? 0));
+    // A format's text, cut, might be one that is not among the usual ones.
+    if (all.some(({ format }) => format !== undefined)) return text;
     const cut = [...text].slice(0, longest).join('');
     return cut.padEnd(this.#random() < 0.9 ? shortest : 0, 'é');
   }

@@ -1,7 +1,7 @@
 /** Grammars over a small vocabulary: what a format of ours really lets through. */
 import { AnswerCompiler } from '../../src/workers/grammar/answer-compiler.ts';
 import type { AnswerFormat } from '../../src/workers/grammar/answer-format.ts';
-import type { CompiledAnswer } from '../../src/workers/grammar/answer-matcher.ts';
+import type { Compiled } from '../../src/workers/grammar/matcher.ts';
 
 /** Tokens of several bytes, so that masks must look across the borders of rules. */
 const LONG_TOKENS = [
@@ -89,9 +89,9 @@ const pick = (allowed: readonly number[], random: RandomNumber, isLong: boolean)
 
 /** A format, compiled for a vocabulary of all bytes and some longer tokens. */
 export class TestGrammar {
-  readonly #compiled: CompiledAnswer;
+  readonly #compiled: Compiled;
 
-  private constructor(compiled: CompiledAnswer) {
+  private constructor(compiled: Compiled) {
     this.#compiled = compiled;
   }
 
@@ -149,6 +149,19 @@ export class TestGrammar {
         if (!isTaken) return false;
       }
       return true;
+    } finally {
+      matcher.dispose();
+    }
+  }
+
+  /** What comes next without an alternative behind a text that is allowed. */
+  async forcedText(before: string): Promise<string> {
+    const matcher = await this.#compiled.createMatcher();
+    try {
+      for (const byte of Buffer.from(before)) {
+        if (!(await matcher.acceptToken(byte))) throw new Error(`${before} is not allowed`);
+      }
+      return matcher.forcedText();
     } finally {
       matcher.dispose();
     }

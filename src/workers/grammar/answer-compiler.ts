@@ -5,6 +5,9 @@ import { type AnswerFormat, partsOf } from './answer-format.ts';
 import { CompiledAnswer, type MatcherVocabulary } from './answer-matcher.ts';
 import { Masks } from './inset-judges.ts';
 import { joinedFormat } from './joined-format.ts';
+import type { Compiled } from './matcher.ts';
+import { regexAutomaton } from './regex.ts';
+import { CompiledRegex } from './regex-matcher.ts';
 import { Lengths } from './text-automaton.ts';
 import { TokenOrder } from './token-order.ts';
 import { loadXGrammar, orRefuse, type XGrammarLibrary } from './xgrammar.ts';
@@ -15,8 +18,15 @@ export class AnswerCompiler {
   readonly #library: XGrammarLibrary;
   readonly #compiler: GrammarCompiler;
   readonly #vocabulary: MatcherVocabulary;
+  readonly #endTokenIds: readonly number[];
 
-  private constructor(library: XGrammarLibrary, compiler: GrammarCompiler, vocabulary: MatcherVocabulary) {
+  private constructor(
+    library: XGrammarLibrary,
+    compiler: GrammarCompiler,
+    vocabulary: MatcherVocabulary,
+    endTokenIds: readonly number[],
+  ) {
+    this.#endTokenIds = endTokenIds;
     this.#library = library;
     this.#compiler = compiler;
     this.#vocabulary = vocabulary;
@@ -34,19 +44,28 @@ export class AnswerCompiler {
     const info = await library.TokenizerInfo.createTokenizerInfo(known, 'byte_level', false, known.length, ends);
     const compiler = await library.GrammarCompiler.createGrammarCompiler(info, false);
     const order = new TokenOrder(texts);
-    return new AnswerCompiler(library, compiler, {
-      order,
-      lengths: { lengths: new Lengths(order.longest), masks: new Masks() },
-      firstByteId: texts.length,
-      endsItself: ends.length === 0,
-      compile: (grammar) => compiler.compileGrammar(grammar),
-      createMatcher: (grammar, endsItself) =>
-        library.GrammarMatcher.createGrammarMatcher(grammar, undefined, endsItself),
-    });
+    return new AnswerCompiler(
+      library,
+      compiler,
+      {
+        order,
+        lengths: { lengths: new Lengths(order.longest), masks: new Masks() },
+        firstByteId: texts.length,
+        endsItself: ends.length === 0,
+        compile: (grammar) => compiler.compileGrammar(grammar),
+        createMatcher: (grammar, endsItself) =>
+          library.GrammarMatcher.createGrammarMatcher(grammar, undefined, endsItself),
+      },
+      ends,
+    );
   }
 
   /** @throws EngineError invalid_request: the format cannot be compiled */
-  async compile(format: AnswerFormat): Promise<CompiledAnswer> {
+  async compile(format: AnswerFormat): Promise<Compiled> {
+    if (format.type === 'regex') {
+      const automaton = regexAutomaton(format.pattern, format.path ?? 'regex');
+      return new CompiledRegex(this.#vocabulary.order, this.#endTokenIds, automaton);
+    }
     const { format: plain, insets } = joinedFormat(format);
     // By itself, what a request brought has an error of its own.
     for (const { grammar, path } of broughtGrammars(format)) {

@@ -4,8 +4,8 @@ import type { TokenizerDefinition } from '../tokenizer/definition.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { AnswerCompiler } from './answer-compiler.ts';
 import type { Allowed, AllowedTokens, AnswerFormat } from './answer-format.ts';
-import type { AnswerMatcher, CompiledAnswer } from './answer-matcher.ts';
 import { MarkerTexts } from './marker-texts.ts';
+import type { Compiled as CompiledFormat, Matcher } from './matcher.ts';
 
 export interface OpenOptions {
   /** What has no alternative is given at once. False: token by token, chosen by the model. */
@@ -29,13 +29,13 @@ interface Vocabulary {
 }
 
 interface Compiled {
-  readonly answers: CompiledAnswer;
+  readonly answers: CompiledFormat;
   /** What its slow masks took. */
   slowMs: number;
 }
 
 interface Answer {
-  readonly matcher: AnswerMatcher;
+  readonly matcher: Matcher;
   readonly compiled: Compiled;
   readonly jumps: boolean;
 }

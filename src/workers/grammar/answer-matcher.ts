@@ -2,6 +2,7 @@
 import type { CompiledGrammar, GrammarMatcher } from '@mlc-ai/web-xgrammar';
 import { type Judge, type LengthMasks, StringJudges } from './inset-judges.ts';
 import { type Inset, type Insets, MARK, NO_MARK, readMarker } from './insets.ts';
+import type { Compiled, Matcher } from './matcher.ts';
 import { ObjectJudge } from './object-judge.ts';
 import { type Opening, opens, type TokenOrder } from './token-order.ts';
 
@@ -18,7 +19,7 @@ export interface MatcherVocabulary {
 }
 
 /** A format, compiled, and what its answers share. To be disposed of. */
-export class CompiledAnswer {
+export class CompiledAnswer implements Compiled {
   readonly grammar: CompiledGrammar;
   readonly insets: Insets;
   readonly #vocabulary: MatcherVocabulary;
@@ -69,7 +70,7 @@ export class CompiledAnswer {
   }
 }
 
-export class AnswerMatcher {
+class AnswerMatcher implements Matcher {
   readonly #vocabulary: MatcherVocabulary;
   readonly #compiled: CompiledAnswer;
   readonly #matcher: GrammarMatcher;

@@ -96,14 +96,14 @@ export const searchAutomaton = (pattern: string): Automaton => automatonOf(patte
 export const wholeAutomaton = (pattern: string): Automaton => automatonOf(pattern, false);
 
 /**
- * Adds the rule of the texts that a regular expression matches from end to end to a book.
+ * Texts that the regular expression of a request matches from end to end.
  * @param path the request field that holds the pattern, for errors
  * @throws EngineError invalid_request for what is no regular expression or not a regular language, with the position
  */
-export const regexRule = (book: RuleBook, pattern: string, path: string): Ref => {
+export const regexAutomaton = (pattern: string, path: string): Automaton => {
   try {
     const automaton = wholeAutomaton(pattern);
-    if (automaton.length > 0) return automatonRule(book, automaton, 'plain');
+    if (automaton.length > 0) return automaton;
   } catch (error) {
     if (!(error instanceof EngineError)) throw error;
     throw new EngineError(error.code, `${path}: ${error.message}`, { param: path });
@@ -114,6 +114,10 @@ export const regexRule = (book: RuleBook, pattern: string, path: string): Ref =>
     { param: path },
   );
 };
+
+/** Adds the rule of those texts to a book. @throws EngineError as `regexAutomaton` */
+export const regexRule = (book: RuleBook, pattern: string, path: string): Ref =>
+  automatonRule(book, regexAutomaton(pattern, path), 'plain');
 
 /** The grammar, in xgrammar's EBNF, of `regexRule` alone. */
 export const regexGrammar = (pattern: string, path: string): string => {

@@ -37,6 +37,11 @@ export class TextAutomaton {
     return state % this.#numNodes;
   }
 
+  /** The place that a state is at; undefined within a character. */
+  placeOf(state: number): number | undefined {
+    return this.nodeOf(state) === 0 ? state / this.#numNodes : undefined;
+  }
+
   /** Whether the text may end in a state. */
   accepts(state: number): boolean {
     return this.nodeOf(state) === 0 && this.#tables.accepts[state / this.#numNodes] === 1;

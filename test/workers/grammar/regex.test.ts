@@ -95,22 +95,28 @@ const sentencesMatch = async (grammar: TestGrammar, fits: (sentence: string) => 
 describe('a grammar of a regular expression', () => {
   test.each(PATTERNS)('%j from end to end', async (pattern) => {
     const expected = wholeMatch(pattern);
-    const grammar = await TestGrammar.compile(regexGrammar(pattern, 'regex'));
-    expect(await sentencesMatch(grammar, (sentence) => expected.test(sentence))).toBeGreaterThan(0);
-    for (const subject of SUBJECTS)
-      expect(await grammar.accepts(subject), JSON.stringify(subject)).toBe(expected.test(subject));
-    grammar.dispose();
+    // Among other formats a grammar keeps it; alone it is an automaton.
+    const joined = await TestGrammar.compile(regexGrammar(pattern, 'regex'));
+    for (const grammar of [joined, await TestGrammar.compileFormat({ type: 'regex', pattern })]) {
+      expect(await sentencesMatch(grammar, (sentence) => expected.test(sentence))).toBeGreaterThan(0);
+      for (const subject of SUBJECTS)
+        expect(await grammar.accepts(subject), JSON.stringify(subject)).toBe(expected.test(subject));
+      grammar.dispose();
+    }
   });
 
   test.each(PATTERNS)('%j anywhere in a JSON string', async (pattern) => {
     const expected = new RegExp(pattern, 'u');
-    const grammar = await TestGrammar.compile(schemaGrammar({ type: 'string', pattern }, 'schema'));
-    // Random texts seldom hold a word, so that some patterns' walks end nowhere.
-    await sentencesMatch(grammar, (sentence) => expected.test(JSON.parse(sentence) as string));
-    for (const subject of SUBJECTS) {
-      expect(await grammar.accepts(JSON.stringify(subject)), JSON.stringify(subject)).toBe(expected.test(subject));
+    const schema = { type: 'string', pattern };
+    const alone = await TestGrammar.compile(schemaGrammar(schema, 'schema'));
+    for (const grammar of [alone, await TestGrammar.compileFormat({ type: 'json_schema', json_schema: schema })]) {
+      // Random texts seldom hold a word, so that some patterns' walks end nowhere.
+      await sentencesMatch(grammar, (sentence) => expected.test(JSON.parse(sentence) as string));
+      for (const subject of SUBJECTS) {
+        expect(await grammar.accepts(JSON.stringify(subject)), JSON.stringify(subject)).toBe(expected.test(subject));
+      }
+      grammar.dispose();
     }
-    grammar.dispose();
   });
 
   test('made at random agrees with RegExp', async () => {
@@ -136,12 +142,14 @@ describe('a grammar of a regular expression', () => {
           expect(texts.some((text) => expected.test(text))).toBe(false);
           return;
         }
-        const grammar = await TestGrammar.compile(ebnf);
-        for (const text of texts)
-          expect(await grammar.accepts(JSON.stringify(text)), JSON.stringify(text)).toBe(expected.test(text));
-        const sentence = await grammar.sentence(random);
-        if (sentence !== undefined) expect(expected.test(JSON.parse(sentence) as string)).toBe(true);
-        grammar.dispose();
+        const format = { type: 'json_schema', json_schema: { type: 'string', pattern } } as const;
+        for (const grammar of [await TestGrammar.compile(ebnf), await TestGrammar.compileFormat(format)]) {
+          for (const text of texts)
+            expect(await grammar.accepts(JSON.stringify(text)), JSON.stringify(text)).toBe(expected.test(text));
+          const sentence = await grammar.sentence(random);
+          if (sentence !== undefined) expect(expected.test(JSON.parse(sentence) as string)).toBe(true);
+          grammar.dispose();
+        }
       }),
       { seed: 11, numRuns: 60 },
     );
@@ -152,6 +160,15 @@ describe('a grammar of a regular expression', () => {
     expect(await grammar.accepts('a'.repeat(900))).toBe(true);
     expect(await grammar.accepts('a'.repeat(901))).toBe(false);
     expect(await grammar.accepts('aa')).toBe(false);
+    grammar.dispose();
+  });
+
+  test('alone gives what has no alternative', async () => {
+    const grammar = await TestGrammar.compileFormat({ type: 'regex', pattern: 'é1-(ab|ac){2}z' });
+    expect(await grammar.forcedText('')).toBe('é1-a');
+    expect(await grammar.forcedText('é1-ab')).toBe('a');
+    expect(await grammar.forcedText('é1-abac')).toBe('z');
+    expect(await grammar.forcedText('é1-abacz')).toBe('');
     grammar.dispose();
   });
 });
