@@ -36,7 +36,7 @@ export interface DocumentObject {
   readonly components: {
     readonly schemas: Readonly<Record<string, object>>;
     readonly responses: Readonly<Record<string, ResponseObject>>;
-    readonly headers: Readonly<Record<string, object>>;
+    readonly headers: Readonly<Record<string, { readonly required?: boolean }>>;
   };
 }
 
@@ -100,6 +100,8 @@ export class PublishedDocument {
     this.seen.add([operation?.operationId, status, ...(type === undefined ? [] : [type])].join(' '));
     const described = Object.keys(response.headers ?? {});
     const others = [...headers.keys()].filter((name) => !PLAIN_HEADERS.test(name) && !described.includes(name));
+    const required = described.filter((name) => this.document.components.headers[name]?.required === true);
+    expect([place, ...required.filter((name) => !headers.has(name))]).toEqual([place]);
     if (others.length > 0) throw new Error(`${place}: the headers ${others.join(', ')} are not described`);
     if (type === undefined) {
       expect([place, body, response.content]).toEqual([place, '', undefined]);

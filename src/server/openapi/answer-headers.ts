@@ -5,8 +5,12 @@ const TEXT = { type: 'string' };
 
 /** Every answer has the first two; the vendors' routes of OpenAI's kind have the next two. */
 export const ANSWER_HEADERS = {
-  'x-request-id': { description: "The answer's number in the log: quote it when something is wrong.", schema: TEXT },
-  'request-id': { description: 'The same, as Anthropic calls it.', schema: TEXT },
+  'x-request-id': {
+    description: "The answer's number in the log: quote it when something is wrong.",
+    required: true,
+    schema: TEXT,
+  },
+  'request-id': { description: 'The same, as Anthropic calls it.', required: true, schema: TEXT },
   'openai-version': { description: 'The version of the API that is spoken.', schema: TEXT },
   'openai-processing-ms': {
     description: "From the request's arrival to the answer's head.",
