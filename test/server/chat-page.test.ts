@@ -3,6 +3,7 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { readPageFiles } from '../../src/server/page/files.ts';
 import { ensureBuilt } from '../support/built.ts';
 import { call } from '../support/call.ts';
+import { CheckedClient, expectCovered } from '../support/published-document.ts';
 import { RawClient } from '../support/raw-client.ts';
 import { type Script, serve } from '../support/serve.ts';
 import { TRANSPORTS } from '../support/transports.ts';
@@ -138,4 +139,16 @@ test('says what to do where nothing was built', () => {
   expect(() => readPageFiles(new URL('file:///nowhere/dist/'))).toThrow(
     expect.objectContaining({ code: 'internal', message: expect.stringContaining('npm run build') }),
   );
+});
+
+test('the page and its files are as the API’s description has them', async () => {
+  const client = await CheckedClient.to((await serve(SCRIPT)).url);
+  await client.ask('GET', '/');
+  const page = await client.ask('GET', '/', { headers: BROWSER });
+  const names = [...page.text.matchAll(/(?:src|href)="(assets\/[^"]+)"/g)].map(([, name]) => name!);
+  for (const name of names) await client.ask('GET', `/${name}`);
+  const known = { 'if-none-match': page.headers.get('etag') ?? '' };
+  await client.ask('GET', '/', { headers: { ...BROWSER, ...known }, status: 304 });
+  await client.ask('GET', '/assets/web/none', { status: 404 });
+  expectCovered(client.document, ['Chat page']);
 });

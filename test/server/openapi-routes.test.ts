@@ -1,8 +1,7 @@
 /** What all routes beside the dialects answer and stream, held to the description that the same server publishes. */
-import { beforeAll, expect, onTestFinished, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { EngineError } from '../../src/runtime/errors.ts';
 import type { ModelStore, StoredModel } from '../../src/server/model-store.ts';
-import { ensureBuilt } from '../support/built.ts';
 import { temporaryFolder } from '../support/firstlight.ts';
 import { CheckedClient, expectCovered } from '../support/published-document.ts';
 import { type Script, type ServeOptions, serve } from '../support/serve.ts';
@@ -51,8 +50,6 @@ const modelStore: ModelStore = {
   },
 };
 
-beforeAll(ensureBuilt);
-
 const connect = async (options: ServeOptions = {}) => CheckedClient.to((await serve(SCRIPT, options)).url, seen);
 
 test('the server itself is as described', async () => {
@@ -68,12 +65,6 @@ test('the server itself is as described', async () => {
     '/api/hello',
   ])
     await client.ask('GET', path);
-  const page = await client.ask('GET', '/', { headers: { accept: 'text/html' } });
-  const names = [...page.text.matchAll(/(?:src|href)="(assets\/[^"]+)"/g)].map(([, name]) => name!);
-  for (const name of names) await client.ask('GET', `/${name}`);
-  const known = { 'if-none-match': page.headers.get('etag') ?? '' };
-  await client.ask('GET', '/', { headers: { accept: 'text/html', ...known }, status: 304 });
-  await client.ask('GET', '/assets/web/none', { status: 404 });
   await client.ask('GET', '/', { headers: { origin: 'https://page.example' }, status: 403 });
 });
 

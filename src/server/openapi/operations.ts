@@ -60,6 +60,17 @@ const SERVER_OPERATIONS: readonly Operation[] = [
     access: 'everyone',
   },
   {
+    id: 'getHello',
+    method: 'GET',
+    path: '/api/hello',
+    summary: 'A greeting',
+    answers: { 200: TEXT },
+    access: 'everyone',
+  },
+];
+
+const PAGE_OPERATIONS: readonly Operation[] = [
+  {
     id: 'getGreeting',
     method: 'GET',
     path: '/',
@@ -74,14 +85,6 @@ const SERVER_OPERATIONS: readonly Operation[] = [
     summary: 'A file of the chat page',
     answers: { 200: { types: ['text/css', 'text/javascript', 'image/svg+xml'], headers: ['etag'] }, 304: UNCHANGED },
     errors: [404],
-    access: 'everyone',
-  },
-  {
-    id: 'getHello',
-    method: 'GET',
-    path: '/api/hello',
-    summary: 'A greeting',
-    answers: { 200: TEXT },
     access: 'everyone',
   },
 ];
@@ -145,5 +148,6 @@ export const OPERATION_GROUPS: readonly OperationGroup[] = [
     description: "Several agents in one conversation, under agent-memory's names.",
     operations: COORDINATION_OPERATIONS,
   },
+  { name: 'Chat page', description: 'For browsers.', operations: PAGE_OPERATIONS },
   { name: 'Server', description: 'How the server does.', operations: SERVER_OPERATIONS },
 ];
