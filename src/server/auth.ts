@@ -23,6 +23,9 @@ export const isLoopback = (host: string): boolean => {
 /** "example.org:8080" → "example.org"; "[::1]:80" → "[::1]". */
 const hostname = (hostHeader: string): string => hostHeader.replace(/:\d*$/, '').toLowerCase();
 
+/** An IP address, as URLs have it. */
+const isAddress = (name: string): boolean => isIP(name.replace(/^\[(.*)\]$/, '$1')) !== 0;
+
 /** Whoever adds these speaks for another. */
 const PROXY_HEADERS = ['forwarded', 'via', 'x-forwarded-for', 'x-forwarded-host', 'x-real-ip'];
 
@@ -184,9 +187,12 @@ export class Access {
     return this.#corsOrigins.has(origin) || this.#corsOrigins.has('*');
   }
 
-  /** A page that this server itself served. Trusted only where the Host was checked, or a key is asked for as well. */
+  /**
+   * A page that this server itself served. Trusted where the Host was checked, where a key is asked for as well, or where
+   * the server is called by its address: only a name can be pointed at somebody else's server.
+   */
   #isSameOrigin(origin: string, host: string | undefined): boolean {
-    if (!this.#isLoopbackBound && this.#keyDigests.length === 0) return false;
-    return host !== undefined && (origin === `http://${host}` || origin === `https://${host}`);
+    if (host === undefined || (origin !== `http://${host}` && origin !== `https://${host}`)) return false;
+    return this.#isLoopbackBound || this.#keyDigests.length > 0 || isAddress(hostname(host));
   }
 }

@@ -2,6 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import type { EngineError } from '../../src/runtime/errors.ts';
 import { Access, isLoopback } from '../../src/server/auth.ts';
+import type { RequestHead } from '../../src/server/http.ts';
 import { call } from '../support/call.ts';
 import { type Script, serve } from '../support/serve.ts';
 import { TRANSPORTS } from '../support/transports.ts';
@@ -121,6 +122,21 @@ test('an address that others can reach is refused without a key', () => {
     expect(access(host, { insecure: true })).not.toThrow();
   }
   for (const host of ['127.0.0.1', '::1', 'localhost', '127.9.9.9']) expect(access(host)).not.toThrow();
+});
+
+test('pages of a server that is open to all may call it by its address, and by a name only where it is listed', () => {
+  const refusal = (host: string, origin: string, corsOrigins: string[] = []) => {
+    const access = new Access({ host: '0.0.0.0', apiKeys: [], insecure: true, corsOrigins });
+    const headers = new Map(Object.entries({ host, origin }));
+    return () => access.checkHostAndOrigin({ headers } as unknown as RequestHead);
+  };
+  for (const host of ['192.168.1.5:8080', '[fd00::5]:8080', '127.0.0.1']) {
+    expect(refusal(host, `http://${host}`)).not.toThrow();
+    expect(refusal(host, 'http://evil.example')).toThrow(/--cors-origin/);
+  }
+  expect(refusal('rebound.example:8080', 'http://rebound.example:8080')).toThrow(/--cors-origin/);
+  expect(refusal('1.2.3.4.example', 'http://1.2.3.4.example')).toThrow(/--cors-origin/);
+  expect(refusal('box.example', 'http://box.example', ['http://box.example'])).not.toThrow();
 });
 
 test('tells loopback addresses from others in every way they are written', () => {
