@@ -24,6 +24,12 @@ const NAMES = ['a', 'b', 'ab', 'abc', 'name', 'é', 'x"y', 'kind', 'n1', 'value'
 const TEXTS = ['', 'a', 'ab', 'the', 'é日😀', '"\\\n', 'value', 'x'.repeat(12), '\u0001', 'null', '}]'];
 const NUMBERS = [0, 1, -1, 2, 3, 7, 10, 42, 100, -15, 0.5, 2.25, -0.1, 1e6];
 
+/** Where properties are listed and nothing is said of others, grammars take none: among alternatives, that would show. */
+const closed = (schema: Schema): Schema =>
+  typeof schema === 'object' && schema.properties !== undefined && schema.additionalProperties === undefined
+    ? { ...schema, additionalProperties: false }
+    : schema;
+
 /** Makes schemas; those of one maker may refer to what it has defined. */
 export class SchemaMaker {
   readonly #random: RandomNumber;
@@ -38,7 +44,7 @@ export class SchemaMaker {
     for (let i = 0; i < numDefinitions; i++) this.#definitions.push(`d${i}`);
     const root = this.schema(0);
     if (typeof root === 'boolean' || numDefinitions === 0) return root;
-    return { ...root, $defs: Object.fromEntries(this.#definitions.map((name) => [name, this.schema(1)])) };
+    return { ...root, $defs: Object.fromEntries(this.#definitions.map((name) => [name, closed(this.schema(1))])) };
   }
 
   schema(depth: number): Schema {
@@ -159,7 +165,7 @@ export class SchemaMaker {
   }
 
   #combined(depth: number): Schema {
-    const some = () => Array.from({ length: 1 + this.#below(3) }, () => this.schema(depth + 1));
+    const some = () => Array.from({ length: 1 + this.#below(3) }, () => closed(this.schema(depth + 1)));
     return this.#weighted<() => Schema>([
       [3, () => ({ anyOf: some() })],
       [1, () => ({ oneOf: some() })],

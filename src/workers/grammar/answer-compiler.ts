@@ -1,8 +1,9 @@
 /** Compiles answers' formats for one vocabulary. */
 import type { GrammarCompiler } from '@mlc-ai/web-xgrammar';
 import { BYTE_CHARACTERS } from '../tokenizer/byte-alphabet.ts';
-import { type AnswerFormat, partsOf } from './answer-format.ts';
+import { type AnswerFormat, partsOf, withParts } from './answer-format.ts';
 import { CompiledAnswer, type MatcherVocabulary } from './answer-matcher.ts';
+import { withApartAlternatives } from './brought-grammar.ts';
 import { Masks } from './inset-judges.ts';
 import { joinedFormat } from './joined-format.ts';
 import type { Compiled } from './matcher.ts';
@@ -66,11 +67,7 @@ export class AnswerCompiler {
       const automaton = regexAutomaton(format.pattern, format.path ?? 'regex');
       return new CompiledRegex(this.#vocabulary.order, this.#endTokenIds, automaton);
     }
-    const { format: plain, insets } = joinedFormat(format);
-    // By itself, what a request brought has an error of its own.
-    for (const { grammar, path } of broughtGrammars(format)) {
-      (await orRefuse(path, () => this.#library.Grammar.fromEBNF(grammar), path)).dispose();
-    }
+    const { format: plain, insets } = joinedFormat(await this.#withApartAlternatives(format));
     const grammar = await orRefuse('the format of the answer', () =>
       plain.type === 'grammar'
         ? this.#compiler.compileGrammar(plain.grammar as string)
@@ -78,7 +75,23 @@ export class AnswerCompiler {
     );
     return new CompiledAnswer(this.#vocabulary, grammar, insets);
   }
+
+  /** By itself, a grammar that a request brought has an error of its own. */
+  async #withApartAlternatives(format: AnswerFormat): Promise<AnswerFormat> {
+    const apart = new Map<string, string>();
+    for (const { grammar, path } of broughtGrammars(format)) {
+      const parsed = await orRefuse(path, () => this.#library.Grammar.fromEBNF(grammar), path);
+      apart.set(grammar, withApartAlternatives(parsed.toString()) ?? grammar);
+      parsed.dispose();
+    }
+    return apart.size === 0 ? format : withGrammars(format, apart);
+  }
 }
+
+const withGrammars = (format: AnswerFormat, texts: ReadonlyMap<string, string>): AnswerFormat =>
+  format.type === 'grammar'
+    ? { ...format, grammar: texts.get(format.grammar) ?? format.grammar }
+    : withParts(format, (part) => withGrammars(part, texts));
 
 /** Grammars that a request wrote itself. */
 const broughtGrammars = (format: AnswerFormat): readonly { grammar: string; path: string }[] => {

@@ -48,6 +48,14 @@ export const partsOf = (format: AnswerFormat): readonly AnswerFormat[] => {
   return 'content' in format ? [format.content] : [];
 };
 
+/** The format with its parts replaced. */
+export const withParts = (format: AnswerFormat, replace: (part: AnswerFormat) => AnswerFormat): AnswerFormat => {
+  const replaceTag = (tag: TagFormat): TagFormat => ({ ...tag, content: replace(tag.content) });
+  if ('elements' in format) return { ...format, elements: format.elements.map(replace) };
+  if ('tags' in format) return { ...format, tags: format.tags.map(replaceTag) };
+  return 'content' in format ? replaceTag(format) : format;
+};
+
 /** Which of all tokens may come next. */
 export interface AllowedTokens {
   /** [ceil(vocabularySize / 32)]: bit `id & 31` of word `id >> 5` is set for allowed tokens. Absent: all that are text are. */
