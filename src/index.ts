@@ -14,14 +14,18 @@ export type {
   EmbedOptions,
   Engine,
   EngineStats,
+  FillPrompt,
   FinishReason,
   Generation,
   GenerationEvent,
   GenerationRequest,
+  KvTierStats,
   ModelDescription,
   NewSession,
+  OutputConstraint,
   PerTier,
   Prompt,
+  PromptLogprobs,
   ReasoningEffort,
   RequestCache,
   Role,
@@ -31,12 +35,18 @@ export type {
   Sessions,
   TextPart,
   TextPrompt,
+  Tokenization,
   TokenLogprob,
+  TokenPiece,
   TokensPrompt,
+  ToolCall,
+  ToolChoice,
+  ToolDefinition,
   Usage,
+  WarningCode,
 } from './runtime/api.ts';
 export { EMBEDDED_MODEL_PATH } from './runtime/config.ts';
-export { createEngine } from './runtime/create-engine.ts';
+export { type CreateEngineOptions, createEngine, type EngineHooks } from './runtime/create-engine.ts';
 export { EngineError, type ErrorCode, type ErrorDetails } from './runtime/errors.ts';
 export { DEFAULT_SAMPLING } from './runtime/sampling.ts';
 export { createServer, type Server } from './server/app.ts';

@@ -50,7 +50,7 @@ export interface Server {
  */
 export const createServer = async (engine: Engine, options: Partial<ServerOptions> = {}): Promise<Server> => {
   const all = { ...DEFAULT_SERVER_OPTIONS, ...options };
-  const log = all.logger ?? pino({ level: all.logLevel });
+  const log = all.logger ?? pino({ level: all.logLevel }, pino.destination(STDERR));
   const responses = await ResponseStore.open({ ...DEFAULT_RESPONSE_STORE, ...all.responseStore }, (reason) =>
     log.warn({ reason }, 'stored responses have trouble; answers go on'),
   );
@@ -58,6 +58,9 @@ export const createServer = async (engine: Engine, options: Partial<ServerOption
 };
 
 const BAD_REQUEST = 400;
+
+/** Stdout is the program's own. */
+const STDERR = 2;
 
 /** What pages of listed origins may send where a route says nothing else. */
 const PAGE_METHODS = ['GET', 'HEAD', 'POST'];

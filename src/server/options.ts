@@ -39,7 +39,7 @@ export interface ServerOptions {
   readonly logLevel: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent';
   /** The models on this machine; absent: the served one is listed alone, and none can be fetched or removed. */
   readonly modelStore?: ModelStore;
-  /** Takes the place of the server's own logger. */
+  /** Takes the place of the server's own logger, which writes JSON lines to stderr. */
   readonly logger?: Logger;
   /** Absent: µWebSockets where this Node has it, else node:http. */
   readonly transport?: TransportName;

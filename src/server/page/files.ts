@@ -14,7 +14,7 @@ export interface PageFile {
 /** Below dist/; the page imports the client as any other program does. Neither has folders of its own. */
 const FOLDERS = ['web', 'client'] as const;
 
-/** Other files of these folders (declarations, source maps) are not served. */
+/** Other files of these folders (declarations) are not served. */
 const CONTENT_TYPES: Readonly<Record<string, string>> = {
   '.html': 'text/html; charset=utf-8',
   '.css': 'text/css; charset=utf-8',
