@@ -7,7 +7,7 @@ import type { Insets } from './insets.ts';
 import { numberAutomaton } from './numbers.ts';
 import { objectRule } from './object-rules.ts';
 import { literal, type Ref, RuleBook } from './rule-book.ts';
-import { differ, satisfies, typeOf } from './satisfies.ts';
+import { differ, satisfies } from './satisfies.ts';
 import { type JsonObject, type Located, SchemaDocument } from './schema-document.ts';
 import {
   type Conjunction,
@@ -20,6 +20,7 @@ import {
   type Union,
 } from './schema-shape.ts';
 import { stringShapeRule } from './string-rules.ts';
+import { areReadApart } from './union-readings.ts';
 
 /** Longer schemas are refused, in bytes of JSON. */
 export const MAX_SCHEMA_BYTES = 1_000_000;
@@ -27,9 +28,6 @@ export const MAX_SCHEMA_BYTES = 1_000_000;
 export const MAX_SCHEMA_DEPTH = 100;
 /** The `oneOf` of more schemas are refused: each two are compared. */
 export const MAX_ONE_OF = 100;
-
-/** Types whose values may be insets or hold some. */
-const HOLDING: ReadonlySet<JsonType> = new Set(['object', 'array', 'string']);
 
 /** Makes the rules of one schema document. */
 class SchemaRules {
@@ -105,7 +103,7 @@ class SchemaRules {
     const choices = union.branches.map((branch) => choose(shape, union, branch));
     if (union.keyword === 'oneOf') this.#checkDisjoint(union, choices);
     const insets = this.#insets;
-    if (!this.#differInType(choices)) this.#insets = undefined;
+    if (!areReadApart(this.#document, choices)) this.#insets = undefined;
     const rules = choices.flatMap((choice, i) => this.value(choice, union.branches[i] as Located) ?? []);
     this.#insets = insets;
     const unique = [...new Map(rules.map((rule) => [rule.rule, rule])).values()];
@@ -115,24 +113,6 @@ class SchemaRules {
           'value',
           unique.map((rule) => [rule]),
         );
-  }
-
-  /** Whether the first byte of a value says which schema it is of, for those that may hold insets. */
-  #differInType(choices: readonly Conjunction[]): boolean {
-    const types = choices.flatMap((choice) => [...this.#mayBe(choice, 0)]);
-    return new Set(types).size === types.length;
-  }
-
-  /** Those types of a schema's values that may hold insets, perhaps more. */
-  #mayBe(schemas: Conjunction, depth: number): ReadonlySet<JsonType> {
-    const shape = shapeOf(this.#document, schemas);
-    const [union] = shape.unions;
-    const own = shape.values ? new Set(shape.values.map(typeOf)) : typesOf(shape);
-    const found =
-      union && depth < MAX_SCHEMA_DEPTH && !shape.types && !shape.values
-        ? union.branches.flatMap((branch) => [...this.#mayBe(choose(shape, union, branch), depth + 1)])
-        : [...own];
-    return new Set(found.filter((type) => HOLDING.has(type)));
   }
 
   #checkDisjoint({ part, branches }: Union, choices: readonly Conjunction[]): void {

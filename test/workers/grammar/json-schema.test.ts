@@ -175,6 +175,42 @@ const CASES: readonly (readonly [name: string, schema: Schema, yes: readonly unk
     [{ kind: 'b' }, { kind: 'c' }],
   ],
   [
+    'oneOf by a discriminator, with lengths',
+    {
+      oneOf: [
+        object({ kind: { const: 'a' }, x: { type: 'string', maxLength: 2 } }, { required: ['kind', 'x'] }),
+        object({ kind: { enum: ['ab', 'b'] }, x: { type: 'string', maxLength: 4 } }, { required: ['kind', 'x'] }),
+      ],
+    },
+    [
+      { kind: 'a', x: 'xx' },
+      { kind: 'b', x: 'the"' },
+      { kind: 'ab', x: '' },
+    ],
+    [
+      { kind: 'a', x: 'the' },
+      { kind: 'b', x: 'theab' },
+    ],
+  ],
+  [
+    'anyOf of objects with lengths',
+    {
+      anyOf: [
+        object({ x: { type: 'string', maxLength: 2 }, y: A }, { required: ['x', 'y'] }),
+        object({ x: { type: 'string', maxLength: 4 }, y: B }, { required: ['x', 'y'] }),
+      ],
+    },
+    [
+      { x: 'ab', y: 1 },
+      { x: 'ab', y: '' },
+      { x: 'abab', y: '' },
+    ],
+    [
+      { x: 'abab', y: 1 },
+      { x: 'ababa', y: '' },
+    ],
+  ],
+  [
     'allOf of objects',
     { allOf: [object({ a: A }, { required: ['a'] }), object({ b: B, a: { minimum: 3 } }, { required: ['b'] })] },
     [{ a: 3, b: '' }],
