@@ -125,8 +125,10 @@ const get: Act = async (responses, id, { request, reply, stream }) => {
   if (request.query.get('stream') !== 'true') return reply.json(200, response);
   const startingAfter = eventNumber(request.query.get('starting_after'));
   if (stream !== undefined) {
-    if (startingAfter >= stream.lastNumber)
-      throw invalidParam('starting_after', `must be below ${stream.lastNumber}, the number of events so far`);
+    // The end of a stream is counted in it, and is no event.
+    const numEvents = stream.lastNumber - (stream.hasEnded ? 1 : 0);
+    if (startingAfter >= numEvents)
+      throw invalidParam('starting_after', `must be below ${numEvents}, the number of events so far`);
     // Events are numbered from 0 in the response, from 1 in the stream.
     stream.check(startingAfter + 1);
     return stream.read(reply.stream(SSE_HEADERS), request.signal, startingAfter + 1);
