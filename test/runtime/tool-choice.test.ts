@@ -157,6 +157,33 @@ test.each(['harmony', 'mistral'] as const)('no control token gets into the strin
   }
 });
 
+test.each([
+  ['without tools', []],
+  ['beside tools', TOOLS],
+] as const)("gpt-oss shows nothing beside an answer's format, whatever its channels: %s", async (_title, tools) => {
+  const schema = {
+    type: 'object',
+    properties: { a: { type: 'boolean' } },
+    required: ['a'],
+    additionalProperties: false,
+  };
+  const { ask } = startNoise({
+    toolFormat: 'harmony',
+    reasoning: 'harmony',
+    runner: (size, tags) => new RandomRunner(size, new Map([...tags.values()].map((id) => [id, 8]))),
+  });
+  for (let round = 0; round < 4; round++) {
+    const events = await ask(
+      { ...prompt, tools },
+      { constraint: { kind: 'json_schema', schema }, maxTokens: 1500, reasoningBudgetTokens: 5, ...seed(round) },
+    );
+    const calls = callsOf(events);
+    for (const call of calls) checkCall(call);
+    if (calls.length === 0) expect(JSON.parse(textOf(events))).toEqual({ a: expect.any(Boolean) });
+    else expect(textOf(events)).toBe('');
+  }
+});
+
 test('thinks freely before a call that it must make', async () => {
   const thoughts = new Map([...liked, [idOf('<think>'), 12], [idOf('</think>'), 3]]);
   const { ask } = startNoise({ toolFormat: 'hermes', liked: thoughts, reasoning: 'think' });

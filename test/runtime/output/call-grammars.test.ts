@@ -1,10 +1,11 @@
 /** The grammars of the tool formats, compiled by the library that will enforce them. */
-import { beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { ToolDefinition } from '../../../src/runtime/api.ts';
 import type { GrammarOptions } from '../../../src/runtime/output/call-grammar.ts';
 import { TOOL_FORMATS, type ToolFormatName } from '../../../src/runtime/output/tool-formats/index.ts';
-import { loadXGrammar, type XGrammarLibrary } from '../../../src/workers/grammar/xgrammar.ts';
+import { MarkerTexts } from '../../../src/workers/grammar/marker-texts.ts';
 import { inTokens, parseAnswer } from '../../support/parse-answer.ts';
+import { TestGrammar } from '../../support/xgrammar.ts';
 
 const TOOLS: readonly ToolDefinition[] = [
   {
@@ -102,22 +103,17 @@ const SAMPLES: Readonly<Record<ToolFormatName, Samples>> = {
   },
 };
 
-let library: XGrammarLibrary;
-beforeAll(async () => {
-  library = await loadXGrammar();
-});
-
 describe.each(Object.entries(SAMPLES) as [ToolFormatName, Samples][])('the grammar of %s', (name, samples) => {
   const accepts = async (options: GrammarOptions, answers: readonly string[]): Promise<boolean[]> => {
-    const format = TOOL_FORMATS[name].grammar(TOOLS, options);
-    const grammar = await library.Grammar.fromStructuralTag({ type: 'structural_tag', format } as never);
-    try {
-      const accepted: boolean[] = [];
-      for (const answer of answers) accepted.push(await library.Testings.isGrammarAcceptString(grammar, answer));
-      return accepted;
-    } finally {
-      grammar.dispose();
-    }
+    const { tags, grammar } = TOOL_FORMATS[name];
+    // As where the tags are tokens of their own.
+    const markers = new MarkerTexts(tags);
+    const compiled = await TestGrammar.compileFormat(markers.hiddenFormat(grammar(TOOLS, options)));
+    const hidden = (answer: string): string =>
+      tags.reduce((rest, tag) => rest.replaceAll(tag, markers.hiddenToken(tag)!), answer);
+    const accepted: boolean[] = [];
+    for (const answer of answers) accepted.push(await compiled.accepts(hidden(answer)));
+    return accepted;
   };
   const { strict, loose, both, wrong, text } = samples;
   const all = (list: readonly unknown[], value: boolean): boolean[] => list.map(() => value);

@@ -5,12 +5,14 @@ import { argumentsFormat, type TagFormat } from '../call-grammar.ts';
 import { HARMONY_TAGS } from '../harmony-reader.ts';
 import type { ToolFormat } from '../tool-format.ts';
 
-/** A message's channel, as it begins the answer. Between two messages of one answer comes `<|start|>assistant`. */
+/** A message's channel, as it begins the answer. Between two messages of one answer comes `NEXT`. */
 const CALL = '<|channel|>commentary to=functions.';
 const FINAL = '<|channel|>final<|message|>';
 const NEXT = '<|start|>assistant';
-/** Messages that may come before. */
-const BEFORE = ['<|channel|>analysis<|message|>', '<|channel|>commentary<|message|>'];
+const ANALYSIS = '<|channel|>analysis<|message|>';
+const PREAMBLE = '<|channel|>commentary<|message|>';
+/** Without control tokens, which no expression's characters are: a message that ends goes on with the next. */
+const TEXT: AnswerFormat = { type: 'regex', pattern: '[\\s\\S]*' };
 
 const constant = (value: string): AnswerFormat => ({ type: 'const_string', value });
 const sequence = (...elements: readonly AnswerFormat[]): AnswerFormat => ({ type: 'sequence', elements });
@@ -19,14 +21,13 @@ const oneOf = (elements: readonly AnswerFormat[]): AnswerFormat =>
 
 const callBegin = (tool: ToolDefinition): string => `${tool.name} <|constrain|>json<|message|>`;
 
-/** The content of a message that begins so, at once or after others. */
-const endsWith = (begin: string, content: AnswerFormat): readonly AnswerFormat[] => [
-  sequence(constant(begin), content),
-  ...BEFORE.map((first) =>
-    // `<|call|>` and `<|return|>` end the turn and are no text: until the wanted message has begun, they cannot come.
-    sequence({ type: 'tag', begin: first, content: { type: 'any_text' }, end: `${NEXT}${begin}` }, content),
-  ),
-];
+/** Any number of messages that end, so that another must follow: of those that end the turn there is one. */
+const messages = (begins: readonly string[]): AnswerFormat => ({
+  type: 'tags_with_separator',
+  tags: begins.map((begin) => ({ type: 'tag', begin, content: TEXT, end: `<|end|>${NEXT}` })),
+  separator: '',
+  at_least_one: false,
+});
 
 export const harmony: ToolFormat = {
   name: 'harmony',
@@ -45,10 +46,10 @@ export const harmony: ToolFormat = {
       });
       return { type: 'triggered_tags', triggers: [CALL, `${NEXT} to=`], tags, stop_after_first: true };
     }
-    const calls = tools.map((tool) => sequence(constant(callBegin(tool)), argumentsFormat(tool)));
-    return oneOf([
-      ...(calls.length > 0 ? endsWith(CALL, oneOf(calls)) : []),
-      ...(mode === 'auto' && text !== undefined ? endsWith(FINAL, text) : []),
-    ]);
+    const calls = tools.map((tool) => sequence(constant(`${CALL}${callBegin(tool)}`), argumentsFormat(tool)));
+    const answer = mode === 'auto' && text !== undefined ? [sequence(constant(FINAL), text)] : [];
+    // What is said before the answer would be shown as part of it.
+    const before = messages(answer.length > 0 ? [ANALYSIS] : [ANALYSIS, PREAMBLE]);
+    return sequence(before, oneOf([...calls, ...answer]));
   },
 };
