@@ -185,12 +185,12 @@ const addBench = (program: Command): void => {
     .description('measure prefill and decode of a model on this adapter, every token really computed')
     .option('--prompt-tokens <N>', 'tokens of each prompt', integerFrom(1), 256)
     .option('--decode-tokens <N>', 'tokens decoded after each prompt', integerFrom(1), 64)
-    .option('--batch <LIST>', 'sequences that decode together', batchSizes, [1, 16])
+    .option('--batch <LIST>', 'sequences that decode together (default: 1,16)', batchSizes)
     .option('--json', 'print JSON')
     .addHelpText('after', examples('firstlight bench', 'firstlight bench --model m.gguf --batch 1,4,16 --json'))
     .action(async () => {
       const config = readConfig(command);
-      const { promptTokens, decodeTokens, batch, json } = command.opts();
+      const { promptTokens, decodeTokens, batch = [1, 16], json } = command.opts();
       const { runBench } = await import('./cli/bench.ts');
       await runBench(config, { promptTokens, decodeTokens, batches: batch, isJson: json === true });
     });

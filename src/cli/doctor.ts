@@ -1,8 +1,10 @@
 /** `firstlight doctor`: what the adapter is, and whether every kernel is right on it. */
+import { existsSync } from 'node:fs';
 import { GpuDevice } from '../kernels/device.ts';
 import type { KvFormat } from '../kernels/kv-format.ts';
 import { runSelfTests, type SelfTestResult } from '../kernels/self-test.ts';
 import { compareLogits, maxNmseOf } from '../runtime/compare-logits.ts';
+import { EngineError } from '../runtime/errors.ts';
 import { withProgress } from './progress.ts';
 import { localModel } from './pull.ts';
 
@@ -30,18 +32,22 @@ const SHOWN_LIMITS = [
 
 /**
  * Prints adapter, features, limits, the self-tests' results and the model's comparison. True: all passed.
- * @throws EngineError adapter_not_found
+ * @throws EngineError adapter_not_found, model_not_found; as `localModel`
  */
 export const runDoctor = async ({ model, ...command }: DoctorCommand): Promise<boolean> => {
+  if (model === undefined) return checkKernels(command);
+  // A name that leads nowhere is said before the kernels take their time.
+  const { path } = await localModel(model);
+  if (!existsSync(path)) throw new EngineError('model_not_found', `${path}: no such file or folder`);
   const isRight = await checkKernels(command);
-  return model === undefined ? isRight : (await checkModel(model, command)) && isRight;
+  return (await checkModel(model, path, command)) && isRight;
 };
 
 const checkModel = async (
   model: string,
+  path: string,
   { adapter, kvFormat: wanted, isJson }: Omit<DoctorCommand, 'model'>,
 ): Promise<boolean> => {
-  const { path } = await localModel(model);
   const comparison = await withProgress(`comparing ${model} with the CPU`, () =>
     compareLogits(path, COMPARED_TOKENS, { kvFormat: wanted, ...(adapter === undefined ? {} : { adapter }) }),
   );

@@ -137,7 +137,8 @@ const readYaml = (path: string): unknown => {
   try {
     return parseYaml(readFileSync(path, 'utf8'));
   } catch (cause) {
-    const reason = cause instanceof Error ? (cause.message.split('\n')[0] ?? cause.name) : String(cause);
+    const reason =
+      cause instanceof Error ? (cause.message.split('\n')[0]?.replace(/:$/, '') ?? cause.name) : String(cause);
     throw new EngineError('config_invalid', `the configuration file ${path} cannot be used: ${reason}`, {}, { cause });
   }
 };

@@ -9,6 +9,8 @@ const MAX_DEPTH = 128;
 
 /** A form is what `curl -d` calls whatever it sends. */
 const FORM = /^application\/x-www-form-urlencoded\b/i;
+/** A slip in JSON is told as one, whatever it was sent as. */
+const BEGINS_AS_JSON = /^\s*[{[]/;
 /** What may hold JSON: its own types, those of clients that say nothing better, and no type at all. */
 const MAYBE_JSON = /^\s*$|^[\w.+-]+\/(?:[\w.+-]+\+)?json\b|^text\/plain\b|^application\/octet-stream\b/i;
 
@@ -25,7 +27,9 @@ export const readJson = async (request: HttpRequest, maxBytes: number, held?: He
   try {
     return parseJson(body);
   } catch (error) {
-    throw isForm ? notJson(type) : error;
+    throw isForm && !BEGINS_AS_JSON.test(Buffer.from(body).toString('latin1', 0, MAX_QUOTED_LENGTH))
+      ? notJson(type)
+      : error;
   }
 };
 

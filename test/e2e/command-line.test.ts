@@ -136,6 +136,11 @@ test('doctor finds every kernel right on this device', async () => {
   expect(report.kernels.filter(({ passed }) => !passed)).toEqual([]);
 });
 
+test('doctor says that there is no such model before it tries any kernel', async () => {
+  const { code, stdout, stderr } = await firstlight(['doctor', '--model', 'no-such.gguf']);
+  expect([code, stdout, stderr]).toEqual([1, '', 'error: no-such.gguf: no such file or folder\n']);
+});
+
 test('doctor says that there is no such adapter', async () => {
   const { code, stdout, stderr } = await firstlight(['doctor', '--adapter', 'no such adapter']);
   expect(code).toBe(1);

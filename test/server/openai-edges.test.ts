@@ -77,7 +77,8 @@ describe.each(TRANSPORTS)('over %s', (transport) => {
     const { url } = await serve(SCRIPT, { transport });
     const send = (body: string, type: string) => post(`${url}/v1/completions`, body, { 'content-type': type });
     expect((await send('model=scripted&prompt=x', 'application/x-www-form-urlencoded')).status).toBe(415);
-    expect((await send('{"model":', 'application/json')).body).toMatchObject({ error: { code: 'invalid_json' } });
+    for (const type of ['application/json', 'application/x-www-form-urlencoded'])
+      expect((await send(' {"model":', type)).body).toMatchObject({ error: { code: 'invalid_json' } });
   });
 });
 
