@@ -4,7 +4,6 @@ import { BYTE_CHARACTERS } from '../tokenizer/byte-alphabet.ts';
 import { type AnswerFormat, partsOf, withParts } from './answer-format.ts';
 import { CompiledAnswer, type MatcherVocabulary } from './answer-matcher.ts';
 import { withApartAlternatives } from './brought-grammar.ts';
-import { Masks } from './inset-judges.ts';
 import { joinedFormat } from './joined-format.ts';
 import type { Compiled } from './matcher.ts';
 import { regexAutomaton } from './regex.ts';
@@ -50,7 +49,7 @@ export class AnswerCompiler {
       compiler,
       {
         order,
-        lengths: { lengths: new Lengths(order.longest), masks: new Masks() },
+        lengths: new Lengths(order.longest),
         firstByteId: texts.length,
         endsItself: ends.length === 0,
         compile: (grammar) => compiler.compileGrammar(grammar),

@@ -1,9 +1,10 @@
 /** Follows one answer: the library's matcher over a grammar, and a judge of the inset that the answer is in. */
 import type { CompiledGrammar, GrammarMatcher } from '@mlc-ai/web-xgrammar';
-import { type Judge, type LengthMasks, StringJudges } from './inset-judges.ts';
+import { type Judge, StringJudges } from './inset-judges.ts';
 import { type Inset, type Insets, MARK, NO_MARK, readMarker } from './insets.ts';
 import type { Compiled, Matcher } from './matcher.ts';
 import { ObjectJudge } from './object-judge.ts';
+import type { Lengths } from './text-automaton.ts';
 import { type Opening, opens, type TokenOrder } from './token-order.ts';
 
 /** What the answers of a vocabulary share. */
@@ -11,7 +12,7 @@ export interface MatcherVocabulary {
   readonly order: TokenOrder;
   /** The library's id of the token that is byte 0: a token for each byte comes behind the vocabulary. */
   readonly firstByteId: number;
-  readonly lengths: LengthMasks;
+  readonly lengths: Lengths;
   /** No token says that an answer is over. */
   readonly endsItself: boolean;
   compile(grammar: string): Promise<CompiledGrammar>;

@@ -16,37 +16,19 @@ export interface Judge {
   dispose(): void;
 }
 
-/** Masks that are kept of one automaton, or of all lengths; each has 19 KB for 151,936 tokens. */
-const MAX_MASKS = 256;
-
 const intersect = (mask: Int32Array, other: Int32Array): void => {
   for (let i = 0; i < mask.length; i++) mask[i]! &= other[i]!;
 };
-
-/** Masks by state, least recently used first. */
-export class Masks {
-  readonly #byState = new Map<number, Int32Array>();
-
-  get(state: number, make: () => Int32Array): Int32Array {
-    const mask = this.#byState.get(state) ?? make();
-    this.#byState.delete(state);
-    this.#byState.set(state, mask);
-    if (this.#byState.size > MAX_MASKS) this.#byState.delete(this.#byState.keys().next().value!);
-    return mask;
-  }
-}
 
 /** In a string of an automaton's texts. */
 class TextsJudge implements Judge {
   readonly #order: TokenOrder;
   readonly #texts: TextAutomaton;
-  readonly #masks: Masks;
   #state: number;
 
-  constructor(order: TokenOrder, texts: TextAutomaton, masks: Masks) {
+  constructor(order: TokenOrder, texts: TextAutomaton) {
     this.#order = order;
     this.#texts = texts;
-    this.#masks = masks;
     this.#state = texts.stateAt(0);
   }
 
@@ -66,11 +48,7 @@ class TextsJudge implements Judge {
   }
 
   async restrict(mask: Int32Array): Promise<void> {
-    const state = this.#state;
-    intersect(
-      mask,
-      this.#masks.get(state, () => this.#order.allowed(this.#texts, state)),
-    );
+    intersect(mask, this.#order.allowed(this.#texts, this.#state));
   }
 
   forcedText(): string {
@@ -84,7 +62,6 @@ class TextsJudge implements Judge {
 class LengthJudge implements Judge {
   readonly #order: TokenOrder;
   readonly #lengths: Lengths;
-  readonly #masks: Masks;
   /** How many characters there may still be, and how many there must be. */
   #room: number;
   #needed: number;
@@ -92,10 +69,9 @@ class LengthJudge implements Judge {
   #node = 0;
   isOver = false;
 
-  constructor(order: TokenOrder, lengths: Lengths, masks: Masks, minimum: number, maximum: number) {
+  constructor(order: TokenOrder, lengths: Lengths, minimum: number, maximum: number) {
     this.#order = order;
     this.#lengths = lengths;
-    this.#masks = masks;
     this.#room = maximum;
     this.#needed = minimum;
   }
@@ -122,11 +98,7 @@ class LengthJudge implements Judge {
 
   async restrict(mask: Int32Array): Promise<void> {
     if (this.#lengths.isFree(this.#room, this.#needed)) return;
-    const state = this.#state();
-    intersect(
-      mask,
-      this.#masks.get(state, () => this.#order.allowed(this.#lengths.texts, state)),
-    );
+    intersect(mask, this.#order.allowed(this.#lengths.texts, this.#state()));
   }
 
   forcedText(): string {
@@ -140,30 +112,21 @@ class LengthJudge implements Judge {
   }
 }
 
-/** What strings of some length share in a vocabulary, whatever the length. */
-export interface LengthMasks {
-  readonly lengths: Lengths;
-  readonly masks: Masks;
-}
-
 /** The judges of strings, and what those of one inset share. */
 export class StringJudges {
   readonly #order: TokenOrder;
-  readonly #lengths: LengthMasks;
-  readonly #texts = new Map<Inset, { texts: TextAutomaton; masks: Masks }>();
+  readonly #lengths: Lengths;
+  readonly #texts = new Map<Inset, TextAutomaton>();
 
-  constructor(order: TokenOrder, lengths: LengthMasks) {
+  constructor(order: TokenOrder, lengths: Lengths) {
     this.#order = order;
     this.#lengths = lengths;
   }
 
   begin(inset: Extract<Inset, { kind: 'texts' | 'length' }>): Judge {
-    if (inset.kind === 'length') {
-      const { lengths, masks } = this.#lengths;
-      return new LengthJudge(this.#order, lengths, masks, inset.minimum, inset.maximum);
-    }
-    const known = this.#texts.get(inset) ?? { texts: textsOf(inset.automaton, 'json'), masks: new Masks() };
-    this.#texts.set(inset, known);
-    return new TextsJudge(this.#order, known.texts, known.masks);
+    if (inset.kind === 'length') return new LengthJudge(this.#order, this.#lengths, inset.minimum, inset.maximum);
+    const texts = this.#texts.get(inset) ?? textsOf(inset.automaton, 'json');
+    this.#texts.set(inset, texts);
+    return new TextsJudge(this.#order, texts);
   }
 }

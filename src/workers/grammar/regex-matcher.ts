@@ -1,6 +1,5 @@
 /** Follows answers that are a regular expression from end to end: nothing is compiled, masks are made when they are needed. */
 import type { Automaton } from './automaton.ts';
-import { Masks } from './inset-judges.ts';
 import type { Compiled, Matcher } from './matcher.ts';
 import { DEAD, type TextAutomaton, textsOf } from './text-automaton.ts';
 import type { TokenOrder } from './token-order.ts';
@@ -11,7 +10,6 @@ export class CompiledRegex implements Compiled {
   readonly endTokenIds: readonly number[];
   readonly automaton: Automaton;
   readonly texts: TextAutomaton;
-  readonly masks = new Masks();
 
   constructor(order: TokenOrder, endTokenIds: readonly number[], automaton: Automaton) {
     this.order = order;
@@ -52,9 +50,8 @@ class RegexMatcher implements Matcher {
   }
 
   async nextTokenMask(): Promise<Int32Array<ArrayBuffer>> {
-    const { order, texts, masks, endTokenIds } = this.#compiled;
-    const state = this.#state;
-    const mask = masks.get(state, () => order.allowed(texts, state)).slice();
+    const { order, texts, endTokenIds } = this.#compiled;
+    const mask = order.allowed(texts, this.#state).slice();
     for (const id of this.#mayEnd() ? endTokenIds : []) mask[id >> 5]! |= 1 << (id & 31);
     return mask;
   }

@@ -14,8 +14,12 @@ interface Tables {
   readonly accepts: Uint8Array;
 }
 
+let numAutomata = 0;
+
 /** A state is a place of the automaton, between characters, and how much of the next one is read. */
 export class TextAutomaton {
+  /** Another one for each automaton of the process. */
+  readonly number = numAutomata++;
   readonly #tables: Tables;
   readonly #numNodes: number;
   /** [place, node]: whether some character goes on from there; 0: not looked at yet, 1: yes, 2: no. */

@@ -8,6 +8,8 @@ export interface Opening {
   readonly tokens: readonly { readonly id: number; readonly rest: Uint8Array }[];
 }
 
+/** Masks that are kept of all automata; each has 19 KB for 151,936 tokens. */
+const MAX_MASKS = 1_000;
 const QUOTE = 0x22;
 const BRACE = 0x7b;
 
@@ -26,6 +28,8 @@ export class TokenOrder {
   readonly #bytes: Uint8Array;
   /** How many bytes a token shares with the one before it. */
   readonly #shared: Int32Array;
+  /** Least recently used first. */
+  readonly #masks = new Map<string, Int32Array<ArrayBuffer>>();
 
   /** @param bytesOf by token id; empty: no text */
   constructor(bytesOf: readonly Uint8Array[]) {
@@ -48,8 +52,20 @@ export class TokenOrder {
     return this.#bytesOf[id]!;
   }
 
-  /** A mask of the tokens that an automaton does not refuse from a state on: behind its end, anything may follow. */
-  allowed(automaton: TextAutomaton, from: number): Int32Array {
+  /**
+   * A mask of the tokens that an automaton does not refuse from a state on: behind its end, anything may follow.
+   * Not to be changed: it may be kept for the next time.
+   */
+  allowed(automaton: TextAutomaton, from: number): Int32Array<ArrayBuffer> {
+    const key = `${automaton.number} ${from}`;
+    const mask = this.#masks.get(key) ?? this.#walk(automaton, from);
+    this.#masks.delete(key);
+    this.#masks.set(key, mask);
+    if (this.#masks.size > MAX_MASKS) this.#masks.delete(this.#masks.keys().next().value!);
+    return mask;
+  }
+
+  #walk(automaton: TextAutomaton, from: number): Int32Array<ArrayBuffer> {
     const mask = new Int32Array(this.numWords);
     const [ids, shared, begins, bytes] = [this.#ids, this.#shared, this.#begins, this.#bytes];
     // States after so many bytes of the token at hand.
