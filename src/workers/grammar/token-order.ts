@@ -94,12 +94,36 @@ export class TokenOrder {
   }
 }
 
-/** Ids of tokens that have a text, in the order of their bytes. */
+/** Room for an id below four bytes in a number that is exact. */
+const ID_RANGE = 2 ** 20;
+
+/** Ids of tokens that have a text, in the order of their bytes: by the first four, which is quick, and then by the others. */
 const inOrder = (bytesOf: readonly Uint8Array[]): number[] => {
-  const keys = bytesOf.map((bytes) => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1'));
-  return [...keys.keys()]
-    .filter((id) => keys[id] !== '')
-    .sort((a, b) => (keys[a]! < keys[b]! ? -1 : keys[a]! > keys[b]! ? 1 : 0));
+  const beginOf = (bytes: Uint8Array): number =>
+    ((bytes[0] ?? 0) * 2 ** 24 + ((bytes[1] ?? 0) << 16) + ((bytes[2] ?? 0) << 8) + (bytes[3] ?? 0)) * ID_RANGE;
+  const keys = Float64Array.from(bytesOf, (bytes, id) => (bytes.length === 0 ? -1 : beginOf(bytes) + id));
+  const ids: number[] = [];
+  let group: number[] = [];
+  let begin = -1;
+  const flush = (): void => {
+    if (group.length > 1) group.sort((a, b) => compare(bytesOf[a]!, bytesOf[b]!));
+    for (const id of group) ids.push(id);
+    group = [];
+  };
+  for (const key of keys.sort()) {
+    if (key < 0) continue;
+    const next = Math.floor(key / ID_RANGE);
+    if (next !== begin) flush();
+    begin = next;
+    group.push(key % ID_RANGE);
+  }
+  flush();
+  return ids;
+};
+
+const compare = (a: Uint8Array, b: Uint8Array): number => {
+  const length = sharedLength(a, b);
+  return (a[length] ?? -1) - (b[length] ?? -1);
 };
 
 const sharedLength = (a: Uint8Array, b: Uint8Array): number => {
