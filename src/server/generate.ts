@@ -102,9 +102,11 @@ const stream = async (
   reply: ExchangeReply,
 ): Promise<void> => {
   const writer = new StreamWriter(reply, queue);
-  const pings = setInterval(() => writer.ping(encoder), context.pingIntervalMs);
+  let pings: NodeJS.Timeout | undefined;
   try {
-    await writer.write(encoder.begin());
+    await writer.write(await encoder.begin());
+    // Not before: they count among the events.
+    pings = setInterval(() => writer.ping(encoder), context.pingIntervalMs);
     for (let next = await queue.next(); next !== undefined; next = await queue.next()) {
       await writer.write(encode(encoder, next));
     }

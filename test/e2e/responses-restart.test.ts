@@ -30,3 +30,23 @@ test('a response that was answered before a kill -9 is shown, continued and eras
   expect(await get(`/${id}`, { method: 'DELETE' })).toMatchObject({ deleted: true });
   expect(await get(`/${id}`)).toMatchObject({ error: { code: 'response_not_found' } });
 });
+
+test('a response in the background is found as failed after a kill -9 that it did not outlive', async () => {
+  const model = scriptedModel({ replies: [{ tokens: ['one', 'two'], interTokenMs: 60_000 }] });
+  const directory = join(temporaryFolder(), 'kv');
+  const start = () => startServer(['--model', model, '--kv-directory', directory, '--kv-disk', '64MiB']);
+  const first = await start();
+  const body = JSON.stringify({ input: 'Take your time.', background: true });
+  const accepted = await fetch(`${first.url}/v1/responses`, { method: 'POST', body });
+  const { id } = (await accepted.json()) as { id: string };
+  first.child.kill('SIGKILL');
+  await first.finished;
+
+  const { url } = await start();
+  const found = await (await fetch(`${url}/v1/responses/${id}`)).json();
+  expect(found).toMatchObject({ id, status: 'failed', error: { code: 'server_error' }, background: true });
+  const stream = await (await fetch(`${url}/v1/responses/${id}?stream=true`)).text();
+  expect(stream).toContain('event: response.failed');
+  const next = await fetch(`${url}/v1/responses/${id}/cancel`, { method: 'POST' });
+  expect(next.status).toBe(400);
+});

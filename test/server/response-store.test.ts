@@ -98,12 +98,10 @@ describe.each(['disk', 'memory'])('in %s', (where) => {
   test('shows a response that is being made, and tells of its end', async () => {
     const { store, mine } = await openHere();
     let isCancelled = false;
-    mine.begin('resp_1', {
-      record: () => recordOf('resp_1'),
-      cancel: () => {
-        isCancelled = true;
-      },
-    });
+    const cancel = (): void => {
+      isCancelled = true;
+    };
+    await mine.begin('resp_1', { record: () => recordOf('resp_1'), cancel }, false);
     expect(store.of('you').running('resp_1')).toBeUndefined();
     const running = mine.running('resp_1');
     expect(running?.record).toEqual(recordOf('resp_1'));

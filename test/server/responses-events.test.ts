@@ -65,7 +65,7 @@ const assemble = (events: readonly object[]): Promise<readonly unknown[]> => {
 const stream = async (events: readonly GenerationEvent[], body: object = {}, error?: EngineError) => {
   const exchange = await exchangeOf(body);
   const encoder = exchange.encoder();
-  const frames: Frame[] = [...encoder.begin()];
+  const frames: Frame[] = [...(await encoder.begin())];
   for (const event of events) frames.push(...encoder.event(0, event));
   frames.push(...(await (error === undefined ? encoder.end() : encoder.failure(error))));
   expect(frames.at(-1)).toEqual({ kind: 'done' });
@@ -247,7 +247,7 @@ test('takes the text of a custom tool out of its JSON, wherever the pieces are c
         const events = [START, ...call(0, 'patch', ...pieces), ended(0), finish('tool_calls')];
         const exchange = await exchangeOf({});
         const encoder = exchange.encoder();
-        encoder.begin();
+        await encoder.begin();
         const sent = events.flatMap((event) => payloads(encoder.event(0, event)));
         const deltas = sent.filter(({ type }) => type.endsWith('input.delta')).map(({ delta }) => delta);
         expect(deltas.join('')).toBe(input);
@@ -278,7 +278,7 @@ test('an empty answer is an empty message', async () => {
 
 test('both SDKs read on over pings', async () => {
   const encoder = (await exchangeOf({})).encoder();
-  const frames: Frame[] = [...encoder.begin()];
+  const frames: Frame[] = [...(await encoder.begin())];
   for (const event of EVERYTHING) frames.push(...encoder.ping(), ...encoder.event(0, event));
   frames.push(...(await encoder.end()));
   const finals = await assemble(payloads(frames));
@@ -304,7 +304,7 @@ test('a format repeated in the response is what the documents call one', async (
 
 test('numbers its pings among its events', async () => {
   const encoder = (await exchangeOf({})).encoder();
-  encoder.begin();
+  await encoder.begin();
   expect(payloads(encoder.ping())).toEqual([{ type: 'keepalive', sequence_number: 2 }]);
   expect(payloads(encoder.event(0, text('x')))[0]).toMatchObject({ sequence_number: 3 });
 });

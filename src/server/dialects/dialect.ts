@@ -67,7 +67,7 @@ export interface EventPayload {
 /** Turns the events of one request into frames of a stream. Every method returns what to send, perhaps nothing. */
 export interface Encoder {
   /** As soon as the request is accepted: whatever can be said before the engine says anything, so that the head leaves. */
-  begin(): readonly Frame[];
+  begin(): readonly Frame[] | Promise<readonly Frame[]>;
   event(choice: number, event: GenerationEvent): readonly Frame[];
   /** After the last event of every choice. */
   end(): readonly Frame[] | Promise<readonly Frame[]>;

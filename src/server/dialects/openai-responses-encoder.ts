@@ -54,10 +54,10 @@ export class ResponseEncoder implements Encoder {
     return responseObject(head, { status: isBackground ? 'queued' : 'in_progress', output: [] });
   }
 
-  begin(): readonly Frame[] {
-    const { responses, head, cancel } = this.#plan;
+  async begin(): Promise<readonly Frame[]> {
+    const { responses, head, cancel, isBackground } = this.#plan;
     const record = () => this.#record(this.#object(this.#isQueued ? 'queued' : 'in_progress'));
-    responses?.begin(head.id, { record, cancel });
+    await responses?.begin(head.id, { record, cancel }, isBackground);
     const response = ResponseEncoder.begun(this.#plan);
     return this.#frames([
       { type: 'response.created', response },

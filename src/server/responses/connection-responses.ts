@@ -14,7 +14,7 @@ export class ConnectionResponses {
         if (record !== undefined) found.set(id, record);
         return record;
       },
-      begin: (id, running) => stored.begin(id, running),
+      begin: (id, running, isPromised) => stored.begin(id, running, isPromised),
       keep: (record, isStored) => {
         const { status } = record.response;
         if (status === 'completed' || status === 'incomplete') this.#last.set(lane, whole(record, found));

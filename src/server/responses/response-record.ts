@@ -36,8 +36,12 @@ export interface OwnResponses {
   readonly isKeeping: boolean;
   /** Finished ones alone; undefined: there is none, or no longer. */
   get(id: string): Promise<ResponseRecord | undefined>;
-  /** From now on it can be looked at and cancelled, until `keep` or `forget`. */
-  begin(id: string, running: RunningResponse): void;
+  /**
+   * From now on it can be looked at and cancelled, until `keep`.
+   * @param isPromised it is waited for by its id: resolves when the server would find it again after a restart, as one
+   * that failed
+   */
+  begin(id: string, running: RunningResponse, isPromised: boolean): Promise<void>;
   /**
    * Resolves when the record can be found again, after a restart too where there is a disk.
    * @param isStored what the request asked for; false: nothing outlives the connection

@@ -93,11 +93,21 @@ export class ResponseStore {
     return {
       isKeeping: this.#options.maxBytes > 0,
       get: (id) => this.#get(owner, id),
-      begin: (id, running) => void this.#running.set(fileName(owner, id), new Running(running)),
+      begin: (id, running, isPromised) => this.#begin(owner, id, { running, isPromised }),
       running: (id) => this.#running.get(fileName(owner, id)),
       keep: (record, isStored) => this.#keep(owner, record, isStored),
       erase: (id) => this.#erase(fileName(owner, id)),
     };
+  }
+
+  async #begin(
+    owner: string,
+    id: string,
+    { running, isPromised }: { running: RunningResponse; isPromised: boolean },
+  ): Promise<void> {
+    const name = fileName(owner, id);
+    this.#running.set(name, new Running(running));
+    if (isPromised) await this.#store(name, encodeRecord(owner, running.record(), this.#options.seal));
   }
 
   async #get(owner: string, id: string): Promise<ResponseRecord | undefined> {
@@ -117,7 +127,7 @@ export class ResponseStore {
       return undefined;
     }
     await this.#use(name, read.bytes.length);
-    return read.record;
+    return this.#running.has(name) ? read.record : withEnd(read.record);
   }
 
   async #keep(owner: string, record: ResponseRecord, isStored: boolean): Promise<boolean> {
@@ -220,6 +230,14 @@ export class ResponseStore {
 }
 
 const reasonOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
+/** A record that was never finished: the server ended before. */
+const withEnd = (record: ResponseRecord): ResponseRecord => {
+  const { status } = record.response;
+  if (status !== 'queued' && status !== 'in_progress') return record;
+  const error = { code: 'server_error', message: 'the server ended before this response did: ask for it again' };
+  return { ...record, response: { ...record.response, status: 'failed', error } };
+};
 
 /** What a caller's own routes may do beyond what a dialect may. */
 export interface StoredResponses extends OwnResponses {
