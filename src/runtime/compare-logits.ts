@@ -1,8 +1,9 @@
 /** Holds a device's logits of one model against the CPU's: is wrong output the driver's fault? */
 import type { KvFormat } from '../kernels/kv-format.ts';
 import { nmse } from '../kernels/reference.ts';
+import type { LoadOptions } from './create-engine-options.ts';
 import { EngineError } from './errors.ts';
-import { type LoadOptions, loadModel } from './load-model.ts';
+import { loadModel } from './load-model.ts';
 import { sequenceLogits } from './logits.ts';
 import { findArchitecture } from './models/index.ts';
 import { openModel } from './weights/open-model.ts';

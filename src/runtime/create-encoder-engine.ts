@@ -2,7 +2,8 @@
 import { availableParallelism } from 'node:os';
 import { createWorkerPool } from '../workers/pool.ts';
 import type { Engine } from './api.ts';
-import type { CreateEngineOptions, EngineHooks } from './create-engine.ts';
+import type { EngineHooks } from './create-engine.ts';
+import type { CreateEngineOptions } from './create-engine-options.ts';
 import { EncoderEngine } from './encoder-engine.ts';
 import type { EmbeddingRunner } from './encoder-runner.ts';
 import { EngineError } from './errors.ts';

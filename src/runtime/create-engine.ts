@@ -5,42 +5,27 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { createWorkerPool } from '../workers/pool.ts';
 import type { TokenizerDefinition } from '../workers/tokenizer/definition.ts';
 import type { Engine, ModelDescription } from './api.ts';
+import type { CreateEngineOptions, LoadHooks, LoadOptions } from './create-engine-options.ts';
 import { LocalEngine } from './engine.ts';
-import type { ClosableStore, EngineOptions, EngineParts } from './engine-parts.ts';
+import type { ClosableStore, EngineParts } from './engine-parts.ts';
 import { EngineError } from './errors.ts';
 import type { GpuRunner } from './gpu-runner.ts';
 import { kvLayout } from './kv/block-key.ts';
-import { type KvTierOptions, openKvStorage } from './kv-storage.ts';
-import type { LoadOptions } from './load-model.ts';
+import { openKvStorage } from './kv-storage.ts';
 import type { KvGeometry, ModelRunner } from './model-runner.ts';
-import { type ModelOutput, type ModelOutputOptions, modelOutput } from './output/model-output.ts';
+import { type ModelOutput, modelOutput } from './output/model-output.ts';
 import { SCRIPTED_EMBEDDING_SIZE } from './scripted-embedding.ts';
 import { readScript, type Script, scriptDefinition, scriptOutput } from './scripted-model.ts';
 import { ScriptedRunner, type ScriptedRunnerOptions } from './scripted-runner.ts';
-import type { LoadProgress } from './weights/load.ts';
-
-export interface CreateEngineOptions extends EngineOptions, Omit<LoadOptions, 'maxRows' | 'maxSequences'> {
-  /** A GGUF file, a folder with one, or `scripted:FILE.json`. */
-  readonly model: string;
-  /** Threads that tokenize and sample; absent: up to four, and one core is left to the rest. */
-  readonly numWorkerThreads?: number;
-  /** Where KV goes that the pool has no room for, and sessions with it; absent: both end with the engine. */
-  readonly kvTiers?: KvTierOptions;
-  /** How the model writes calls of tools. Absent or `auto`: as its chat template has it. */
-  readonly toolFormat?: NonNullable<ModelOutputOptions['toolFormat']>;
-}
 
 /** What cannot cross to another thread. */
-export interface EngineHooks {
-  readonly onProgress?: (progress: LoadProgress) => void;
+export interface EngineHooks extends LoadHooks {
   /** Scripted models only: awaited before each token of a reply. */
   readonly beforeToken?: ScriptedRunnerOptions['beforeToken'];
   /** Model files only: shown each runner as it is made, the first and those after a loss of the device. */
   readonly onRunner?: (runner: GpuRunner) => void;
   /** Keeps KV below the pool, in place of what the options say. The engine closes it. */
   readonly store?: ClosableStore;
-  /** Hears of troubles that fail no request. */
-  readonly onWarning?: (message: string) => void;
 }
 
 /** A model ready to compute, wherever its logits come from. */

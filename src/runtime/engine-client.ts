@@ -12,6 +12,7 @@ import type {
   Sessions,
   Tokenization,
 } from './api.ts';
+import type { LoadProgress } from './create-engine-options.ts';
 import {
   type EngineCall,
   type EngineCalls,
@@ -22,7 +23,6 @@ import {
 } from './engine-thread.ts';
 import { EngineError, fromErrorRecord } from './errors.ts';
 import { EventStream } from './event-stream.ts';
-import type { LoadProgress } from './weights/load.ts';
 
 interface Question {
   readonly answer: (value: unknown) => void;

@@ -12,8 +12,8 @@ import type {
   Sessions,
   Tokenization,
 } from './api.ts';
+import type { LoadProgress } from './create-engine-options.ts';
 import { EngineError, type ErrorRecord, toErrorRecord } from './errors.ts';
-import type { LoadProgress } from './weights/load.ts';
 
 /** The parts of an engine whose methods are all called alike: parameters in, one promise out. */
 export interface EngineCalls {

@@ -1,6 +1,7 @@
 /** The engine thread's entry: loads the model it was started for, and serves it to the port it was given. */
 import { type MessagePort, workerData } from 'node:worker_threads';
-import { type CreateEngineOptions, createEngine } from './create-engine.ts';
+import { createEngine } from './create-engine.ts';
+import type { CreateEngineOptions } from './create-engine-options.ts';
 import { type FromEngine, serveEngine } from './engine-thread.ts';
 import { toErrorRecord } from './errors.ts';
 

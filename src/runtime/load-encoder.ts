@@ -4,13 +4,14 @@ import { basename } from 'node:path';
 import { GpuDevice } from '../kernels/device.ts';
 import type { TokenizerDefinition } from '../workers/tokenizer/definition.ts';
 import type { EmbeddingDescription, ModelDescription } from './api.ts';
+import type { LoadOptions, LoadProgress } from './create-engine-options.ts';
 import { EncoderRunner } from './encoder-runner.ts';
 import { EngineError } from './errors.ts';
 import { fingerprint } from './fingerprint.ts';
-import { choosePrecision, contextOption, type LoadOptions, QUANTIZE_TO } from './load-model.ts';
+import { choosePrecision, contextOption, QUANTIZE_TO } from './load-model.ts';
 import { findEncoder } from './models/index.ts';
 import { ggufTokenizer } from './weights/gguf-tokenizer.ts';
-import { type LoadProgress, ModelWeights } from './weights/load.ts';
+import { ModelWeights } from './weights/load.ts';
 import { openModel } from './weights/open-model.ts';
 import { readTokenizerJson } from './weights/tokenizer-json.ts';
 

@@ -10,6 +10,7 @@ import { SAMPLER_VERSION } from '../workers/sampler.ts';
 import type { TokenizerDefinition } from '../workers/tokenizer/definition.ts';
 import type { ModelDescription } from './api.ts';
 import { withChatTemplate } from './chat-template-file.ts';
+import type { LoadOptions, LoadProgress, Precision } from './create-engine-options.ts';
 import { EngineError } from './errors.ts';
 import { fingerprint } from './fingerprint.ts';
 import { GpuRunner } from './gpu-runner.ts';
@@ -18,35 +19,10 @@ import type { ModelConfig } from './models/architecture.ts';
 import { findArchitecture } from './models/index.ts';
 import { type Pooling, readDecoderPooling } from './models/pooling.ts';
 import { ggufTokenizer } from './weights/gguf-tokenizer.ts';
-import { type LoadProgress, ModelWeights } from './weights/load.ts';
+import { ModelWeights } from './weights/load.ts';
 import type { ModelFile } from './weights/model-file.ts';
 import { openModel } from './weights/open-model.ts';
 import { readTokenizerJson } from './weights/tokenizer-json.ts';
-
-/** `auto` takes f16 where a real GPU computes it, else f32. */
-export type Precision = 'auto' | 'f32' | 'f16';
-
-export interface LoadOptions {
-  readonly adapter?: string;
-  /** Dawn's validation and bounds checks: `none` in a release, `full` in tests. */
-  readonly checks?: 'full' | 'none';
-  /** Tokens a sequence may have; absent: the model's own, or as many as the KV memory holds. */
-  readonly contextLength?: number;
-  readonly kvMemoryBytes?: number;
-  readonly maxBatchTokens?: number;
-  readonly maxSequences?: number;
-  readonly maxRows?: number;
-  readonly activations?: Precision;
-  readonly kvFormat?: 'auto' | KvFormat;
-  /** Converts unquantized matrices while loading. */
-  readonly quantize?: keyof typeof QUANTIZE_TO;
-  /** Leaves the tokenizer unread, so that one which is not supported does not matter. */
-  readonly takesIdsOnly?: boolean;
-  /** A Jinja file in place of the model's own chat template. */
-  readonly chatTemplatePath?: string;
-  /** The name clients use; absent: the file's name. */
-  readonly modelId?: string;
-}
 
 export interface LoadedModel {
   readonly runner: GpuRunner;
@@ -59,7 +35,7 @@ export interface LoadedModel {
 }
 
 /** What weights can be converted to while loading, as options name it. */
-export const QUANTIZE_TO = { q8_0, q4_0, q4_k } as const;
+export const QUANTIZE_TO = { q8_0, q4_0, q4_k } as const satisfies Record<NonNullable<LoadOptions['quantize']>, object>;
 
 const BLOCK_SIZE = 16;
 const DEFAULT_BATCH_TOKENS = 512;

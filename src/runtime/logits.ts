@@ -1,8 +1,9 @@
 /** Logits of every position of one sequence: for people who compare implementations. */
 import type { KvFormat } from '../kernels/kv-format.ts';
+import type { LoadOptions } from './create-engine-options.ts';
 import { EngineError } from './errors.ts';
 import { PrivateBlocks } from './kv/private-blocks.ts';
-import { type LoadOptions, loadModel } from './load-model.ts';
+import { loadModel } from './load-model.ts';
 import type { Batch, ModelRunner } from './model-runner.ts';
 
 export interface LogitsRequest extends Pick<LoadOptions, 'adapter' | 'checks'> {

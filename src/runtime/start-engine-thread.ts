@@ -2,7 +2,8 @@
 import { MessageChannel, Worker } from 'node:worker_threads';
 import { threadEntry } from '../workers/thread-entry.ts';
 import type { Engine } from './api.ts';
-import type { CreateEngineOptions, EngineHooks } from './create-engine.ts';
+import type { EngineHooks } from './create-engine.ts';
+import type { CreateEngineOptions } from './create-engine-options.ts';
 import { EngineClient } from './engine-client.ts';
 import type { EngineWorkerData } from './engine-worker.ts';
 import { EngineError } from './errors.ts';

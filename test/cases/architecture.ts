@@ -1,6 +1,7 @@
 /** What every architecture must keep: exact logits, however the tokens are cut into steps and whoever shares the batch. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type LoadedModel, type LoadOptions, loadModel } from '../../src/runtime/load-model.ts';
+import type { LoadOptions } from '../../src/runtime/create-engine-options.ts';
+import { type LoadedModel, loadModel } from '../../src/runtime/load-model.ts';
 import { sequenceLogits } from '../../src/runtime/logits.ts';
 import { mixedBatchLogits } from '../support/mixed-batch.ts';
 import { argmaxOf, nmse, type Oracle } from '../support/oracle.ts';

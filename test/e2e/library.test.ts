@@ -1,6 +1,7 @@
 /** The README's library example, run as it stands there. */
 import { spawn } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { expect, test } from 'vitest';
 import { EMBEDDED_MODEL_PATH } from '../../src/runtime/config.ts';
@@ -28,4 +29,18 @@ test("the README's library example has at most ten lines, answers, and ends by i
   const { code, stdout, stderr } = await runModule(source);
   expect(stdout, stderr).toMatch(/1, 2, 3/);
   expect(code).toBe(0);
+});
+
+test("the package's types lead to none of WebGPU's, which callers lack or have in another version", () => {
+  const seen = new Set<string>();
+  const visit = (path: string): void => {
+    if (seen.has(path)) return;
+    seen.add(path);
+    const declarations = readFileSync(path, 'utf8');
+    expect(declarations.match(/\bGPU[A-Z]\w*|@webgpu/g), path).toBe(null);
+    for (const [, file = ''] of declarations.matchAll(/(?:from |import\()['"](\.[^'"]+)\.ts['"]/g))
+      visit(join(dirname(path), `${file}.d.ts`));
+  };
+  for (const entry of ['index', 'client/index']) visit(join('dist', `${entry}.d.ts`));
+  expect([...seen]).toContain(join('dist', 'runtime', 'api.d.ts'));
 });

@@ -6,7 +6,8 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vit
 import { writeRandomGguf } from '../../bench/random-gguf.ts';
 import type { ModelShape } from '../../bench/random-shapes.ts';
 import type { Engine, Prompt } from '../../src/runtime/api.ts';
-import { type CreateEngineOptions, createEngine } from '../../src/runtime/create-engine.ts';
+import { createEngine } from '../../src/runtime/create-engine.ts';
+import type { CreateEngineOptions } from '../../src/runtime/create-engine-options.ts';
 import type { GpuRunner } from '../../src/runtime/gpu-runner.ts';
 import type { DecoderConfig } from '../../src/runtime/models/decoder-config.ts';
 import { findArchitecture } from '../../src/runtime/models/index.ts';

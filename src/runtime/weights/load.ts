@@ -9,16 +9,12 @@ import {
   uploadRows,
   type WeightMatrix,
 } from '../../kernels/weight-matrix.ts';
+import type { LoadProgress } from '../create-engine-options.ts';
 import { EngineError } from '../errors.ts';
 import type { ModelFile, ModelTensor } from './model-file.ts';
 
 /** Bytes read from the file at a time: what bounds host memory while loading. */
 const CHUNK_BYTES = 8 * 1024 * 1024;
-
-export interface LoadProgress {
-  readonly loadedBytes: number;
-  readonly totalBytes: number;
-}
 
 /** Where an architecture gets its weights from. Tensors live as long as the device. */
 export interface WeightLoader {

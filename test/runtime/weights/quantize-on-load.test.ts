@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { writeRandomGguf } from '../../../bench/random-gguf.ts';
-import { type LoadOptions, loadModel } from '../../../src/runtime/load-model.ts';
+import type { LoadOptions } from '../../../src/runtime/create-engine-options.ts';
+import { loadModel } from '../../../src/runtime/load-model.ts';
 import { sequenceLogits } from '../../../src/runtime/logits.ts';
 import { nmse } from '../../support/oracle.ts';
 
