@@ -293,7 +293,7 @@ export const setUp = async ({ adapter, root = ROOT }) => {
 
 if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {
   try {
-    await setUp({ adapter: true });
+    await setUp({ adapter: !process.argv.includes('--without-adapter') });
   } catch (error) {
     if (!(error instanceof SetupError)) throw error;
     say(error.message);

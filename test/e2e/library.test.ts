@@ -44,3 +44,16 @@ test("the package's types lead to none of WebGPU's, which callers lack or have i
   for (const entry of ['index', 'client/index']) visit(join('dist', `${entry}.d.ts`));
   expect([...seen]).toContain(join('dist', 'runtime', 'api.d.ts'));
 });
+
+test('the package has what runs and is read, and nothing else', async () => {
+  const child = spawn('npm', ['pack', '--dry-run', '--json', '--silent'], {
+    shell: process.platform === 'win32',
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const [packed] = JSON.parse(await text(child.stdout)) as [{ files: { path: string }[] }];
+  const paths = packed.files.map(({ path }) => path);
+  for (const file of ['dist/index.js', 'dist/index.d.ts', 'dist/client/index.js', 'dist/web/index.html', 'LICENSE'])
+    expect(paths).toContain(file);
+  expect(paths).toEqual(expect.arrayContaining(['bin/firstlight.js', 'shaders/gemv.wgsl', 'docs/api.md']));
+  expect(paths.filter((path) => /^(?:src|test|bench)\/|\.map$|\/\./.test(path))).toEqual([]);
+});
