@@ -105,8 +105,16 @@ const textFits = (document: SchemaDocument, { strings }: Shape, value: string): 
   );
 };
 
-/** Whether a value satisfies schemas. */
-export const satisfies = (document: SchemaDocument, schemas: Conjunction, value: unknown): boolean => {
+/**
+ * Whether a value satisfies schemas.
+ * @param inside unions that the same value is tried with: within itself, one of them adds nothing
+ */
+export const satisfies = (
+  document: SchemaDocument,
+  schemas: Conjunction,
+  value: unknown,
+  inside: ReadonlySet<string> = new Set(),
+): boolean => {
   const shape = shapeOf(document, schemas);
   if (!shape.isPossible) return false;
   if (shape.types && !hasType(shape.types, value)) return false;
@@ -116,7 +124,10 @@ export const satisfies = (document: SchemaDocument, schemas: Conjunction, value:
   if (Array.isArray(value) && !itemsFit(document, shape, value)) return false;
   if (isObject(value) && !propertiesFit(document, shape, value)) return false;
   return shape.unions.every((union) => {
-    const fitting = union.branches.filter((branch) => satisfies(document, [{ at: branch, skip: [] }], value));
+    const key = `${union.part.at.pointer} ${union.keyword}`;
+    if (inside.has(key)) return false;
+    const within = new Set([...inside, key]);
+    const fitting = union.branches.filter((at) => satisfies(document, [{ at, skip: [] }], value, within));
     return union.keyword === 'anyOf' ? fitting.length > 0 : fitting.length === 1;
   });
 };

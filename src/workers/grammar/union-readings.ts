@@ -5,20 +5,20 @@ import { type Conjunction, canonical, choose, type JsonType, shapeOf, typesOf } 
 
 /** Types whose values may be insets or hold some. */
 const HOLDING: ReadonlySet<JsonType> = new Set(['object', 'array', 'string']);
-/** Unions nested deeper may hold anything. */
-const MAX_NESTED_UNIONS = 20;
 
 /** Those types of a schema's values that may hold insets, perhaps more. */
-const mayBe = (document: SchemaDocument, schemas: Conjunction, depth = 0): ReadonlySet<JsonType> => {
-  if (depth > MAX_NESTED_UNIONS) return HOLDING;
+const mayBe = (document: SchemaDocument, schemas: Conjunction, seen = new Set<string>()): ReadonlySet<JsonType> => {
   const shape = shapeOf(document, schemas);
   const [union] = shape.unions;
   const own = shape.values ? shape.values.map(typeOf) : [...typesOf(shape)];
-  const found =
-    union && !shape.types && !shape.values
-      ? union.branches.flatMap((branch) => [...mayBe(document, choose(shape, union, branch), depth + 1)])
-      : own;
-  return new Set(found.filter((type) => HOLDING.has(type)));
+  if (!union || shape.types || shape.values) return new Set(own.filter((type) => HOLDING.has(type)));
+  return new Set(
+    union.branches.flatMap((branch) => {
+      if (seen.has(branch.pointer)) return [...HOLDING];
+      seen.add(branch.pointer);
+      return [...mayBe(document, choose(shape, union, branch), seen)];
+    }),
+  );
 };
 
 /** The member that an object begins with, and its values; undefined: it may begin in other ways. */

@@ -413,6 +413,15 @@ const REFUSED: readonly (readonly [Schema, RegExp])[] = [
   [{ enum: [] }, /no finite value/],
 ];
 
+test('a schema that is one of its own alternatives adds nothing', async () => {
+  const itself = { $ref: '#/$defs/a' };
+  const schema = { enum: ['x', 'y', 1], anyOf: [itself, B], $defs: { a: { anyOf: [itself, itself, A, itself] } } };
+  const grammar = await TestGrammar.compile(schemaGrammar(schema, 'schema'));
+  for (const value of ['x', 'y', 1]) expect(await grammar.accepts(JSON.stringify(value))).toBe(true);
+  expect(await grammar.accepts('2')).toBe(false);
+  grammar.dispose();
+});
+
 describe('a schema that cannot be kept', () => {
   test.each(REFUSED)('%j', (schema, message) => {
     expect(() => schemaGrammar(schema, 'tools.0.parameters')).toThrow(message);

@@ -3,6 +3,7 @@ import { Ajv2020 } from 'ajv/dist/2020.js';
 import addFormats from 'ajv-formats';
 import { expect, test } from 'vitest';
 import { EngineError } from '../../../src/runtime/errors.ts';
+import type { AnswerFormat } from '../../../src/workers/grammar/answer-format.ts';
 import { schemaGrammar } from '../../../src/workers/grammar/json-schema.ts';
 import { type Schema, SchemaMaker, ValueMaker } from '../../support/random-schemas.ts';
 import { seededNumbers, TestGrammar } from '../../support/xgrammar.ts';
@@ -33,6 +34,17 @@ const compile = async (schema: Schema): Promise<TestGrammar[] | undefined> => {
 const isEndless = (error: unknown): boolean =>
   error instanceof RangeError && /SchemaEnv|node_modules.ajv|random-schemas/.test(error.stack ?? '');
 
+/** The schema among so many that those of objects are compiled when an answer gets there: behind `<0>`. */
+const amongMany = (schema: Schema): AnswerFormat => ({
+  type: 'or',
+  elements: Array.from({ length: 10 }, (_, i) => ({
+    type: 'tag',
+    begin: `<${i}>`,
+    content: { type: 'json_schema', json_schema: i === 0 ? schema : { type: 'object', required: [`${i}`] } },
+    end: '',
+  })),
+});
+
 const counts = { compiled: 0, refused: 0, sentences: 0, accepted: 0, rejected: 0 };
 
 const check = async (seed: number): Promise<void> => {
@@ -55,6 +67,7 @@ const check = async (seed: number): Promise<void> => {
       expect(isValid, `${where}, grammar ${i}: ${sentence}: ${ajv.errorsText(validate.errors)}`).toBe(true);
     }
   }
+  const many = await TestGrammar.compileFormat(amongMany(schema));
   const values = new ValueMaker(random, schema);
   for (let n = 0; n < NUM_VALUES; n++) {
     const value = values.value();
@@ -64,8 +77,9 @@ const check = async (seed: number): Promise<void> => {
     for (const [i, grammar] of grammars.entries()) {
       expect(await grammar.accepts(text), `${where}, grammar ${i}: ${text}`).toBe(isValid);
     }
+    expect(await many.accepts(`<0>${text}`), `${where}, among many: ${text}`).toBe(isValid);
   }
-  for (const grammar of grammars) grammar.dispose();
+  for (const grammar of [...grammars, many]) grammar.dispose();
 };
 
 test('an enum of values that begin alike has these and no others', async () => {
