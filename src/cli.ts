@@ -235,7 +235,7 @@ const addLaunch = (program: Command, setExitCode: (code: number) => void): void 
     .addOption(
       new Option(
         '--url <URL>',
-        'a running server (default: the configured host and port, else one is started)',
+        'a running server (default: the configured host and port, else one is started, on a port of its own)',
       ).conflicts('model'),
     )
     .addHelpText(
