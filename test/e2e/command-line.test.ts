@@ -83,7 +83,7 @@ test('takes options from the file, over them from the environment, over them fro
 });
 
 test('says in one line that a model is missing', async () => {
-  const { code, stderr } = await firstlight(['serve', '--model', 'scripted:/no/such/file.json']);
+  const { code, stderr } = await firstlight(['serve', '--port', '0', '--model', 'scripted:/no/such/file.json']);
   expect(code).toBe(1);
   expect(stderr).toBe('error: scripted:/no/such/file.json: the file cannot be read\n');
 });
