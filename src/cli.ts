@@ -19,7 +19,8 @@ export const main = async (argv: readonly string[]): Promise<number> => {
   const program = createProgram((code) => {
     exitCode = code;
   });
-  process.stdout.once('error', endWithOutput);
+  // Stays: the error of what is printed last, such as a help, comes when all else is over.
+  process.stdout.off('error', endWithOutput).on('error', endWithOutput);
   try {
     await program.parseAsync(argv, { from: 'user' });
     return exitCode;
@@ -28,8 +29,6 @@ export const main = async (argv: readonly string[]): Promise<number> => {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT_USAGE;
     reportError(error, isDebugging(argv));
     return EXIT_FAILURE;
-  } finally {
-    process.stdout.off('error', endWithOutput);
   }
 };
 

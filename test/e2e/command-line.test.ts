@@ -1,9 +1,12 @@
 /** The command line itself: help, mistakes, where options come from, chat, logits. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { expect, test } from 'vitest';
 import { EMBEDDED_MODEL_PATH } from '../../src/runtime/config.ts';
-import { firstlight, scriptedModel, startServer, temporaryFolder } from '../support/firstlight.ts';
+import { firstlight, launcher, scriptedModel, startServer, temporaryFolder } from '../support/firstlight.ts';
 import { nmse, readOracle } from '../support/oracle.ts';
 import { hasTestData, testData } from '../support/test-data.ts';
 
@@ -28,6 +31,13 @@ test.each(COMMANDS)('%s --help explains the command with an example', async (com
   expect(stdout).toContain(`Usage: firstlight ${command}`);
   expect(stdout).toContain('Examples:');
   expect(stderr).toBe('');
+});
+
+test('a reader that has left before a help is printed is no failure', async () => {
+  const child = spawn(process.execPath, [launcher, 'serve', '--help'], { stdio: ['ignore', 'pipe', 'pipe'] });
+  child.stdout.destroy();
+  const [stderr, [code]] = await Promise.all([text(child.stderr), once(child, 'exit')]);
+  expect([code, stderr]).toEqual([0, '']);
 });
 
 test('--version prints the package version', async () => {
