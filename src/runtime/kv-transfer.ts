@@ -122,12 +122,34 @@ export class KvTransfer {
     isWanted: () => boolean = () => true,
   ): Promise<boolean> {
     this.#checkCount(blocks);
-    const { device } = this.#device;
     // One that the device is done with; the other may still be read from.
     const upload = this.#uploads.shift()!;
     this.#uploads.push(upload);
-    const staged = await this.#device.settled(upload.mapped);
-    if (!isWanted()) return false;
+    // Whoever comes while this one is at work gets the buffer after it, as it leaves it.
+    const { mapped } = upload;
+    let leave: (next: Promise<Uint8Array>) => void = () => {};
+    upload.mapped = new Promise((resolve) => {
+      leave = resolve;
+    });
+    // Who writes next finds out; nobody may.
+    upload.mapped.catch(() => {});
+    try {
+      const staged = await this.#device.settled(mapped);
+      if (isWanted()) this.#upload(upload.buffer, staged, blocks, payloads);
+      else {
+        leave(mapped);
+        return false;
+      }
+    } catch (error) {
+      leave(mapped);
+      throw error;
+    }
+    leave(mapForWriting(upload.buffer));
+    return true;
+  }
+
+  #upload(buffer: GPUBuffer, staged: Uint8Array, blocks: readonly number[], payloads: readonly Uint8Array[]): void {
+    const { device } = this.#device;
     const startMs = performance.now();
     // A pool that gives blocks back from a chain's end hands them out again in falling order.
     const order = [...blocks.keys()].sort((a, b) => blocks[a]! - blocks[b]!);
@@ -137,17 +159,11 @@ export class KvTransfer {
       runs,
       order.map((n) => payloads[n]!),
     );
-    upload.buffer.unmap();
+    buffer.unmap();
     const encoder = device.createCommandEncoder({ label: 'write KV' });
-    this.#copyRuns(runs, (from, tensor, to, length) =>
-      encoder.copyBufferToBuffer(upload.buffer, from, tensor, to, length),
-    );
+    this.#copyRuns(runs, (from, tensor, to, length) => encoder.copyBufferToBuffer(buffer, from, tensor, to, length));
     device.queue.submit([encoder.finish()]);
-    upload.mapped = mapForWriting(upload.buffer);
-    // Who writes next finds out; nobody may.
-    upload.mapped.catch(() => {});
     this.#hostMs += performance.now() - startMs;
-    return true;
   }
 
   /** Each tensor's part of a run in one piece: staged, the parts of a run's blocks lie side by side, tensor after tensor. */

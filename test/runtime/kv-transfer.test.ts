@@ -82,3 +82,21 @@ test('refuses to read more blocks at once than it has room for', async () => {
   const blocks = new Array<number>(model.runner.maxBlocksMoved + 1).fill(0);
   await expect(model.runner.readBlocks(blocks)).rejects.toMatchObject({ code: 'internal' });
 });
+
+test('many writes at once, some of them unwanted when their turn comes, each leave what they were given', async () => {
+  const { runner } = model;
+  const payloads = Array.from({ length: 12 }, (_, index) => new Uint8Array(runner.kv.blockBytes).fill(index + 1));
+  const isUnwanted = (block: number): boolean => block % 4 === 3;
+  await runner.writeBlocks(
+    [...payloads.keys()],
+    [...payloads.keys()].map(() => new Uint8Array(runner.kv.blockBytes)),
+  );
+  const written = await Promise.all(
+    payloads.map((payload, block) => runner.writeBlocks([block], [payload], () => !isUnwanted(block))),
+  );
+  expect(written).toEqual(payloads.map((_, block) => !isUnwanted(block)));
+  const found = await runner.readBlocks([...payloads.keys()]);
+  expect(found.map((bytes) => new Set(bytes))).toEqual(
+    payloads.map((_, block) => new Set([isUnwanted(block) ? 0 : block + 1])),
+  );
+});

@@ -123,8 +123,8 @@ export class BlockTraffic {
       this.#timed(() => this.#scheduler.restored(restore));
       this.#onRestored();
     } catch {
-      // A lost device takes the sequence with it by its next step.
-      this.#onRestored();
+      // What went wrong, a step finds out if it was the device: nobody may wait for what does not come.
+      if (this.#scheduler.isWanted(restore)) this.#giveUp(restore, items);
     } finally {
       void reading?.then(({ release }) => release());
     }
