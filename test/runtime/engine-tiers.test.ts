@@ -64,6 +64,18 @@ describe('an engine with a store', () => {
     expect(startOf(events).cachedTokens).toBe(32);
   });
 
+  test('computes what it could not read or write for a reason that nobody foresaw', async () => {
+    const store = new MemoryStore();
+    const before = await startEngine({ replies: [COUNT] }, { store });
+    await ask(before, LONG);
+    await before.close();
+    const engine = await startEngine({ replies: [COUNT] }, { store });
+    store.beforeRead = () => Promise.reject(new TypeError('a detached buffer'));
+    const events = await ask(engine, LONG);
+    expect(textOf(events)).toBe('1, 2, 3');
+    expect(startOf(events).cachedTokens).toBe(0);
+  });
+
   test('forgets a wait whose client has left', async () => {
     const store = new MemoryStore();
     const before = await startEngine({ replies: [COUNT] }, { store });

@@ -126,7 +126,7 @@ export class BlockTraffic {
       // What went wrong, a step finds out if it was the device: nobody may wait for what does not come.
       if (this.#scheduler.isWanted(restore)) this.#giveUp(restore, items);
     } finally {
-      void reading?.then(({ release }) => release());
+      reading?.then(({ release }) => release()).catch(() => {});
     }
   }
 
