@@ -1,5 +1,7 @@
 /** Sets of tools as coding agents send them, the same on every machine. */
+
 import type { ToolDefinition } from '../src/runtime/api.ts';
+import { seededNumbers } from './seeded-numbers.ts';
 
 type Schema = Readonly<Record<string, unknown>>;
 
@@ -152,20 +154,9 @@ const WORDS =
     ' ',
   );
 
-/** A repeatable generator. Source: mulberry32. */
-const seeded = (seed: number): (() => number) => {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-};
-
 /** As servers of tools (MCP) describe theirs: descriptions, enums, nested objects, lists of objects. */
 export const serverTools = (count: number, strict: boolean): ToolDefinition[] => {
-  const random = seeded(7);
+  const random = seededNumbers(7);
   const below = (limit: number): number => Math.floor(random() * limit);
   const word = (): string => WORDS[below(WORDS.length)]!;
   const sentence = (): string => Array.from({ length: 14 + below(12) }, word).join(' ');

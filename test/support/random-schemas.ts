@@ -1,5 +1,5 @@
 /** JSON Schemas made at random, and values that are likely to satisfy one. */
-import type { RandomNumber } from './xgrammar.ts';
+import type { RandomNumber } from '../../bench/seeded-numbers.ts';
 
 export type Schema = boolean | { readonly [keyword: string]: unknown };
 

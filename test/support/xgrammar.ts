@@ -1,4 +1,5 @@
 /** Grammars over a small vocabulary: what a format of ours really lets through. */
+import type { RandomNumber } from '../../bench/seeded-numbers.ts';
 import { AnswerCompiler } from '../../src/workers/grammar/answer-compiler.ts';
 import type { AnswerFormat } from '../../src/workers/grammar/answer-format.ts';
 import type { Compiled } from '../../src/workers/grammar/matcher.ts';
@@ -46,20 +47,6 @@ let compiler: Promise<AnswerCompiler> | undefined;
 const smallCompiler = (): Promise<AnswerCompiler> => {
   compiler ??= AnswerCompiler.create(VOCABULARY, [END]);
   return compiler;
-};
-
-/** Uniform numbers below 1. */
-export type RandomNumber = () => number;
-
-/** A repeatable generator. Source: mulberry32. */
-export const seededNumbers = (seed: number): RandomNumber => {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
 };
 
 /** Characters that bring a text to its end sooner. */

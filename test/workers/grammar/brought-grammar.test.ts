@@ -1,7 +1,8 @@
 /** Grammars that requests bring let through what they say, also where xgrammar by itself joins their alternatives wrongly. */
 import { expect, test } from 'vitest';
+import { seededNumbers } from '../../../bench/seeded-numbers.ts';
 import { withApartAlternatives } from '../../../src/workers/grammar/brought-grammar.ts';
-import { seededNumbers, TestGrammar } from '../../support/xgrammar.ts';
+import { TestGrammar } from '../../support/xgrammar.ts';
 
 const compile = (grammar: string) => TestGrammar.compileFormat({ type: 'grammar', grammar, path: 'grammar' });
 

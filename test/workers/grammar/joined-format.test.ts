@@ -1,9 +1,10 @@
 /** Formats joined into few grammars let through what their parts say, and keep free text and brought grammars. */
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { describe, expect, test } from 'vitest';
+import { seededNumbers } from '../../../bench/seeded-numbers.ts';
 import type { AnswerFormat } from '../../../src/workers/grammar/answer-format.ts';
 import { joinedFormat } from '../../../src/workers/grammar/joined-format.ts';
-import { seededNumbers, TestGrammar } from '../../support/xgrammar.ts';
+import { TestGrammar } from '../../support/xgrammar.ts';
 
 const call = (name: string, schema: Record<string, unknown>) =>
   ({

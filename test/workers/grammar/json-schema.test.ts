@@ -4,8 +4,9 @@ import type { ValidateFunction } from 'ajv';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import addFormats from 'ajv-formats';
 import { describe, expect, test } from 'vitest';
+import { seededNumbers } from '../../../bench/seeded-numbers.ts';
 import { schemaGrammar } from '../../../src/workers/grammar/json-schema.ts';
-import { seededNumbers, TestGrammar } from '../../support/xgrammar.ts';
+import { TestGrammar } from '../../support/xgrammar.ts';
 
 type Schema = Record<string, unknown> | boolean;
 

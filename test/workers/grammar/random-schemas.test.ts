@@ -2,11 +2,12 @@
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import addFormats from 'ajv-formats';
 import { expect, test } from 'vitest';
+import { seededNumbers } from '../../../bench/seeded-numbers.ts';
 import { EngineError } from '../../../src/runtime/errors.ts';
 import type { AnswerFormat } from '../../../src/workers/grammar/answer-format.ts';
 import { schemaGrammar } from '../../../src/workers/grammar/json-schema.ts';
 import { type Schema, SchemaMaker, ValueMaker } from '../../support/random-schemas.ts';
-import { seededNumbers, TestGrammar } from '../../support/xgrammar.ts';
+import { TestGrammar } from '../../support/xgrammar.ts';
 
 /** More by hand: SCHEMA_SEEDS=5000 SCHEMA_FIRST=1000. */
 const numSeeds = Number(process.env.SCHEMA_SEEDS ?? 60);

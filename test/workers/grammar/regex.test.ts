@@ -1,9 +1,10 @@
 /** Sentences decoded at random under a pattern's grammar match it by JavaScript's own RegExp, and what that matches is a sentence. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { seededNumbers } from '../../../bench/seeded-numbers.ts';
 import { schemaGrammar } from '../../../src/workers/grammar/json-schema.ts';
 import { regexGrammar } from '../../../src/workers/grammar/regex.ts';
-import { seededNumbers, TestGrammar } from '../../support/xgrammar.ts';
+import { TestGrammar } from '../../support/xgrammar.ts';
 
 const random = seededNumbers(7);
 
